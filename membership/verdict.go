@@ -1,0 +1,145 @@
+// SPDX-License-Identifier: Apache-2.0
+
+package membership
+
+import (
+	"fmt"
+	"time"
+
+	"supervisor/cluster"
+)
+
+// Answer is one of three, never two. Unknown is the zero value, so a
+// forgotten field condemns nobody: what destroys waits on Unknown, what
+// protects goes on protecting.
+type Answer uint8
+
+// The answers.
+const (
+	Unknown Answer = iota
+	Alive
+	Gone
+)
+
+var answerWords = cluster.Words{"unknown", "alive", "gone"}
+
+// String is the wire word of the answer.
+func (a Answer) String() string { return answerWords.Word(uint8(a)) }
+
+// MarshalText spells the answer.
+func (a Answer) MarshalText() ([]byte, error) { return []byte(a.String()), nil }
+
+// UnmarshalText reads a wire word.
+func (a *Answer) UnmarshalText(text []byte) error {
+	v, err := answerWords.Value(string(text))
+	if err != nil {
+		return fmt.Errorf("answer: %w", err)
+	}
+	*a = Answer(v)
+	return nil
+}
+
+// Cause is why a node has its answer.
+type Cause uint8
+
+// The causes. AgentGone goes with Alive (Cassandra is fine and is not
+// touched); Planned goes with either; the others but Slow go with Gone.
+const (
+	NoCause Cause = iota
+	Slow
+	Hung        // the process lives and answers nobody
+	CQLDead     // JVM and gossip alive, native protocol off or refused
+	ProcessDown // the process is gone, the host answers
+	DiskFailed  // the data disk refuses writes
+	HostGone    // every path is silent
+	Isolated    // silent to the others, its own agent says it is fine
+	AgentGone   // only the agent is silent
+	Planned     // the node said so before it went
+)
+
+var causeWords = cluster.Words{"none", "slow", "hung", "cql_dead", "process_down", "disk_failed",
+	"host_gone", "isolated", "agent_gone", "planned"}
+
+// Causes lists every wire word, in the order of the constants.
+func Causes() []string { return append([]string(nil), causeWords...) }
+
+// String is the wire word of the cause.
+func (c Cause) String() string { return causeWords.Word(uint8(c)) }
+
+// MarshalText spells the cause.
+func (c Cause) MarshalText() ([]byte, error) { return []byte(c.String()), nil }
+
+// UnmarshalText reads a wire word.
+func (c *Cause) UnmarshalText(text []byte) error {
+	v, err := causeWords.Value(string(text))
+	if err != nil {
+		return fmt.Errorf("cause: %w", err)
+	}
+	*c = Cause(v)
+	return nil
+}
+
+// Vote is what one eligible observer contributes to a verdict.
+type Vote uint8
+
+// The votes. Unheard is the zero value: an observer nobody heard is eligible
+// and says nothing.
+const (
+	Unheard  Vote = iota
+	For           // says the node is gone
+	Against       // says the node lives
+	Abstains      // unwell, or heard without a word about this node
+)
+
+var voteWords = cluster.Words{"unheard", "for", "against", "abstains"}
+
+// String is the wire word of the vote.
+func (v Vote) String() string { return voteWords.Word(uint8(v)) }
+
+// MarshalText spells the vote.
+func (v Vote) MarshalText() ([]byte, error) { return []byte(v.String()), nil }
+
+// UnmarshalText reads a wire word.
+func (v *Vote) UnmarshalText(text []byte) error {
+	n, err := voteWords.Value(string(text))
+	if err != nil {
+		return fmt.Errorf("vote: %w", err)
+	}
+	*v = Vote(n)
+	return nil
+}
+
+// Ballot is the vote of one observer with the looks it rests on.
+type Ballot struct {
+	Observer cluster.Name  `json:"observer"`
+	Rack     cluster.Rack  `json:"rack"`
+	Own      bool          `json:"own,omitempty"` // the node's own agent
+	Vote     Vote          `json:"vote"`
+	Unwell   bool          `json:"unwell,omitempty"`
+	Age      time.Duration `json:"age"` // of the observer's youngest report, any subject
+	Cites    []Report      `json:"cites,omitempty"`
+}
+
+// Verdict is what the judge says of one node, with everything it rests on.
+type Verdict struct {
+	Node   cluster.Name   `json:"node"`
+	Answer Answer         `json:"answer"`
+	Cause  Cause          `json:"cause"`
+	Since  cluster.Moment `json:"-"` // the first of the unbroken bad looks; of the answer when Alive
+	For    int            `json:"for"`
+	// Heard counts eligible observers heard fresh and not abstaining; Of counts all eligible.
+	Against int `json:"against"`
+	Abstain int `json:"abstain"`
+	Heard   int `json:"heard"`
+	Of      int `json:"of"`
+	Racks   int `json:"racks"` // distinct racks of those who vote For, own agent left out
+	// Drain is true when the bar for draining is met and the picture was stable.
+	Drain bool `json:"drain"`
+	// Own is the word of the node's own agent, fresh or NoWord.
+	Own Outcome `json:"own"`
+	// Process is the boot of the node's Cassandra as its own agent last said, fresh or not.
+	Process cluster.Boot `json:"process,omitempty"`
+	// LastAlive is the last moment an observer had a CQL answer from the node; zero when never seen.
+	LastAlive cluster.Moment `json:"-"`
+	Ballots   []Ballot       `json:"ballots"`
+}
