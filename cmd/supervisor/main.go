@@ -1,0 +1,119 @@
+// SPDX-License-Identifier: Apache-2.0
+
+// Command supervisor watches Cassandra nodes, takes a failing one out of
+// service and brings it back clean. One binary holds all verbs.
+package main
+
+import (
+	"errors"
+	"fmt"
+	"io"
+	"os"
+	"runtime"
+	"runtime/debug"
+	"strings"
+
+	"github.com/spf13/cobra"
+)
+
+// Exit codes are a contract with scripts.
+const (
+	exitFailed  = 1
+	exitUsage   = 2
+	exitRefused = 3
+)
+
+// failure is an error as people see it: what happened, its code, and what to
+// type next, one line each.
+type failure struct {
+	err    error
+	code   string
+	exit   int
+	remedy []string
+}
+
+func (f failure) Error() string { return f.err.Error() }
+func (f failure) Unwrap() error { return f.err }
+
+func main() { os.Exit(run(os.Args[1:], os.Stdout, os.Stderr)) }
+
+// run executes one command line and returns its exit code. Results go to
+// stdout, everything else to stderr.
+func run(args []string, stdout, stderr io.Writer) int {
+	root := newRoot()
+	root.SetArgs(args)
+	root.SetOut(stdout)
+	root.SetErr(stderr)
+	err := root.Execute()
+	if err == nil {
+		return 0
+	}
+	f := failure{code: "FAILED", exit: exitFailed}
+	if !errors.As(err, &f) {
+		f.err = err
+	}
+	word := "error"
+	if f.exit == exitRefused {
+		word = "refused"
+	}
+	fmt.Fprintf(stderr, "%s: %-80s %s, exit %d\n", word, strings.TrimSpace(err.Error()), f.code, f.exit)
+	for _, line := range f.remedy {
+		fmt.Fprintln(stderr, "  "+line)
+	}
+	return f.exit
+}
+
+func newRoot() *cobra.Command {
+	root := &cobra.Command{
+		Use:           "supervisor",
+		Short:         "Takes a failing Cassandra node out of service and brings it back clean",
+		SilenceErrors: true,
+		SilenceUsage:  true,
+	}
+	root.SetFlagErrorFunc(func(c *cobra.Command, err error) error { return usage(c, err) })
+	root.AddCommand(newVersion(), newDemo())
+	return root
+}
+
+// usage is an error of whoever typed the command.
+func usage(c *cobra.Command, err error) error {
+	return failure{err: err, code: "USAGE", exit: exitUsage, remedy: []string{"see: " + c.CommandPath() + " --help"}}
+}
+
+// noArgs refuses arguments, with the exit code of a usage error.
+func noArgs(c *cobra.Command, args []string) error {
+	if len(args) > 0 {
+		return usage(c, fmt.Errorf("unknown argument %q", args[0]))
+	}
+	return nil
+}
+
+func newVersion() *cobra.Command {
+	return &cobra.Command{
+		Use:   "version",
+		Short: "Print the version of this binary",
+		Args:  noArgs,
+		RunE: func(c *cobra.Command, _ []string) error {
+			fmt.Fprintf(c.OutOrStdout(), "supervisor %s, %s, %s/%s\n", version(), runtime.Version(), runtime.GOOS, runtime.GOARCH)
+			return nil
+		},
+	}
+}
+
+// version is the revision the binary was built from, as Go recorded it.
+func version() string {
+	info, ok := debug.ReadBuildInfo()
+	if !ok {
+		return "unknown"
+	}
+	revision, changed := info.Main.Version, ""
+	for _, s := range info.Settings {
+		switch {
+		case s.Key == "vcs.revision" && len(s.Value) >= 12:
+			revision = s.Value[:12]
+		case s.Key == "vcs.modified" && s.Value == "true":
+			changed = "+changes"
+		}
+	}
+	return revision + changed
+}

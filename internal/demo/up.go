@@ -1,0 +1,174 @@
+// SPDX-License-Identifier: Apache-2.0
+
+package demo
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"io"
+	"path/filepath"
+	"strings"
+	"time"
+
+	"supervisor/internal/demo/cassandra"
+	"supervisor/internal/demo/haproxy"
+	"supervisor/internal/demo/jars"
+)
+
+// Options are complete: nothing is defaulted later.
+type Options struct {
+	Dir      string // gets all files; must be empty or absent
+	Net      string // first three numbers of a loopback network
+	Progress *Progress
+}
+
+// UpSteps is how many steps Up shows.
+const UpSteps = 3
+
+// startMax bounds the start of the cluster; a machine of two cores takes
+// about 40 s.
+const startMax = 4 * time.Minute
+
+// Up brings a cluster up and returns its plan when it serves. After an error
+// nothing runs; the files stay for whoever looks for the reason, unless ctx
+// ended: then they are removed too. Errors worth telling apart: Missing,
+// jars.Damaged, Taken, ErrNotOurs, ErrInUse, Failed.
+func Up(ctx context.Context, o Options) (Plan, error) {
+	dir, err := filepath.Abs(o.Dir)
+	if err != nil {
+		return Plan{}, fmt.Errorf("find the demo's folder: %w", err)
+	}
+	began := time.Now()
+	o.Progress.Step("tools")
+	o.Progress.Show("", "looking for Java 17 and HAProxy, checking Cassandra "+jars.Version)
+	t, err := findTools(ctx)
+	if err != nil {
+		return Plan{}, err
+	}
+	o.Progress.Done(fmt.Sprintf("java 17, haproxy found; Cassandra %s: %d jars, checksums good, %s",
+		jars.Version, len(jars.Pinned()), seconds(time.Since(began))))
+	p, err := newPlan(dir, o.Net, t)
+	if err != nil {
+		return Plan{}, err
+	}
+	if err := p.claim(); err != nil {
+		return Plan{}, err
+	}
+	if err := p.bringUp(ctx, o.Progress); err != nil {
+		o.Progress.End()
+		calm := context.WithoutCancel(ctx)
+		return Plan{}, errors.Join(err, Down(calm, p.Dir, ctx.Err() == nil))
+	}
+	return p, nil
+}
+
+// bringUp runs the steps after which the demo serves. Agents belong between
+// raiseAuth and the manifest: they find a healthy cluster and a proxy.
+func (p Plan) bringUp(ctx context.Context, show *Progress) error {
+	ctx, cancel := context.WithTimeoutCause(ctx, startMax, fmt.Errorf("the cluster is not up after %s", startMax))
+	defer cancel()
+	show.Step("cluster")
+	if err := p.startNodes(ctx); err != nil {
+		return err
+	}
+	if err := p.awaitNodes(ctx, show); err != nil {
+		return err
+	}
+	if err := p.awaitGossip(ctx); err != nil {
+		return err
+	}
+	show.Step("ready")
+	show.Show("auth", "system_auth to 3 replicas")
+	if err := p.raiseAuth(ctx); err != nil {
+		return err
+	}
+	if err := haproxy.Start(ctx, p.Proxy, p.servers()); err != nil {
+		return err
+	}
+	if err := writeManifest(p); err != nil {
+		return err
+	}
+	show.Done("system_auth at 3 replicas and repaired; haproxy at " + p.Proxy.Frontend)
+	return nil
+}
+
+func (p Plan) servers() []haproxy.Server {
+	var servers []haproxy.Server
+	for _, n := range p.Nodes {
+		servers = append(servers, haproxy.Server{Name: n.Name, Address: n.CQL()})
+	}
+	return servers
+}
+
+// startNodes writes all files before it starts the first node, so that a
+// concurrent Down finds a place to forbid each start.
+func (p Plan) startNodes(ctx context.Context) error {
+	for _, n := range p.Nodes {
+		if err := cassandra.Write(n); err != nil {
+			return err
+		}
+	}
+	for _, n := range p.Nodes {
+		if err := ctx.Err(); err != nil {
+			return context.Cause(ctx)
+		}
+		// No agent has a configuration yet, so no gate is asked.
+		if _, err := cassandra.Start(ctx, n, "", io.Discard); err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
+// awaitNodes waits until every node answers clients.
+func (p Plan) awaitNodes(ctx context.Context, show *Progress) error {
+	began := time.Now()
+	done := make(map[string]time.Duration)
+	for {
+		var keys, texts []string
+		for _, n := range p.Nodes {
+			s, err := look(ctx, n)
+			if err != nil {
+				return err
+			}
+			if _, seen := done[n.Name]; s == up && !seen {
+				done[n.Name] = time.Since(began)
+			}
+			keys = append(keys, n.Name+string(s))
+			texts = append(texts, nodeLine(n.Name, s, done[n.Name], time.Since(began)))
+		}
+		show.Show(strings.Join(keys, " "), strings.Join(texts, " · "))
+		if len(done) == len(p.Nodes) {
+			return nil
+		}
+		if err := pause(ctx, 250*time.Millisecond); err != nil {
+			return err
+		}
+	}
+}
+
+func nodeLine(name string, s stage, done, since time.Duration) string {
+	if s == up {
+		return fmt.Sprintf("%s up %s", name, seconds(done))
+	}
+	return fmt.Sprintf("%s %s, %s (usual 15 to 50 s)", name, s, seconds(since))
+}
+
+func seconds(d time.Duration) string { return fmt.Sprintf("%.0f s", d.Seconds()) }
+
+// awaitGossip waits until every node believes all nodes to be up.
+func (p Plan) awaitGossip(ctx context.Context) error {
+	for _, n := range p.Nodes {
+		for {
+			live, err := liveNodes(ctx, n)
+			if err == nil && live == len(p.Nodes) {
+				break
+			}
+			if pauseErr := pause(ctx, 250*time.Millisecond); pauseErr != nil {
+				return fmt.Errorf("wait until %s sees all nodes up (sees %d): %w", n.Name, live, errors.Join(pauseErr, err))
+			}
+		}
+	}
+	return nil
+}
