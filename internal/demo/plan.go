@@ -115,28 +115,38 @@ func parseNet(network string) (int, error) {
 	return int(a.As4()[2]), nil
 }
 
-// claim makes the folder ours, or says why it cannot be.
-func (p *Plan) claim() error {
-	entries, err := os.ReadDir(p.Dir)
+// vacant says whether a demo may take the folder, and whether it exists.
+func vacant(dir string) (exists bool, err error) {
+	entries, err := os.ReadDir(dir)
 	switch {
 	case errors.Is(err, os.ErrNotExist):
-		if err := os.MkdirAll(p.Dir, 0o755); err != nil {
-			return fmt.Errorf("make the demo's folder: %w", err)
-		}
-		p.MadeDir = true
+		return false, nil
 	case err != nil:
-		return fmt.Errorf("read the demo's folder: %w", err)
+		return false, fmt.Errorf("read the demo's folder: %w", err)
 	case slices.ContainsFunc(entries, func(e os.DirEntry) bool { return e.Name() == planFile }):
-		return fmt.Errorf("%s: %w", p.Dir, ErrInUse)
+		return true, fmt.Errorf("%s: %w", dir, ErrInUse)
 	case len(entries) > 0:
-		return fmt.Errorf("%s: %w", p.Dir, ErrNotOurs)
+		return true, fmt.Errorf("%s: %w", dir, ErrNotOurs)
+	}
+	return true, nil
+}
+
+// claim makes the folder ours, or says why it cannot be.
+func (p *Plan) claim() error {
+	exists, err := vacant(p.Dir)
+	if err != nil {
+		return err
+	}
+	p.MadeDir = !exists
+	if err := os.MkdirAll(p.Dir, 0o755); err != nil {
+		return fmt.Errorf("make the demo's folder: %w", err)
 	}
 	b, err := json.MarshalIndent(p, "", "  ")
 	if err != nil {
 		return err
 	}
 	f, err := os.OpenFile(filepath.Join(p.Dir, planFile), os.O_CREATE|os.O_EXCL|os.O_WRONLY, 0o644)
-	if errors.Is(err, os.ErrExist) {
+	if errors.Is(err, os.ErrExist) { // another demo was faster
 		return fmt.Errorf("%s: %w", p.Dir, ErrInUse)
 	}
 	if err != nil {

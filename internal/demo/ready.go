@@ -81,25 +81,34 @@ func answers(ctx context.Context, address string) bool {
 	return err == nil && header[4] == supported
 }
 
-// lastWords are the last lines at level ERROR of Cassandra's log, or else of
-// what the JVM printed.
+// lastWords are the last lines at level ERROR of Cassandra's log, each with
+// the exception that follows it, or else what the JVM printed last.
 func lastWords(n cassandra.Node) []string {
-	var words []string
-	for _, path := range []string{n.SystemLog(), n.Output()} {
-		f, err := os.Open(path)
-		if err != nil {
-			continue
-		}
-		for lines := bufio.NewScanner(f); lines.Scan(); {
-			line := lines.Text()
-			if path == n.Output() || strings.HasPrefix(line, "ERROR") {
-				words = append(words, line)
-			}
-		}
-		_ = f.Close()
-		if len(words) > 0 {
-			return words[max(0, len(words)-2):]
+	words := scan(n.SystemLog(), func(before, line string) bool {
+		return strings.HasPrefix(line, "ERROR") || strings.HasPrefix(before, "ERROR") && strings.Contains(line, "Exception: ")
+	})
+	if len(words) == 0 {
+		words = scan(n.Output(), func(_, line string) bool { return line != "" })
+	}
+	if len(words) == 0 {
+		return []string{"it left no message"}
+	}
+	return words[max(0, len(words)-2):]
+}
+
+// scan returns the wanted lines of a file; one that cannot be read has none.
+func scan(path string, wanted func(before, line string) bool) []string {
+	f, err := os.Open(path)
+	if err != nil {
+		return nil
+	}
+	defer f.Close()
+	var found []string
+	before := ""
+	for lines := bufio.NewScanner(f); lines.Scan(); before = lines.Text() {
+		if wanted(before, lines.Text()) {
+			found = append(found, lines.Text())
 		}
 	}
-	return []string{"it left no message"}
+	return found
 }

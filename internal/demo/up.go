@@ -39,6 +39,9 @@ func Up(ctx context.Context, o Options) (Plan, error) {
 	if err != nil {
 		return Plan{}, fmt.Errorf("find the demo's folder: %w", err)
 	}
+	if _, err := vacant(dir); err != nil {
+		return Plan{}, err
+	}
 	began := time.Now()
 	o.Progress.Step("tools")
 	o.Progress.Show("", "looking for Java 17 and HAProxy, checking Cassandra "+jars.Version)
