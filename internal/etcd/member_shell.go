@@ -1,0 +1,87 @@
+// SPDX-License-Identifier: Apache-2.0
+
+package etcd
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"net"
+	"net/url"
+	"strings"
+
+	"go.uber.org/zap"
+	"go.uber.org/zap/zapcore"
+	"google.golang.org/grpc"
+)
+
+// loopback accepts http URLs on a loopback address with a port. Without TLS
+// the store must not be reachable from another host.
+func loopback(text string) (*url.URL, error) {
+	u, err := url.Parse(text)
+	if err != nil {
+		return nil, err
+	}
+	host, port, err := net.SplitHostPort(u.Host)
+	ip := net.ParseIP(host)
+	switch {
+	case u.Scheme != "http" || u.Path != "":
+		return nil, fmt.Errorf("%q: want http://ADDRESS:PORT", text)
+	case err != nil || port == "" || port == "0":
+		return nil, fmt.Errorf("%q: a port is needed", text)
+	case ip == nil || !ip.IsLoopback():
+		return nil, fmt.Errorf("%q: only a loopback address, as it carries no TLS", text)
+	}
+	return u, nil
+}
+
+// endWith ends every stream (watches, lease keep-alives) when ctx does. etcd
+// on its own waits 10 s for open watches when it closes.
+func endWith(ctx context.Context) grpc.StreamServerInterceptor {
+	return func(srv any, ss grpc.ServerStream, _ *grpc.StreamServerInfo, handler grpc.StreamHandler) error {
+		streamCtx, cancel := context.WithCancel(ss.Context())
+		defer cancel()
+		defer context.AfterFunc(ctx, cancel)()
+		return handler(srv, endingStream{ss, streamCtx})
+	}
+}
+
+type endingStream struct {
+	grpc.ServerStream
+	ctx context.Context
+}
+
+// Context is what the handler looks at to learn that it is over.
+func (s endingStream) Context() context.Context { return s.ctx }
+
+// harmless drops what etcd says at error level whenever it closes: that its
+// own listeners are closed.
+func harmless(l *zap.Logger) *zap.Logger {
+	return l.WithOptions(zap.WrapCore(func(c zapcore.Core) zapcore.Core { return closedFilter{c} }))
+}
+
+type closedFilter struct{ zapcore.Core }
+
+// With keeps the filter around the derived core.
+func (f closedFilter) With(fields []zapcore.Field) zapcore.Core {
+	return closedFilter{f.Core.With(fields)}
+}
+
+// Check registers the filter itself, so that Write sees the fields.
+func (f closedFilter) Check(e zapcore.Entry, ce *zapcore.CheckedEntry) *zapcore.CheckedEntry {
+	if f.Enabled(e.Level) {
+		return ce.AddCore(e, f)
+	}
+	return ce
+}
+
+// Write passes on whatever is not about a closed connection of our own.
+func (f closedFilter) Write(e zapcore.Entry, fields []zapcore.Field) error {
+	for _, field := range fields {
+		err, ok := field.Interface.(error)
+		if ok && (errors.Is(err, net.ErrClosed) || strings.Contains(err.Error(), net.ErrClosed.Error())) && e.Level == zapcore.ErrorLevel {
+			return nil
+		}
+	}
+	return f.Core.Write(e, fields)
+}
