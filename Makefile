@@ -1,0 +1,41 @@
+# SPDX-License-Identifier: Apache-2.0
+
+SHELL := /usr/bin/env bash
+.DEFAULT_GOAL := build
+
+# grpcnotrace leaves out golang.org/x/net/trace, and with it html/template.
+TAGS  := grpcnotrace
+DEMO  ?= $(CURDIR)/.demo
+export CGO_ENABLED := 0
+
+.PHONY: build tools demo demo-down check real test clean help
+
+help: ## this list
+	@grep -hE '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 12
+
+build: ## bin/supervisor
+	go build -trimpath -tags $(TAGS) -o bin/supervisor ./cmd/supervisor
+
+tools: ## install what the demo needs and is missing, or say how
+	scripts/setup.sh
+
+demo: tools build ## a real cluster in .demo (DEMO=folder), until `make demo-down`
+	bin/supervisor demo up --dir $(DEMO)
+
+demo-down: build ## end it and remove what it made
+	bin/supervisor demo down --dir $(DEMO)
+
+check: ## the inner loop: formatting, vet, unit tests; below 2 minutes
+	@unformatted=$$(gofmt -l $$(git ls-files '*.go')); \
+	if [ -n "$$unformatted" ]; then echo "not formatted: $$unformatted"; exit 1; fi
+	go vet -tags $(TAGS) ./...
+	go vet -tags $(TAGS),real ./...
+	go test -tags $(TAGS) ./...
+
+real: tools ## tests on real Cassandra processes
+	go test -tags $(TAGS),real -count=1 -timeout 20m ./internal/demo/...
+
+test: tools build check real ## everything, with its own set-up
+
+clean: ## remove what was built
+	rm -rf bin
