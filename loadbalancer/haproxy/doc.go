@@ -14,5 +14,6 @@
 //   - maint stops the check; its result is then unknown.
 //   - a weight in percent is of the weight in the configuration, in whole
 //     units rounded down: 10 % of 1 is 0, which is no clients at all.
-//   - a reload forgets all of it. The next Read shows that.
+//   - a restart forgets all of it, unless the site keeps a state file. The
+//     next Read shows that.
 package haproxy

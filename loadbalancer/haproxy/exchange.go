@@ -16,8 +16,9 @@ import (
 // 600 bytes in "show stat". More is not the backend we were told of.
 const answerMax = 1 << 20
 
-// commandMax bounds one joined line, in bytes. HAProxy reads a line into one
-// buffer of 16 KiB by default, of which a part is reserved.
+// commandMax bounds one joined line, in bytes: half of HAProxy's default
+// buffer of 16 KiB. Version 2.6 takes longer lines, cutting them at each
+// semicolon as they come in, but does not promise to.
 const commandMax = 8 << 10
 
 // batches cuts the commands into lines that HAProxy reads in one piece.

@@ -3,22 +3,35 @@
 package haproxy_test
 
 import (
+	"bufio"
 	"context"
 	"errors"
+	"fmt"
 	"net"
 	"os"
+	"slices"
 	"strings"
 	"testing"
 	"time"
 
 	"pgregory.net/rapid"
 
+	"supervisor/cluster"
 	"supervisor/loadbalancer"
 	"supervisor/loadbalancer/haproxy"
 )
 
-// fake answers every line with the same text and closes, unless it hangs.
-func fake(t testing.TB, answer func() string, hang bool) *haproxy.Proxy {
+// manner is what a fake does after its answer.
+type manner int
+
+const (
+	closes  manner = iota
+	hangs          // keeps the connection open and says no more
+	repeats        // says it again until nobody listens
+)
+
+// fake is a program at the socket that is no HAProxy, or not a whole one.
+func fake(t testing.TB, answer func(asked string) string, then manner) *haproxy.Proxy {
 	t.Helper()
 	dir, err := os.MkdirTemp("", "fak")
 	if err != nil {
@@ -38,25 +51,38 @@ func fake(t testing.TB, answer func() string, hang bool) *haproxy.Proxy {
 			if err != nil {
 				return
 			}
-			_, _ = c.Read(make([]byte, 64<<10)) // the order does not matter to a fake
-			_, _ = c.Write([]byte(answer()))    // nor whether the other side stays to listen
-			if hang {
-				_, _ = c.Read(make([]byte, 1))
-			}
-			c.Close()
+			serve(c, answer, then)
 		}
 	}()
-	p, err := haproxy.New(haproxy.Options{Name: "proxy-1", Address: dir + "/s", Backend: "cql", Timeout: 5 * time.Second})
-	if hang {
-		p, err = haproxy.New(haproxy.Options{Name: "proxy-1", Address: dir + "/s", Backend: "cql", Timeout: 50 * time.Millisecond})
+	o := haproxy.Options{Name: "proxy-1", Address: dir + "/s", Backend: "cql", Timeout: 5 * time.Second}
+	if then == hangs {
+		o.Timeout = 50 * time.Millisecond
 	}
+	p, err := haproxy.New(o)
 	if err != nil {
 		t.Fatal(err)
 	}
 	return p
 }
 
-func says(text string) func() string { return func() string { return text } }
+func serve(c net.Conn, answer func(string) string, then manner) {
+	defer c.Close()
+	asked, err := bufio.NewReader(c).ReadString('\n')
+	if err != nil {
+		return // a caller that gave up
+	}
+	_, err = c.Write([]byte(answer(asked)))
+	switch then {
+	case hangs:
+		_, _ = c.Read(make([]byte, 1)) // until the other side leaves
+	case repeats:
+		for err == nil {
+			_, err = c.Write([]byte(answer(asked)))
+		}
+	}
+}
+
+func says(text string) func(string) string { return func(string) string { return text } }
 
 const (
 	head  = "1\n# be_id be_name srv_id srv_name srv_op_state srv_admin_state srv_uweight srv_iweight srv_check_result srv_check_state\n"
@@ -85,11 +111,10 @@ func TestReadBelievesAWholeAnswerOrNone(t *testing.T) {
 		{"sessions that are no number", strings.Replace(whole, "n1,4", "n1,", 1), `scur is ""`},
 		{"another backend's server", strings.Replace(whole, "3 cql", "3 web", 1), `backend "web"`},
 		{"a server twice", strings.Replace(whole, one, one+one, 1), `"n1" twice`},
-		{"no end to it", strings.Repeat("x", 2<<20), "more than 1048576 bytes"},
 	}
 	for _, r := range rows {
 		t.Run(r.why, func(t *testing.T) {
-			got, err := fake(t, says(r.answer), false).Read(t.Context())
+			got, err := fake(t, says(r.answer), closes).Read(t.Context())
 			bad, is := errors.AsType[haproxy.Garbage](err)
 			if !is || got != nil || !strings.Contains(err.Error(), r.says) {
 				t.Fatalf("got %v, %v; want %q", got, err, r.says)
@@ -98,6 +123,36 @@ func TestReadBelievesAWholeAnswerOrNone(t *testing.T) {
 				t.Errorf("it quotes %d bytes: %q", len(bad.Text), bad.Text)
 			}
 		})
+	}
+}
+
+func TestAnswerWithoutEndIsCutOff(t *testing.T) {
+	_, err := fake(t, says(strings.Repeat("x", 64<<10)), repeats).Read(t.Context())
+	if _, is := errors.AsType[haproxy.Garbage](err); !is || !strings.Contains(err.Error(), "more than 1048576 bytes") {
+		t.Errorf("got %v", err)
+	}
+}
+
+// TestLinesAreShort: some versions read a whole line into one buffer.
+func TestLinesAreShort(t *testing.T) {
+	var changes []loadbalancer.Change
+	for i := range 1000 {
+		changes = append(changes, to(cluster.Name(fmt.Sprintf("n%d", i)), drain, 0))
+	}
+	var lengths, commands []int
+	p := fake(t, func(asked string) string {
+		lengths, commands = append(lengths, len(asked)), append(commands, strings.Count(asked, ";")+1)
+		return strings.Repeat("\n", commands[len(commands)-1])
+	}, closes)
+	if err := p.Apply(t.Context(), changes); err != nil {
+		t.Fatal(err)
+	}
+	sum := 0
+	for _, n := range commands {
+		sum += n
+	}
+	if slices.Max(lengths) > 8<<10 || sum != 1000 || len(lengths) > 6 {
+		t.Errorf("%d commands in lines of %v bytes", sum, lengths)
 	}
 }
 
@@ -124,7 +179,7 @@ func TestReadFindsColumnsByName(t *testing.T) {
 	}
 	for _, r := range rows {
 		t.Run(r.why, func(t *testing.T) {
-			got, err := fake(t, says(r.answer), false).Read(t.Context())
+			got, err := fake(t, says(r.answer), closes).Read(t.Context())
 			if err != nil || len(got) != 1 || got[0] != r.want {
 				t.Errorf("got  %+v, %v\nwant %+v", got, err, r.want)
 			}
@@ -140,13 +195,13 @@ func TestApplyCountsTheAnswers(t *testing.T) {
 	}
 	for _, r := range rows {
 		t.Run(r.why, func(t *testing.T) {
-			err := fake(t, says(r.answer), false).Apply(t.Context(), []loadbalancer.Change{to("n1", ready, 100)})
+			err := fake(t, says(r.answer), closes).Apply(t.Context(), []loadbalancer.Change{to("n1", ready, 100)})
 			if _, is := errors.AsType[haproxy.Garbage](err); !is || !strings.Contains(err.Error(), r.says) {
 				t.Errorf("got %v", err)
 			}
 		})
 	}
-	err := fake(t, says("No such server.\n\n"), false).Apply(t.Context(), []loadbalancer.Change{to("n1", ready, 100)})
+	err := fake(t, says("No such server.\n\n"), closes).Apply(t.Context(), []loadbalancer.Change{to("n1", ready, 100)})
 	_, refused := errors.AsType[haproxy.Refused](err)
 	_, garbage := errors.AsType[haproxy.Garbage](err)
 	if !refused || !garbage {
@@ -157,12 +212,12 @@ func TestApplyCountsTheAnswers(t *testing.T) {
 func TestSilenceIsUnreachable(t *testing.T) {
 	change := []loadbalancer.Change{to("n1", drain, 0)}
 	for why, p := range map[string]*haproxy.Proxy{
-		"a proxy that never answers":               fake(t, says(""), true),
-		"half an answer and then nothing":          fake(t, says(head), true),
-		"a connection closed without a word":       fake(t, says(""), false),
+		"a proxy that never answers":               fake(t, says(""), hangs),
+		"half an answer and then nothing":          fake(t, says(head), hangs),
+		"a connection closed without a word":       fake(t, says(""), closes),
 		"no socket where it should be":             missing(t, "/nonexistent/haproxy.sock"),
 		"a port nobody listens on":                 missing(t, free(t)),
-		"a whole answer on a line that stays open": fake(t, says(whole), true),
+		"a whole answer on a line that stays open": fake(t, says(whole), hangs),
 	} {
 		t.Run(why, func(t *testing.T) {
 			_, err := p.Read(t.Context())
@@ -186,7 +241,7 @@ func missing(t testing.TB, address string) *haproxy.Proxy {
 }
 
 func TestErrorsSayWhyTheyEnded(t *testing.T) {
-	p := fake(t, says(""), true)
+	p := fake(t, says(""), hangs)
 	if _, err := p.Read(t.Context()); !errors.Is(err, context.DeadlineExceeded) || !strings.Contains(err.Error(), "within 50ms") {
 		t.Errorf("a time-out: %v", err)
 	}
@@ -199,7 +254,7 @@ func TestErrorsSayWhyTheyEnded(t *testing.T) {
 
 func TestNothingIsSentUnlessAllOfItIsRight(t *testing.T) {
 	asked := make(chan struct{}, 9)
-	p := fake(t, func() string { asked <- struct{}{}; return "\n" }, false)
+	p := fake(t, func(string) string { asked <- struct{}{}; return "\n" }, closes)
 	rows := []struct {
 		why    string
 		change loadbalancer.Change
@@ -246,7 +301,7 @@ func TestOptionsReportAllFaultsAtOnce(t *testing.T) {
 // TestNoAnswerMakesItPanic cuts a good answer to pieces and shuffles them.
 func TestNoAnswerMakesItPanic(t *testing.T) {
 	var answer string
-	p := fake(t, func() string { return answer }, false)
+	p := fake(t, func(string) string { return answer }, closes)
 	piece := rapid.SampledFrom([]string{"1", "\n", "\n\n", "# ", " ", ",", "\"", head, one, table, "cql,n1,4,UP,\n", "Permission denied", "3 cql", "\x00"})
 	rapid.Check(t, func(t *rapid.T) {
 		answer = strings.Join(rapid.SliceOfN(piece, 0, 8).Draw(t, "pieces"), "")

@@ -24,8 +24,8 @@ const (
 	adminDrain = 0x08 | 0x10        // forced, inherited
 )
 
-// Bits of srv_check_state and values of srv_check_result, from check-t.h.
-// Without a check the result says "passed", so it counts only together.
+// Bits of srv_check_state and values of srv_check_result, from check-t.h. A
+// check that is switched off keeps its last result, which is then no look.
 const (
 	checkOn      = 0x02 | 0x04 // configured, enabled
 	checkPaused  = 0x08

@@ -22,7 +22,7 @@ const (
 )
 
 func TestWantedPoolIsReached(t *testing.T) {
-	b := real(t, nil)
+	b := start(t, nil)
 	want := loadbalancer.Declared{Name: "cql", Members: []cluster.Name{"n1", "n2", "n3"}}.Pool(loadbalancer.Pool{})
 	all := func(cluster.Name) bool { return true }
 	for _, address := range []string{b.admin, b.tcp} {
@@ -54,7 +54,7 @@ func TestWantedPoolIsReached(t *testing.T) {
 }
 
 func TestDrainSendsNoNewClientsAndKeepsTheOld(t *testing.T) {
-	b := real(t, nil)
+	b := start(t, nil)
 	p := b.proxy(t, b.admin)
 	seen := map[string]int{}
 	for range 6 {
@@ -92,7 +92,7 @@ func TestDrainSendsNoNewClientsAndKeepsTheOld(t *testing.T) {
 // TestCheckOfADrainedServer is what the whole of drain rests on: the check goes
 // on, a DOWN server is shown as drained, and ready is not up.
 func TestCheckOfADrainedServer(t *testing.T) {
-	b := real(t, map[string]string{"n2": "weight 100"})
+	b := start(t, map[string]string{"n2": "weight 100"})
 	p := b.proxy(t, b.admin)
 	until(t, "n3 is up", func() bool { a := look(t, p, "n3"); return a.Up && a.CheckKnown })
 	if a := look(t, p, "n2"); !a.Up || a.CheckKnown {
@@ -127,8 +127,20 @@ func TestCheckOfADrainedServer(t *testing.T) {
 	until(t, "n3's check is back", func() bool { a := look(t, p, "n3"); return a.Up && a.CheckKnown && a.Want == ready })
 }
 
+func TestCheckSwitchedOffByHandSaysNothing(t *testing.T) {
+	b := start(t, nil)
+	p := b.proxy(t, b.admin)
+	until(t, "n3 is checked", func() bool { return look(t, p, "n3").CheckKnown })
+	b.say(t, "disable health cql/n3")
+	if a := look(t, p, "n3"); a.CheckKnown {
+		t.Errorf("its last result is taken for a look: %+v", a)
+	}
+	b.say(t, "enable health cql/n3")
+	until(t, "n3 is checked again", func() bool { return look(t, p, "n3").CheckKnown })
+}
+
 func TestServerDisabledInTheConfiguration(t *testing.T) {
-	b := real(t, map[string]string{"n3": "weight 100 check disabled"})
+	b := start(t, map[string]string{"n3": "weight 100 check disabled"})
 	p := b.proxy(t, b.admin)
 	if a := look(t, p, "n3"); a.Want != maint {
 		t.Errorf("disabled in the configuration: %+v", a)
@@ -141,8 +153,30 @@ func TestServerDisabledInTheConfiguration(t *testing.T) {
 	}
 }
 
+func TestRestartedProxyIsSeenToHaveForgotten(t *testing.T) {
+	b := start(t, nil)
+	p := b.proxy(t, b.admin)
+	want := loadbalancer.Declared{Name: "cql", Members: []cluster.Name{"n1", "n2", "n3"}}.Pool(loadbalancer.Pool{})
+	want.Wants["n3"] = loadbalancer.Wish{Want: drain}
+	if err := p.Apply(t.Context(), []loadbalancer.Change{to("n3", drain, 0)}); err != nil {
+		t.Fatal(err)
+	}
+	b.kill()
+	if _, err := p.Read(t.Context()); err == nil {
+		t.Fatal("a killed proxy answers")
+	}
+	b.run(t)
+	now, err := p.Read(t.Context())
+	if err != nil {
+		t.Fatal(err)
+	}
+	if d := loadbalancer.Difference(want, now); len(d.Changes) != 1 || d.Changes[0].String() != "n3 ready 100 % -> drain" {
+		t.Errorf("after a restart: %+v", d)
+	}
+}
+
 func TestWeightsAreReadAsTheyWereWished(t *testing.T) {
-	b := real(t, map[string]string{"n1": "weight 1", "n2": "weight 15", "n3": "weight 256"})
+	b := start(t, map[string]string{"n1": "weight 1", "n2": "weight 15", "n3": "weight 256"})
 	p := b.proxy(t, b.admin)
 	want := loadbalancer.Declared{Name: "cql", Members: []cluster.Name{"n1", "n2", "n3"}}.Pool(loadbalancer.Pool{})
 	for _, weight := range []int{1, 7, 10, 33, 99, 100} {
@@ -172,7 +206,7 @@ func TestWeightsAreReadAsTheyWereWished(t *testing.T) {
 }
 
 func TestRefusalsNameTheirCommand(t *testing.T) {
-	b := real(t, nil)
+	b := start(t, nil)
 	err := b.proxy(t, b.admin).Apply(t.Context(), []loadbalancer.Change{
 		to("n1", drain, 0), to("zz", drain, 0), to("n2", ready, 50), to("yy", ready, 10)})
 	want := []string{
@@ -190,7 +224,7 @@ func TestRefusalsNameTheirCommand(t *testing.T) {
 }
 
 func TestSocketWithoutTheRightToChange(t *testing.T) {
-	b := real(t, nil)
+	b := start(t, nil)
 	p := b.proxy(t, b.user)
 	err := p.Apply(t.Context(), []loadbalancer.Change{to("n1", drain, 0)})
 	if no, is := errors.AsType[haproxy.Refused](err); !is || no.Answer != "Permission denied" {
@@ -202,7 +236,7 @@ func TestSocketWithoutTheRightToChange(t *testing.T) {
 }
 
 func TestBackendTheProxyDoesNotKnow(t *testing.T) {
-	b := real(t, nil)
+	b := start(t, nil)
 	p, err := haproxy.New(haproxy.Options{Name: "proxy-1", Address: b.admin, Backend: "nope", Timeout: time.Second})
 	if err != nil {
 		t.Fatal(err)
@@ -218,7 +252,7 @@ func TestBackendTheProxyDoesNotKnow(t *testing.T) {
 }
 
 func TestBalanceThatKnowsNoWeights(t *testing.T) {
-	b := real(t, nil, "  balance static-rr")
+	b := start(t, nil, "  balance static-rr")
 	p := b.proxy(t, b.admin)
 	err := p.Apply(t.Context(), []loadbalancer.Change{to("n1", ready, 10)})
 	if no, is := errors.AsType[haproxy.Refused](err); !is || !strings.Contains(no.Command, "weight 10%") {
@@ -229,7 +263,7 @@ func TestBalanceThatKnowsNoWeights(t *testing.T) {
 	}
 }
 
-// TestManyServers needs more than one line and a long answer.
+// TestManyServers needs more than one line, and a long answer.
 func TestManyServers(t *testing.T) {
 	var lines []string
 	var changes []loadbalancer.Change
@@ -238,7 +272,7 @@ func TestManyServers(t *testing.T) {
 		lines = append(lines, "  server "+name+" 127.0.77.1:9 weight 100")
 		changes = append(changes, to(cluster.Name(name), ready, 10), to(cluster.Name(name), drain, 0))
 	}
-	b := real(t, nil, lines...)
+	b := start(t, nil, lines...)
 	p := b.proxy(t, b.admin)
 	if err := p.Apply(t.Context(), changes); err != nil {
 		t.Fatal(err)
@@ -255,7 +289,7 @@ func TestManyServers(t *testing.T) {
 }
 
 func TestStoppedProxyIsUnreachableInTime(t *testing.T) {
-	b := real(t, nil)
+	b := start(t, nil)
 	if err := syscall.Kill(b.pid, syscall.SIGSTOP); err != nil { // the cleanup's SIGKILL ends a stopped process too
 		t.Fatal(err)
 	}
@@ -263,15 +297,19 @@ func TestStoppedProxyIsUnreachableInTime(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	began := time.Now()
-	_, err = p.Read(t.Context())
-	if _, is := errors.AsType[haproxy.Unreachable](err); !is || time.Since(began) > 5*time.Second {
-		t.Errorf("after %v: %v", time.Since(began), err)
-	}
+	until(t, "the stopped proxy is unreachable", func() bool { // SIGSTOP reaches its threads one by one
+		began := time.Now()
+		_, err := p.Read(t.Context())
+		if took := time.Since(began); took > 5*time.Second {
+			t.Fatalf("it took %v to say %v", took, err)
+		}
+		_, is := errors.AsType[haproxy.Unreachable](err)
+		return is
+	})
 }
 
 func BenchmarkApplyAndRead(bm *testing.B) {
-	b := real(bm, nil)
+	b := start(bm, nil)
 	p := b.proxy(bm, b.admin)
 	wishes := [][]loadbalancer.Change{{to("n3", drain, 0)}, {to("n3", ready, 100)}}
 	i := 0

@@ -6,6 +6,7 @@ import (
 	"bytes"
 	"context"
 	"fmt"
+	"io"
 	"net"
 	"os"
 	"os/exec"
@@ -24,7 +25,9 @@ import (
 type bench struct {
 	admin, user, front string // sockets
 	tcp                string // the admin interface once more, as IP:port
+	file               string // its configuration
 	pid                int
+	kill               func() // and wait until it is gone
 	nodes              map[string]*node
 }
 
@@ -61,12 +64,11 @@ func (n *node) start(t testing.TB) {
 
 func (n *node) stop() { n.listener.Close() }
 
-// real starts HAProxy and three nodes; each server line may be extended, and
+// start starts HAProxy and three nodes; each server line may be extended, and
 // more lines of the backend follow.
-func real(t testing.TB, extra map[string]string, lines ...string) *bench {
+func start(t testing.TB, extra map[string]string, lines ...string) *bench {
 	t.Helper()
-	binary, err := exec.LookPath("haproxy")
-	if err != nil {
+	if _, err := exec.LookPath("haproxy"); err != nil {
 		t.Fatal("these tests need a real HAProxy 2.6 or later: install the package haproxy")
 	}
 	dir, err := os.MkdirTemp("", "hap") // t.TempDir may be too long for a socket
@@ -88,11 +90,11 @@ func real(t testing.TB, extra map[string]string, lines ...string) *bench {
 		config += fmt.Sprintf("  server %s %s %s\n", name, n.address, line)
 	}
 	config += strings.Join(lines, "\n") + "\n"
-	file := filepath.Join(dir, "haproxy.cfg")
-	if err := os.WriteFile(file, []byte(config), 0o600); err != nil {
+	b.file = filepath.Join(dir, "haproxy.cfg")
+	if err := os.WriteFile(b.file, []byte(config), 0o600); err != nil {
 		t.Fatal(err)
 	}
-	b.run(t, binary, file)
+	b.run(t)
 	return b
 }
 
@@ -113,10 +115,10 @@ backend cql
   default-server inter 20ms fall 2 rise 2
 `
 
-func (b *bench) run(t testing.TB, binary, file string) {
+func (b *bench) run(t testing.TB) {
 	t.Helper()
 	var log bytes.Buffer
-	cmd := exec.Command(binary, "-db", "-f", file)
+	cmd := exec.Command("haproxy", "-db", "-f", b.file)
 	cmd.Stdout, cmd.Stderr = &log, &log
 	cmd.SysProcAttr = &syscall.SysProcAttr{Pdeathsig: syscall.SIGKILL}
 	if err := cmd.Start(); err != nil {
@@ -125,6 +127,10 @@ func (b *bench) run(t testing.TB, binary, file string) {
 	b.pid = cmd.Process.Pid
 	exited := make(chan struct{})
 	go func() { _ = cmd.Wait(); close(exited) }() // its exit status is SIGKILL's
+	b.kill = func() {
+		_ = cmd.Process.Kill() // it may be gone already
+		<-exited
+	}
 	t.Cleanup(func() {
 		_ = cmd.Process.Kill()
 		<-exited
@@ -194,6 +200,22 @@ func look(t testing.TB, p *haproxy.Proxy, server cluster.Name) loadbalancer.Actu
 
 func to(server cluster.Name, want loadbalancer.Want, weight int) loadbalancer.Change {
 	return loadbalancer.Change{Server: server, To: loadbalancer.Wish{Want: want, Weight: weight}}
+}
+
+// say is a person at the socket.
+func (b *bench) say(t testing.TB, command string) {
+	t.Helper()
+	c, err := net.Dial("unix", b.admin)
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer c.Close()
+	if _, err := c.Write([]byte(command + "\n")); err != nil {
+		t.Fatal(err)
+	}
+	if answer, err := io.ReadAll(c); err != nil || strings.TrimSpace(string(answer)) != "" {
+		t.Fatalf("%s: %q, %v", command, answer, err)
+	}
 }
 
 // client connects through the proxy and returns who answered.
