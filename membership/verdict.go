@@ -111,18 +111,24 @@ func (v *Vote) UnmarshalText(text []byte) error {
 
 // Ballot is the vote of one observer with the looks it rests on.
 type Ballot struct {
-	Observer cluster.Name  `json:"observer"`
-	Rack     cluster.Rack  `json:"rack"`
-	Own      bool          `json:"own,omitempty"` // the node's own agent
-	Vote     Vote          `json:"vote"`
-	Unwell   bool          `json:"unwell,omitempty"`
-	Age      time.Duration `json:"age"` // of the observer's youngest report, any subject
-	Cites    []Report      `json:"cites,omitempty"`
+	Observer   cluster.Name       `json:"observer"`
+	Datacenter cluster.Datacenter `json:"datacenter,omitempty"`
+	Rack       cluster.Rack       `json:"rack"`
+	Own        bool               `json:"own,omitempty"` // the node's own agent
+	Vote       Vote               `json:"vote"`
+	Unwell     bool               `json:"unwell,omitempty"`
+	// Duplicate: two agents bear this name, so neither is believed.
+	Duplicate bool `json:"duplicate,omitempty"`
+	// Age is that of the observer's last digest when the verdict was made
+	// (Verdict.At); 0 beside Unheard means that it was never heard.
+	Age   time.Duration `json:"age"`
+	Cites []Report      `json:"cites,omitempty"` // its fresh looks at the node, by path
 }
 
 // Verdict is what the judge says of one node, with everything it rests on.
 type Verdict struct {
 	Node   cluster.Name   `json:"node"`
+	At     cluster.Moment `json:"-"` // when these ballots were counted; ages in them are of this moment
 	Answer Answer         `json:"answer"`
 	Cause  Cause          `json:"cause"`
 	Since  cluster.Moment `json:"-"` // the first of the unbroken bad looks; of the answer when Alive
@@ -133,11 +139,16 @@ type Verdict struct {
 	Heard   int `json:"heard"`
 	Of      int `json:"of"`
 	Racks   int `json:"racks"` // distinct racks of those who vote For, own agent left out
-	// Drain is true when the bar for draining is met and the picture was stable.
+	// Drain is true when the bar for draining is met and the picture was
+	// stable. It is never true with Unknown, with Planned, or with fewer
+	// eligible observers than Bars.ObserversMin: then the answer is advice.
 	Drain bool `json:"drain"`
-	// Own is the word of the node's own agent, fresh or NoWord.
+	// Own is what the node's own agent says of the process, fresh or NoWord.
+	// An unwell agent is still believed that the process exited: that is the
+	// kernel's word and does not depend on the agent's clock.
 	Own Outcome `json:"own"`
-	// Process is the boot of the node's Cassandra as its own agent last said, fresh or not.
+	// Process is the boot of the last Cassandra process the own agent named,
+	// fresh or not, also when that process has ended since.
 	Process cluster.Boot `json:"process,omitempty"`
 	// LastAlive is the last moment an observer had a CQL answer from the node; zero when never seen.
 	LastAlive cluster.Moment `json:"-"`

@@ -3,6 +3,7 @@
 package membership
 
 import (
+	"math"
 	"time"
 
 	"supervisor/cluster"
@@ -41,7 +42,7 @@ func DefaultBars() Bars {
 }
 
 // View is the judge's whole memory: handed in, handed back, never changed in
-// place.
+// place. The zero View is that of a judge that begins with its first turn.
 type View struct {
 	Began     cluster.Moment // when this judge began: an heir starts at Unknown
 	At        cluster.Moment
@@ -49,7 +50,64 @@ type View struct {
 	Observers map[cluster.Name]Heard
 	Reports   map[cluster.Name]map[Key]Report // by subject: the youngest of each observer and path
 	Changed   map[cluster.Name]cluster.Moment // the last moment a node's ballots changed
+	// Unrest is when the present run of changes began: changes less than
+	// Bars.Stable apart belong to one run.
+	Unrest map[cluster.Name]cluster.Moment
+	// Due is when a node must be judged again though nobody says anything.
+	Due map[cluster.Name]cluster.Moment
+	// Planned is when a node announced its stop; kept until it runs again.
+	Planned map[cluster.Name]cluster.Moment
+	// Ignored counts reports that were not believed, by Reason.
+	Ignored map[Reason]int
+	// Duplicates are names that two agents use at once: both abstain.
+	Duplicates map[cluster.Name]bool
+	// Topology and Bars are those of the last turn: a change of them judges
+	// every node again.
+	Topology Topology
+	Bars     Bars
 }
+
+// never is the Due of a node that only news can change.
+const never cluster.Moment = math.MaxInt64
+
+// Wake is the earliest moment at which a verdict can change without a report.
+// The second result is false when there is none.
+func (v View) Wake() (cluster.Moment, bool) {
+	var wake cluster.Moment
+	found := false
+	for _, due := range v.Due {
+		if due != never && (!found || due < wake) {
+			wake, found = due, true
+		}
+	}
+	return wake, found
+}
+
+// Hearing counts how many observers of the roster are heard fresh, and how
+// many there are. A leader that hears fewer than half has no picture to act on.
+func (v View) Hearing() (heard, of int) {
+	for n := range v.Topology.Nodes {
+		of++
+		if h, ok := v.Observers[n]; ok && v.At.Sub(h.At) <= v.Bars.Fresh {
+			heard++
+		}
+	}
+	return heard, of
+}
+
+// Reason is why a report was not believed; it is a metric's label.
+type Reason string
+
+// The reasons.
+const (
+	FromFuture      Reason = "future"           // arrived after the present moment: a broken clock
+	UnknownObserver Reason = "unknown_observer" // not on the roster
+	UnknownSubject  Reason = "unknown_subject"  // not on the roster
+	NotAssigned     Reason = "not_assigned"     // on the roster, but does not watch this node
+	NotOwn          Reason = "not_own"          // speaks of the inside of a node that is not its own
+	Impossible      Reason = "impossible"       // negative ages, words that do not exist
+	Superseded      Reason = "superseded"       // of an agent's start that a later one replaced
+)
 
 // Key names one path of one observer to a subject.
 type Key struct {
@@ -59,7 +117,11 @@ type Key struct {
 
 // Heard is the last sign of one observer.
 type Heard struct {
-	At     cluster.Moment
-	Boot   cluster.Boot
-	Unwell bool
+	At       cluster.Moment // arrival of its last digest
+	Boot     cluster.Boot
+	Unwell   bool
+	Process  cluster.Boot   // the last Cassandra process it named
+	Former   []cluster.Boot // starts before this one, youngest last, at most formerMax
+	Replaced cluster.Moment // when Boot took over from the youngest Former
+	Twin     cluster.Moment // until then the name counts as used by two agents; 0: it does not
 }

@@ -1,0 +1,172 @@
+// SPDX-License-Identifier: Apache-2.0
+
+package membership
+
+import (
+	"slices"
+
+	"supervisor/cluster"
+)
+
+// judge counts the ballots about one node and writes its verdict.
+func (u *turn) judge(n cluster.Name) {
+	prev, known := u.v.Verdicts[n]
+	u.next = never
+	x := Verdict{Node: n, At: u.now, LastAlive: prev.LastAlive, Process: prev.Process,
+		Ballots: make([]Ballot, 0, len(u.t.Watch[n]))}
+	onsets := u.collect(&x)
+	if p := u.v.Observers[n].Process; p != "" {
+		x.Process = p
+	}
+	if !known || pictureChanged(prev, x) {
+		u.change(n)
+	}
+	planned := u.planned(n, x)
+	u.answer(&x, prev, onsets)
+	if planned {
+		x.Cause, x.Drain = Planned, false
+	}
+	u.v.Verdicts[n] = x
+	u.v.Due[n] = u.next
+}
+
+// collect fills in ballots and counts, and returns the onsets of those who
+// vote For, earliest first.
+func (u *turn) collect(x *Verdict) (onsets []cluster.Moment) {
+	var racks []place
+	for _, o := range u.t.Watch[x.Node] {
+		if _, listed := u.t.Nodes[o]; !listed {
+			continue
+		}
+		t, began := u.ballot(x.Node, o)
+		x.Ballots = append(x.Ballots, t)
+		x.Of++
+		switch t.Vote {
+		case For:
+			onsets = append(onsets, began)
+			x.For++
+			if at := t.place(); !t.Own && !slices.Contains(racks, at) {
+				racks = append(racks, at)
+			}
+		case Against:
+			x.Against++
+		case Abstains:
+			x.Abstain++
+		}
+		if r := t.look(CQL); r.answered() && !t.Duplicate {
+			x.LastAlive = max(x.LastAlive, r.At)
+		}
+		if t.Own {
+			x.Own = ownWord(t)
+		}
+	}
+	x.Heard, x.Racks = x.For+x.Against, len(racks)
+	slices.Sort(onsets)
+	return onsets
+}
+
+// place is a rack of one datacenter: racks of two may share a name.
+type place struct {
+	dc   cluster.Datacenter
+	rack cluster.Rack
+}
+
+func (t Ballot) place() place { return place{t.Datacenter, t.Rack} }
+
+// ownWord is what the node's own agent says of the process.
+func ownWord(t Ballot) Outcome {
+	r := t.look(Process)
+	if t.Duplicate || t.Unwell && r.Outcome != Exited {
+		return NoWord
+	}
+	return r.Outcome
+}
+
+func pictureChanged(a, b Verdict) bool {
+	return a.Own != b.Own || !slices.EqualFunc(a.Ballots, b.Ballots, func(x, y Ballot) bool {
+		return x.Observer == y.Observer && x.Vote == y.Vote
+	})
+}
+
+// change notes that the ballots about n changed now.
+func (u *turn) change(n cluster.Name) {
+	last, ever := u.v.Changed[n]
+	if !ever || u.now.Sub(last) >= u.b.Stable {
+		u.v.Unrest[n] = u.now
+	}
+	u.v.Changed[n] = u.now
+}
+
+// planned follows what the own agent announced: believed for PlannedMax from
+// the first announcement, over when it says that the process runs.
+func (u *turn) planned(n cluster.Name, x Verdict) bool {
+	for _, t := range x.Ballots {
+		if !t.Own || t.Duplicate {
+			continue
+		}
+		switch r := t.look(Process); r.Outcome {
+		case Leaving:
+			if _, ok := u.v.Planned[n]; !ok {
+				u.v.Planned[n] = r.onset()
+			}
+		case Good:
+			delete(u.v.Planned, n)
+		}
+	}
+	began, ok := u.v.Planned[n]
+	if !ok {
+		return false
+	}
+	end := began.Add(u.b.PlannedMax)
+	u.wait(end)
+	return u.now < end
+}
+
+// answer decides on answer, cause, since and drain. Once Gone, a node stays
+// Gone as long as the majority does, however the ballots shift.
+func (u *turn) answer(x *Verdict, prev Verdict, onsets []cluster.Moment) {
+	turned := turnedBad(onsets, x.Heard)
+	e := weigh(*x, u.b, turned)
+	majority := x.For >= 2 && 2*x.For > x.Heard
+	alive := x.Against >= max(1, min(2, x.Of)) && 2*x.Against > x.Heard
+	u.wait(u.v.Began.Add(u.b.Fresh))
+	warm := u.now.Sub(u.v.Began) >= u.b.Fresh
+	if majority || e.disk {
+		u.wait(turned.Add(slack))
+		u.wait(turned.Add(phiLag))
+		cause, sure := e.cause()
+		settled := u.settled(x.Node, sure)
+		if prev.Answer == Gone || settled && warm {
+			x.Answer, x.Cause = Gone, cause
+			x.Drain = majority && x.Of >= u.b.ObserversMin && (settled || prev.Drain)
+		}
+	} else if alive {
+		x.Answer, x.Cause = Alive, e.aliveCause(warm)
+	}
+	switch {
+	case x.Answer != Alive && x.For > 0:
+		x.Since = onsets[0]
+	case prev.Answer == x.Answer && (x.Answer == Alive || prev.For == 0) && prev.At != 0:
+		x.Since = prev.Since
+	default:
+		x.Since = u.now
+	}
+}
+
+// turnedBad is when a majority began to see the node badly. One observer that
+// has seen it so for hours does not make old good words count as new.
+func turnedBad(onsets []cluster.Moment, heard int) cluster.Moment {
+	if len(onsets) == 0 {
+		return 0
+	}
+	return onsets[min(heard/2, len(onsets)-1)]
+}
+
+// settled tells whether the picture stood still for Stable, or moved for
+// StableMax already. A cause that one more word may overturn waits for the latter.
+func (u *turn) settled(n cluster.Name, sure bool) bool {
+	quiet, longest := u.v.Changed[n].Add(u.b.Stable), u.v.Unrest[n].Add(u.b.StableMax)
+	u.wait(quiet)
+	u.wait(longest)
+	return sure && u.now >= quiet || u.now >= longest
+}

@@ -1,0 +1,184 @@
+// SPDX-License-Identifier: Apache-2.0
+
+package membership
+
+import (
+	"slices"
+	"time"
+
+	"supervisor/cluster"
+)
+
+const (
+	// formerMax bounds how many earlier starts of an agent are remembered.
+	formerMax = 16
+	// stragglerMax is how long datagrams of a start may still trickle in after
+	// a later start was heard. What comes after that is a second agent.
+	stragglerMax = 2 * time.Second
+	// twinHold is how long a name stays disbelieved after the last sign that
+	// two agents use it.
+	twinHold = 30 * time.Second
+)
+
+// hear notes that the observer of r was heard. It is false when r is of a
+// start of the agent that a later start replaced; when such a word comes too
+// late for a straggler, two agents bear one name and neither is believed.
+func (u *turn) hear(r Report) bool {
+	h, known := u.v.Observers[r.Observer]
+	before := h
+	current := true
+	switch {
+	case !known || h.Boot == r.Boot:
+		h.Boot = r.Boot
+	case slices.Contains(h.Former, r.Boot):
+		current = false
+		if r.arrived().Sub(h.Replaced) > stragglerMax {
+			h.Twin = max(h.Twin, r.arrived().Add(twinHold))
+		}
+	default:
+		h = h.restarted(r)
+	}
+	if current && r.arrived() >= h.At {
+		h.At, h.Unwell = r.arrived(), r.Unwell
+		if r.Process != "" {
+			h.Process = r.Process
+		}
+	}
+	u.v.Observers[r.Observer] = h
+	if !known || before.Boot != h.Boot || before.Unwell != h.Unwell || before.Twin != h.Twin ||
+		u.now.Sub(before.At) > u.b.Fresh {
+		u.flipped[r.Observer] = true
+	}
+	if before.Process != h.Process {
+		u.stir[r.Observer] = true
+	}
+	return current
+}
+
+// restarted is the same observer after a new start of its agent.
+func (h Heard) restarted(r Report) Heard {
+	former := append(slices.Clone(h.Former), h.Boot)
+	if len(former) > formerMax {
+		former = former[len(former)-formerMax:]
+	}
+	h.Former, h.Boot, h.Replaced = former, r.Boot, r.arrived()
+	return h
+}
+
+// paths lists how an observer may look at a node, in the order of citation.
+var paths = []Path{Process, CQL, Admin, Disk, Storage, Phi}
+
+// freshFor is how long a look on path p says something. The supporting paths
+// are looked at every 2 s, so one window would let them flicker.
+func (b Bars) freshFor(p Path) time.Duration {
+	if p == Process || p == CQL {
+		return b.Fresh
+	}
+	return 2 * b.Fresh
+}
+
+// ballot is what observer o contributes to the verdict of n. The second result
+// is when the looks that speak for Gone began; it means something for For only.
+func (u *turn) ballot(n, o cluster.Name) (Ballot, cluster.Moment) {
+	place := u.t.Nodes[o]
+	t := Ballot{Observer: o, Datacenter: place.Datacenter, Rack: place.Rack, Own: o == n}
+	h, known := u.v.Observers[o]
+	if !known {
+		return t, 0
+	}
+	t.Age, t.Unwell, t.Duplicate = u.now.Sub(h.At), h.Unwell, h.Twin > u.now
+	if t.Age > u.b.Fresh {
+		return t, 0
+	}
+	u.wait(h.At.Add(u.b.Fresh) + 1)
+	u.wait(h.Twin)
+	t.Cites = u.cites(n, o, h.Boot)
+	if t.Unwell || t.Duplicate {
+		t.Vote = Abstains
+		return t, 0
+	}
+	var onset cluster.Moment
+	t.Vote, onset = vote(t, u.b)
+	return t, onset
+}
+
+// cites are the looks of o at n that still say something, of its present
+// start: what an earlier start saw died with it.
+func (u *turn) cites(n, o cluster.Name, boot cluster.Boot) []Report {
+	reports := u.v.Reports[n]
+	if len(reports) == 0 {
+		return nil
+	}
+	list := paths
+	if o != n {
+		list = peerPaths
+	}
+	var cites []Report
+	for _, p := range list {
+		r, ok := reports[Key{o, p}]
+		if !ok || r.Boot != boot || u.now.Sub(r.At) > u.b.freshFor(p) {
+			continue
+		}
+		if cites == nil {
+			cites = make([]Report, 0, len(list))
+		}
+		u.wait(r.At.Add(u.b.freshFor(p)) + 1)
+		cites = append(cites, r)
+	}
+	return cites
+}
+
+var peerPaths = []Path{CQL, Storage, Phi}
+
+// wait asks for the node to be judged again at m, if that is still to come.
+func (u *turn) wait(m cluster.Moment) {
+	if m > u.now && m < u.next {
+		u.next = m
+	}
+}
+
+// look is the ballot's cited look on a path; its Outcome is NoWord when there is none.
+func (t Ballot) look(p Path) Report {
+	for _, r := range t.Cites {
+		if r.Path == p {
+			return r
+		}
+	}
+	return Report{}
+}
+
+// vote reads one well observer's looks. Doubt speaks for the node: slow
+// answers and fewer than MissesMax silences are no word for Gone. Without a
+// word on the CQL path the observer abstains, whatever else it saw; only the
+// own agent's exit and disk need no CQL path.
+func vote(t Ballot, b Bars) (Vote, cluster.Moment) {
+	if t.Own {
+		if r := t.look(Process); r.Outcome == Exited {
+			return For, r.onset()
+		}
+		if r := t.look(Disk); r.Outcome == Wrong || r.Outcome == Refused {
+			return For, r.onset()
+		}
+	}
+	switch r := t.look(CQL); {
+	case r.Outcome == NoWord || r.Outcome == Leaving:
+		return Abstains, 0
+	case r.bad(b):
+		return For, r.onset()
+	}
+	return Against, 0
+}
+
+// bad tells whether a look on the CQL path speaks for Gone.
+func (r Report) bad(b Bars) bool {
+	switch r.Outcome {
+	case Refused, Wrong, Exited:
+		return true
+	case Silent:
+		return r.Misses >= b.MissesMax
+	}
+	return false
+}
+
+// answered tells whether the other side answered, however slowly.
+func (r Report) answered() bool { return r.Outcome == Good || r.Outcome == Late }
