@@ -11,6 +11,24 @@ type Placed struct {
 	Replicas []Name     `json:"replicas"` // read only: ranges may share it
 }
 
+// Replicated says that a second copy of the data may exist, so there is
+// something to compare it with. Of a strategy nobody taught us it may.
+func (rep Replication) Replicated() bool {
+	switch rep.Strategy {
+	case Local:
+		return false
+	case Simple:
+		return rep.Factor > 1
+	case NetworkTopology:
+		total := 0
+		for _, rf := range rep.Factors {
+			total += max(0, rf)
+		}
+		return total > 1
+	}
+	return true
+}
+
 // Placement returns the replicas of every range in the order of Ranges. For
 // Local there is nothing to place and the answer is empty. A strategy nobody
 // taught us is an error, because a guess would count quorums wrong.

@@ -190,6 +190,28 @@ func TestStrategiesWithoutAWalk(t *testing.T) {
 	}
 }
 
+func TestReplicated(t *testing.T) {
+	for _, row := range []struct {
+		why  string
+		rep  Replication
+		want bool
+	}{
+		{"one copy in all has nothing beside it", Replication{Strategy: NetworkTopology, Factors: map[Datacenter]int{"dc1": 1, "dc2": 0}}, false},
+		{"one copy in each of two datacenters are two", Replication{Strategy: NetworkTopology, Factors: map[Datacenter]int{"dc1": 1, "dc2": 1}}, true},
+		{"a simple one", Replication{Strategy: Simple, Factor: 1}, false},
+		{"a simple pair", Replication{Strategy: Simple, Factor: 2}, true},
+		{"local data", Replication{Strategy: Local}, false},
+		{"everywhere", Replication{Strategy: Everywhere}, true},
+		{"of what nobody knows there may be a second copy", Replication{}, true},
+	} {
+		t.Run(row.why, func(t *testing.T) {
+			if got := row.rep.Replicated(); got != row.want {
+				t.Fatalf("got %v", got)
+			}
+		})
+	}
+}
+
 // ringOf makes nodes n1, n2, … of dc1 in turn over the racks, with tokens
 // each, spread evenly.
 func ringOf(t testing.TB, nodes, racks, tokens int) Ring {

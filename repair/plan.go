@@ -1,0 +1,248 @@
+// SPDX-License-Identifier: Apache-2.0
+
+package repair
+
+import (
+	"cmp"
+	"errors"
+	"fmt"
+	"slices"
+	"strings"
+
+	"supervisor/cluster"
+	"supervisor/residency"
+)
+
+// QuorumRule is the name of the rule that refuses a range too few replicas of
+// which can be compared.
+const QuorumRule = "repair-quorum"
+
+// PlanInput is all that Plan looks at.
+type PlanInput struct {
+	Schema cluster.Schema
+	Node   cluster.Name // whose ranges are repaired; it coordinates and counts as live
+	// Live says which other replicas can be compared with now. One that is
+	// itself on the way back is not live: it lacks writes like Node does.
+	Live      func(cluster.Name) bool
+	Regions   map[cluster.Name]cluster.Region // a name that is missing stands nowhere known
+	Residency residency.Policy
+	Keyspaces []string            // blank: all that are replicated
+	Tables    map[string][]string // per keyspace; one that is missing is repaired with all its tables
+	// Local are the keyspaces whose clients ask their own datacenter only. For
+	// the others a quorum over all datacenters is needed as well.
+	Local            []string
+	RangesPerSegment int // at least 1: one repair command names that many ranges at most
+}
+
+// Segment is what one repair command compares.
+type Segment struct {
+	Keyspace string               `json:"keyspace"`
+	Tables   []string             `json:"tables,omitempty"` // blank: all
+	Ranges   []cluster.TokenRange `json:"ranges"`           // all with the same replicas
+	Hosts    []cluster.Name       `json:"hosts"`            // the coordinator first, then by name; two at least
+}
+
+// Refused is a set of ranges that must not or cannot be repaired now. As long
+// as there is one, the node is not repaired, whatever the Job says.
+type Refused struct {
+	Keyspace string               `json:"keyspace"`
+	Ranges   []cluster.TokenRange `json:"ranges"`
+	Rule     string               `json:"rule"` // QuorumRule or residency.Invariant
+	Why      string               `json:"why"`
+}
+
+// Plan divides the ranges of a node into segments of equal replicas. Equal
+// input gives an equal Job: keyspaces by name, ranges in ring order.
+//
+// Hosts are the node and all its live, permitted peers. Ranges for which
+// those are fewer than a quorum of the replicas are refused: an acknowledged
+// write might stand on none of them. So are keyspaces that the residency
+// policy does not permit in the node's region. A peer in a forbidden region is
+// left out. A keyspace of one copy has nothing to compare and no segment.
+//
+// A range that wraps around the ring stays one piece: Cassandra itself holds
+// it so, its repair option reads START:END with a start behind the end, and a
+// plain repair of a node compares it unsplit. (START:START, the whole ring, it
+// refuses; but a ring of one token has one node and nothing to compare.)
+//
+// The error tells of input nobody can plan with: a ring that contradicts
+// itself, a node or keyspace that is not in it.
+func Plan(in PlanInput) (Job, []Refused, error) {
+	p, err := newPlanner(in)
+	if err != nil {
+		return Job{}, nil, fmt.Errorf("plan repair of %s: %w", in.Node, err)
+	}
+	for _, ks := range p.wanted() {
+		p.keyspace(ks)
+	}
+	return Job{Segments: p.segments, Done: newBitmap(len(p.segments))}, p.refused, nil
+}
+
+type planner struct {
+	PlanInput
+	ring       cluster.Ring
+	datacenter map[cluster.Name]cluster.Datacenter
+	segments   []Segment
+	refused    []Refused
+}
+
+func newPlanner(in PlanInput) (*planner, error) {
+	ring, ringErr := cluster.NewRing(in.Schema.Members)
+	p := &planner{PlanInput: in, ring: ring, datacenter: make(map[cluster.Name]cluster.Datacenter)}
+	for _, m := range in.Schema.Members {
+		p.datacenter[m.Name] = m.Datacenter
+	}
+	faults := []error{ringErr}
+	if p.datacenter[in.Node] == "" {
+		faults = append(faults, errors.New("it is not a member of the ring"))
+	}
+	if in.RangesPerSegment < 1 {
+		faults = append(faults, fmt.Errorf("%d ranges per segment, want 1 or more", in.RangesPerSegment))
+	}
+	for _, name := range in.Keyspaces {
+		if !slices.ContainsFunc(in.Schema.Keyspaces, func(ks cluster.Keyspace) bool { return ks.Name == name }) {
+			faults = append(faults, fmt.Errorf("keyspace %s is not in the schema", name))
+		}
+	}
+	return p, errors.Join(faults...)
+}
+
+// wanted returns the keyspaces to repair by name, without those that have
+// nothing to compare.
+func (p *planner) wanted() []cluster.Keyspace {
+	var out []cluster.Keyspace
+	for _, ks := range p.Schema.Keyspaces {
+		asked := len(p.Keyspaces) == 0 || slices.Contains(p.Keyspaces, ks.Name)
+		if asked && ks.Replication.Replicated() && !cluster.NeverReplicated(ks.Name) {
+			out = append(out, ks)
+		}
+	}
+	slices.SortFunc(out, func(a, b cluster.Keyspace) int { return cmp.Compare(a.Name, b.Name) })
+	return out
+}
+
+func (p *planner) keyspace(ks cluster.Keyspace) {
+	if p.ring.Total(ks.Replication) == 1 {
+		return // everywhere, and there is one node: the only copy there is meant to be
+	}
+	placed, err := p.ring.Placement(ks.Replication)
+	if err != nil {
+		p.refuse(ks, p.ring.Ranges(), QuorumRule, "its replicas are not known: "+err.Error())
+		return
+	}
+	groups := groupsOf(placed, p.Node)
+	if err := p.Residency.Admit([]string{ks.Name}, p.Regions[p.Node]); err != nil {
+		for _, g := range groups {
+			p.refuse(ks, g.ranges, residency.Invariant, err.Error())
+		}
+		return
+	}
+	for _, g := range groups {
+		p.group(ks, g)
+	}
+}
+
+// group is the ranges that the same nodes hold.
+type group struct {
+	ranges   []cluster.TokenRange
+	replicas []cluster.Name // by name
+}
+
+// groupsOf collects the ranges of the node in the order in which their
+// replica sets are met first.
+func groupsOf(placed []cluster.Placed, node cluster.Name) []group {
+	var out []group
+	index := make(map[string]int)
+	for _, p := range placed {
+		if !slices.Contains(p.Replicas, node) {
+			continue
+		}
+		replicas := slices.Sorted(slices.Values(p.Replicas))
+		key := fmt.Sprintf("%q", replicas)
+		i, known := index[key]
+		if !known {
+			i = len(out)
+			index[key] = i
+			out = append(out, group{replicas: replicas})
+		}
+		out[i].ranges = append(out[i].ranges, p.Range)
+	}
+	return out
+}
+
+func (p *planner) group(ks cluster.Keyspace, g group) {
+	hosts, abroad := p.hosts(ks.Name, g)
+	if why := p.short(ks, hosts, len(g.replicas)); why != "" {
+		rule := QuorumRule
+		if p.short(ks, append(slices.Clone(hosts), abroad...), len(g.replicas)) == "" {
+			rule = residency.Invariant
+			why += fmt.Sprintf("; not permitted: %s", spelled(abroad))
+		}
+		p.refuse(ks, g.ranges, rule, why)
+		return
+	}
+	for ranges := range slices.Chunk(g.ranges, p.RangesPerSegment) {
+		p.segments = append(p.segments, Segment{
+			Keyspace: ks.Name,
+			Tables:   slices.Clone(p.Tables[ks.Name]),
+			Ranges:   slices.Clone(ranges),
+			Hosts:    slices.Clone(hosts),
+		})
+	}
+}
+
+// hosts divides the live replicas: those that may be compared, the node first,
+// and those that stand where the data must not be.
+func (p *planner) hosts(keyspace string, g group) (hosts, abroad []cluster.Name) {
+	hosts = []cluster.Name{p.Node}
+	for _, n := range g.replicas {
+		switch {
+		case n == p.Node || !p.Live(n):
+		case p.Residency.Admit([]string{keyspace}, p.Regions[n]) != nil:
+			abroad = append(abroad, n)
+		default:
+			hosts = append(hosts, n)
+		}
+	}
+	return hosts, abroad
+}
+
+// short says what the hosts lack, or nothing when they suffice. A quorum is
+// counted in the node's datacenter where the keyspace counts by datacenter,
+// and over the ring unless its clients never ask another datacenter.
+func (p *planner) short(ks cluster.Keyspace, hosts []cluster.Name, replicas int) string {
+	if len(hosts) < 2 {
+		return fmt.Sprintf("none of its %d other replicas can be compared with", replicas-1)
+	}
+	byDatacenter := ks.Replication.Strategy == cluster.NetworkTopology
+	if byDatacenter {
+		home, here := p.datacenter[p.Node], 0
+		for _, n := range hosts {
+			if p.datacenter[n] == home {
+				here++
+			}
+		}
+		if need := cluster.Quorum(ks.Replication.Factors[home]); here < need {
+			return fmt.Sprintf("%d of its replicas in %s can be compared (%s), want %d", here, home, spelled(hosts), need)
+		}
+	}
+	if byDatacenter && slices.Contains(p.Local, ks.Name) {
+		return ""
+	}
+	if need := cluster.Quorum(p.ring.Total(ks.Replication)); len(hosts) < need {
+		return fmt.Sprintf("%d of its replicas can be compared (%s), want %d", len(hosts), spelled(hosts), need)
+	}
+	return ""
+}
+
+func (p *planner) refuse(ks cluster.Keyspace, ranges []cluster.TokenRange, rule, why string) {
+	p.refused = append(p.refused, Refused{Keyspace: ks.Name, Ranges: ranges, Rule: rule, Why: why})
+}
+
+func spelled(names []cluster.Name) string {
+	words := make([]string, len(names))
+	for i, n := range names {
+		words[i] = string(n)
+	}
+	return strings.Join(words, ", ")
+}
