@@ -67,6 +67,7 @@ func TestDeadline(t *testing.T) {
 			[]cluster.Keyspace{orders, tables(keyspace("system local"), "local", time.Duration(0)), tables(keyspace("system_schema local"), "tables", 7*time.Hour),
 				tables(keyspace("mine local"), "t", time.Hour)}, "", 3 * day, "orders.lines", nil},
 		{"traces set no deadline, with whatever replication", []cluster.Keyspace{orders, tables(keyspace("system_traces east=3"), "events", time.Duration(0))}, "", 3 * day, "orders.lines", nil},
+		{"virtual tables have no ghosts, with whatever replication", []cluster.Keyspace{orders, tables(keyspace("system_views east=3"), "clients", time.Hour)}, "", 3 * day, "orders.lines", nil},
 		{"while the only copy is away nothing is deleted from it", []cluster.Keyspace{orders, tables(keyspace("lonely east=1"), "t", time.Hour)}, "", 3 * day, "orders.lines", nil},
 		{"one copy in each of two datacenters are two", []cluster.Keyspace{orders, tables(keyspace("pair east=1 west=1"), "t", time.Hour)}, "", time.Hour, "pair.t", nil},
 		{"a strategy nobody knows may replicate", []cluster.Keyspace{orders, tables(keyspace("odd strange"), "t", time.Hour)}, "", time.Hour, "odd.t", nil},
