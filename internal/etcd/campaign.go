@@ -130,4 +130,3 @@ func (s *Store) leave(own *seat) {
 		s.seat = nil
 	}
 }
-

@@ -12,6 +12,7 @@ import (
 	"path/filepath"
 	"slices"
 	"strings"
+	"sync"
 	"time"
 
 	"go.etcd.io/etcd/server/v3/embed"
@@ -57,6 +58,8 @@ type Member struct {
 	o      EmbedOptions
 	server *embed.Etcd
 	drop   context.CancelFunc // ends the streams of all clients
+	once   sync.Once
+	closed chan struct{}
 }
 
 // Embed starts a member and waits until it serves, or ctx ends. A member of
@@ -77,7 +80,7 @@ func Embed(ctx context.Context, o EmbedOptions) (*Member, error) {
 		drop()
 		return nil, fmt.Errorf("start store member %s in %s: %w", o.Name, o.Dir, err)
 	}
-	m := &Member{o: o, server: server, drop: drop}
+	m := &Member{o: o, server: server, drop: drop, closed: make(chan struct{})}
 	select {
 	case <-server.Server.ReadyNotify():
 		return m, nil
@@ -96,18 +99,20 @@ func Embed(ctx context.Context, o EmbedOptions) (*Member, error) {
 func (m *Member) Stopped() <-chan struct{} { return m.server.Server.StopNotify() }
 
 // Close stops the member. Clients lose their streams at once and wait for its
-// return. It comes back after CloseMax or when ctx ends, also when etcd hangs.
+// return. It comes back after CloseMax or when ctx ends, also when etcd hangs;
+// it may be called again.
 func (m *Member) Close(ctx context.Context) error {
 	ctx, cancel := context.WithTimeout(ctx, m.o.CloseMax)
 	defer cancel()
 	m.drop()
-	done := make(chan struct{})
-	go func() {
-		defer close(done)
-		m.server.Close()
-	}()
+	m.once.Do(func() {
+		go func() {
+			defer close(m.closed)
+			m.server.Close()
+		}()
+	})
 	select {
-	case <-done:
+	case <-m.closed:
 		return nil
 	case <-ctx.Done():
 		return fmt.Errorf("close store member %s: %w", m.o.Name, ctx.Err())

@@ -7,6 +7,7 @@ import (
 	"errors"
 	"fmt"
 	"net"
+	"net/http"
 	"net/url"
 	"strings"
 
@@ -75,13 +76,19 @@ func (f closedFilter) Check(e zapcore.Entry, ce *zapcore.CheckedEntry) *zapcore.
 	return ce
 }
 
-// Write passes on whatever is not about a closed connection of our own.
+// Write passes on whatever is not about a closed listener of our own.
 func (f closedFilter) Write(e zapcore.Entry, fields []zapcore.Field) error {
 	for _, field := range fields {
-		err, ok := field.Interface.(error)
-		if ok && (errors.Is(err, net.ErrClosed) || strings.Contains(err.Error(), net.ErrClosed.Error())) && e.Level == zapcore.ErrorLevel {
+		if err, ok := field.Interface.(error); ok && closed(err) && e.Level == zapcore.ErrorLevel {
 			return nil
 		}
 	}
 	return f.Core.Write(e, fields)
+}
+
+// closed tells whether err is what a server's accept loop returns when it is
+// closed; etcd and its libraries pass some of these on as text only.
+func closed(err error) bool {
+	return errors.Is(err, net.ErrClosed) || errors.Is(err, http.ErrServerClosed) ||
+		strings.Contains(err.Error(), net.ErrClosed.Error()) || strings.HasSuffix(err.Error(), "mux: server closed")
 }

@@ -1,0 +1,229 @@
+// SPDX-License-Identifier: Apache-2.0
+
+package gossip
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"log"
+	"maps"
+	"math/rand/v2"
+	"net"
+	"net/netip"
+	"slices"
+	"sync"
+	"time"
+
+	"github.com/hashicorp/memberlist"
+
+	"supervisor/cluster"
+)
+
+// Gossip is this agent in the pool of its region. Its methods may be called
+// by several goroutines.
+type Gossip struct {
+	o     Options
+	list  *memberlist.Memberlist
+	roll  *roll
+	inbox *inbox
+
+	mu     sync.Mutex
+	seeds  map[cluster.Name]netip.AddrPort
+	wake   chan struct{} // capacity 1: the seeds changed
+	ctx    context.Context
+	cancel context.CancelFunc
+	wg     sync.WaitGroup
+	once   sync.Once
+	closed error // of Close
+}
+
+// Start listens and is a pool of one; Join makes it more. Close it.
+func Start(o Options) (*Gossip, error) {
+	if err := o.check(); err != nil {
+		return nil, fmt.Errorf("gossip options: %w", err)
+	}
+	g := &Gossip{o: o, roll: newRoll(o), inbox: newInbox(o.InboxMax), wake: make(chan struct{}, 1)}
+	cfg, err := g.config()
+	if err != nil {
+		return nil, err
+	}
+	if g.list, err = memberlist.Create(cfg); err != nil {
+		return nil, fmt.Errorf("gossip at %v: %w", o.Bind, err)
+	}
+	g.ctx, g.cancel = context.WithCancel(context.Background())
+	g.wg.Go(g.keepJoined)
+	return g, nil
+}
+
+// config is memberlist's preset for a LAN with what must differ.
+func (g *Gossip) config() (*memberlist.Config, error) {
+	keys, err := ReadKeys(g.o.KeyFile)
+	if err != nil {
+		return nil, err
+	}
+	self, err := g.o.meta()
+	if err != nil || len(self) > memberlist.MetaMaxSize {
+		return nil, fmt.Errorf("cluster and region: %d bytes, at most %d: %w", len(self), memberlist.MetaMaxSize, err)
+	}
+	ring, err := memberlist.NewKeyring(keys, keys[0])
+	if err != nil {
+		return nil, fmt.Errorf("gossip key %s: %w", g.o.KeyFile, err)
+	}
+	c := memberlist.DefaultLANConfig()
+	c.Name = string(g.o.Name)
+	c.BindAddr, c.BindPort = g.o.Bind.Addr().String(), int(g.o.Bind.Port())
+	c.AdvertiseAddr, c.AdvertisePort = c.BindAddr, c.BindPort
+	c.Label, c.Keyring = g.o.label(), ring
+	c.GossipVerifyIncoming, c.GossipVerifyOutgoing = true, true
+	c.CIDRsAllowed = networks(g.o.Allowed)
+	c.DeadNodeReclaimTime = g.o.ReclaimAfter
+	c.RequireNodeNames = true
+	// One dead seed must not hold the others up for the 10 s of the preset.
+	c.TCPTimeout = 2 * time.Second
+	// What we send is small, and compressing it costs more than it saves.
+	c.EnableCompression = false
+	c.Delegate = delegate{g.inbox, self}
+	c.Events, c.Alive, c.Merge, c.Conflict = g.roll, g.roll, g.roll, g.roll
+	c.Logger = log.New(levels{g.o.Logger.Named("gossip")}, "", 0)
+	return c, nil
+}
+
+func networks(prefixes []netip.Prefix) []net.IPNet {
+	var all []net.IPNet
+	for _, p := range prefixes {
+		p = p.Masked()
+		all = append(all, net.IPNet{IP: p.Addr().AsSlice(), Mask: net.CIDRMask(p.Bits(), p.Addr().BitLen())})
+	}
+	return all
+}
+
+// Join names the hosts this agent wants to be with, usually the roster; it
+// replaces what was named before and never waits. In the background they are
+// tried again for as long as one is missing.
+func (g *Gossip) Join(seeds map[cluster.Name]netip.AddrPort) {
+	g.mu.Lock()
+	g.seeds = maps.Clone(seeds)
+	g.mu.Unlock()
+	select {
+	case g.wake <- struct{}{}:
+	default:
+	}
+}
+
+// keepJoined reaches for missing seeds, one at a time.
+func (g *Gossip) keepJoined() {
+	for {
+		for _, seed := range g.missing() {
+			if g.ctx.Err() != nil {
+				return
+			}
+			// Its error is not of interest: who is not reached stays missing.
+			_, _ = g.list.Join([]string{seed})
+		}
+		// Up to half the pause is chance, so that a whole pool that starts at
+		// once does not join in step.
+		t := time.NewTimer(g.o.RejoinEvery - rand.N(g.o.RejoinEvery/2))
+		select {
+		case <-t.C:
+		case <-g.wake:
+		case <-g.ctx.Done():
+			t.Stop()
+			return
+		}
+		t.Stop()
+	}
+}
+
+// missing lists the seeds who are no members as memberlist wants them named.
+// One is enough when the pool is reached; the others come by gossip.
+func (g *Gossip) missing() []string {
+	g.mu.Lock()
+	defer g.mu.Unlock()
+	var all []string
+	for _, name := range slices.Sorted(maps.Keys(g.seeds)) {
+		if _, here := g.roll.find(name); !here && name != g.o.Name {
+			all = append(all, string(name)+"/"+g.seeds[name].String())
+		}
+	}
+	return all
+}
+
+// SendDigest sends a signed digest to each named member, once, by UDP. It may
+// be lost on the way without a sign. Members who are not there are in the
+// error; the others got theirs.
+func (g *Gossip) SendDigest(to []cluster.Name, digest []byte) error {
+	if len(digest) == 0 || len(digest) > DigestMax {
+		return fmt.Errorf("send digest of %d bytes: 1 to %d", len(digest), DigestMax)
+	}
+	return g.send(to, encode(kindDigest, digest))
+}
+
+// LookNow asks each named member to look at subject without waiting for its
+// next round. It is a hint: anybody in the pool may give it, it may be lost,
+// and it changes nothing but the moment of a look.
+func (g *Gossip) LookNow(to []cluster.Name, subject cluster.Name) error {
+	if subject == "" || len(subject) > nameMax {
+		return fmt.Errorf("ask for a look at %q: a name of 1 to %d bytes", subject, nameMax)
+	}
+	return g.send(to, encode(kindLookNow, []byte(subject)))
+}
+
+func (g *Gossip) send(to []cluster.Name, packet []byte) error {
+	var faults []error
+	for _, name := range to {
+		node, here := g.roll.find(name)
+		if !here {
+			faults = append(faults, fmt.Errorf("send to %s: no member", name))
+			continue
+		}
+		if name == g.o.Name {
+			g.inbox.put(packet) // not through the network: it may be what is down
+			continue
+		}
+		if err := g.list.SendBestEffort(&node, packet); err != nil {
+			faults = append(faults, fmt.Errorf("send to %s: %w", name, err))
+		}
+	}
+	return errors.Join(faults...)
+}
+
+// Ready is ready when there is mail to Take.
+func (g *Gossip) Ready() <-chan struct{} { return g.inbox.ready }
+
+// Take empties the mailbox.
+func (g *Gossip) Take() Mail { return g.inbox.take() }
+
+// Dropped counts what did not get into the mailbox or was pushed out of it.
+func (g *Gossip) Dropped() Dropped { return g.inbox.counts() }
+
+// Members is who is there by memberlist's belief, sorted by name.
+func (g *Gossip) Members() []Member { return g.roll.list() }
+
+// Conflicts are the names that two agents use, sorted.
+func (g *Gossip) Conflicts() []Conflict { return g.roll.conflicts() }
+
+// Health is 0 when this agent answers in time by its own measure; above 0 it
+// is unwell and abstains. It only ever says something about this agent.
+func (g *Gossip) Health() int { return g.list.GetHealthScore() }
+
+// Close says farewell, so that the others do not suspect a failure, and ends
+// everything. It is bounded by LeaveMax and a dial in progress (2 s). A second
+// call returns what the first did.
+func (g *Gossip) Close() error {
+	g.once.Do(func() { g.closed = g.close() })
+	return g.closed
+}
+
+func (g *Gossip) close() error {
+	g.cancel()
+	g.wg.Wait()
+	err := g.list.Leave(g.o.LeaveMax)
+	if err != nil {
+		err = fmt.Errorf("leave the pool: %w", err)
+	}
+	if shut := g.list.Shutdown(); shut != nil {
+		err = errors.Join(err, fmt.Errorf("stop gossip: %w", shut))
+	}
+	return err
+}

@@ -1,0 +1,308 @@
+// SPDX-License-Identifier: Apache-2.0
+
+package gossip_test
+
+import (
+	"bytes"
+	"fmt"
+	"net"
+	"net/netip"
+	"os"
+	"path/filepath"
+	"slices"
+	"strings"
+	"testing"
+	"time"
+
+	"go.uber.org/goleak"
+	"go.uber.org/zap"
+	"go.uber.org/zap/zapcore"
+	"go.uber.org/zap/zaptest/observer"
+
+	"supervisor/cluster"
+	"supervisor/membership/gossip"
+)
+
+func TestMain(m *testing.M) { goleak.VerifyTestMain(m) }
+
+const patience = 20 * time.Second
+
+// eventually waits until f is content; f says what it sees.
+func eventually(t *testing.T, what string, f func() (string, bool)) {
+	t.Helper()
+	var seen string
+	for end := time.Now().Add(patience); time.Now().Before(end); time.Sleep(5 * time.Millisecond) {
+		var ok bool
+		if seen, ok = f(); ok {
+			return
+		}
+	}
+	t.Fatalf("%s: not within %v, last seen: %s", what, patience, seen)
+}
+
+// freeAddr is host with a port that is free for UDP and TCP.
+func freeAddr(t *testing.T, host string) netip.AddrPort {
+	t.Helper()
+	l, err := net.Listen("tcp", host+":0")
+	if err != nil {
+		t.Fatalf("listen: %v", err)
+	}
+	defer l.Close()
+	return netip.MustParseAddrPort(l.Addr().String())
+}
+
+func keyFile(t *testing.T, texts ...[]byte) string {
+	t.Helper()
+	path := filepath.Join(t.TempDir(), "gossip.key")
+	if err := os.WriteFile(path, bytes.Join(texts, nil), 0o600); err != nil {
+		t.Fatal(err)
+	}
+	return path
+}
+
+func options(t *testing.T, name string, n int, key string) gossip.Options {
+	o := gossip.DefaultOptions(cluster.Name(name), "orders", "eu", freeAddr(t, fmt.Sprintf("127.0.77.%d", n)),
+		key, netip.MustParsePrefix("127.0.77.0/24"))
+	o.RejoinEvery = 100 * time.Millisecond
+	return o
+}
+
+func start(t *testing.T, o gossip.Options) *gossip.Gossip {
+	t.Helper()
+	g, err := gossip.Start(o)
+	if err != nil {
+		t.Fatalf("start %s: %v", o.Name, err)
+	}
+	t.Cleanup(func() {
+		if err := g.Close(); err != nil {
+			t.Errorf("close %s: %v", o.Name, err)
+		}
+	})
+	return g
+}
+
+func roster(all ...gossip.Options) map[cluster.Name]netip.AddrPort {
+	m := map[cluster.Name]netip.AddrPort{}
+	for _, o := range all {
+		m[o.Name] = o.Bind
+	}
+	return m
+}
+
+func names(g *gossip.Gossip) string {
+	var all []string
+	for _, m := range g.Members() {
+		all = append(all, string(m.Name))
+	}
+	return strings.Join(all, " ")
+}
+
+func knows(t *testing.T, g *gossip.Gossip, want string) {
+	t.Helper()
+	eventually(t, "members "+want, func() (string, bool) { got := names(g); return got, got == want })
+}
+
+// three are n1, n2, n3 who know each other.
+func three(t *testing.T) (os [3]gossip.Options, gs [3]*gossip.Gossip) {
+	t.Helper()
+	key := keyFile(t, gossip.NewKey())
+	for i := range os {
+		os[i] = options(t, fmt.Sprintf("n%d", i+1), i+1, key)
+		gs[i] = start(t, os[i])
+	}
+	for _, g := range gs {
+		g.Join(roster(os[:]...))
+	}
+	for _, g := range gs {
+		knows(t, g, "n1 n2 n3")
+	}
+	return os, gs
+}
+
+func TestThreeAgentsMeetTalkAndPart(t *testing.T) {
+	os, gs := three(t)
+	if want := (gossip.Member{Name: "n3", Addr: os[2].Bind}); !slices.Contains(gs[0].Members(), want) {
+		t.Errorf("members are %v, want %v among them", gs[0].Members(), want)
+	}
+	digest := bytes.Repeat([]byte("d"), gossip.DigestMax)
+	all := []cluster.Name{"n1", "n2", "n3"}
+	if err := gs[0].SendDigest(all, digest); err != nil {
+		t.Fatalf("send: %v", err)
+	}
+	for i, g := range gs {
+		var got [][]byte
+		eventually(t, "digest", func() (string, bool) {
+			got = append(got, g.Take().Digests...)
+			return fmt.Sprint(len(got)), len(got) > 0
+		})
+		if len(got) != 1 || !bytes.Equal(got[0], digest) {
+			t.Errorf("n%d got %d digests, want the one that was sent", i+1, len(got))
+		}
+	}
+	if err := gs[1].LookNow([]cluster.Name{"n3"}, "n1"); err != nil {
+		t.Fatalf("ask: %v", err)
+	}
+	var look []cluster.Name
+	eventually(t, "look-now", func() (string, bool) {
+		look = append(look, gs[2].Take().LookNow...)
+		return fmt.Sprint(look), slices.Equal(look, []cluster.Name{"n1"})
+	})
+	if h := gs[0].Health(); h != 0 {
+		t.Errorf("health is %d in a calm pool, want 0", h)
+	}
+}
+
+func TestReadyTellsOfMail(t *testing.T) {
+	_, gs := three(t)
+	if err := gs[0].SendDigest([]cluster.Name{"n2"}, []byte("d")); err != nil {
+		t.Fatalf("send: %v", err)
+	}
+	select {
+	case <-gs[1].Ready():
+	case <-time.After(patience):
+		t.Fatal("nobody told n2")
+	}
+	if got := gs[1].Take(); len(got.Digests) != 1 {
+		t.Errorf("n2 took %+v", got)
+	}
+}
+
+func TestSendingNamesWhoIsNotThere(t *testing.T) {
+	_, gs := three(t)
+	err := gs[0].SendDigest([]cluster.Name{"n9", "n2"}, []byte("d"))
+	if err == nil || !strings.Contains(err.Error(), "n9: no member") {
+		t.Errorf("sending to a stranger: %v", err)
+	}
+	eventually(t, "the digest of the others", func() (string, bool) {
+		m := gs[1].Take()
+		return fmt.Sprint(m), len(m.Digests) == 1
+	})
+	if err := gs[0].SendDigest([]cluster.Name{"n2"}, make([]byte, gossip.DigestMax+1)); err == nil {
+		t.Error("a digest that does not fit was sent")
+	}
+	if err := gs[0].LookNow([]cluster.Name{"n2"}, ""); err == nil {
+		t.Error("a look at nobody was asked for")
+	}
+}
+
+// A farewell still on its way may strike the newcomer once more; it refutes.
+func TestAHostThatLeftComesBackWithAnotherAddress(t *testing.T) {
+	os, gs := three(t)
+	again := os[2]
+	if err := gs[2].Close(); err != nil {
+		t.Fatalf("close: %v", err)
+	}
+	knows(t, gs[0], "n1 n2")
+	again.Bind = freeAddr(t, "127.0.77.33")
+	g := start(t, again)
+	g.Join(roster(os[0]))
+	for _, peer := range gs[:2] {
+		eventually(t, "n3 at its new address", func() (string, bool) {
+			m := peer.Members()
+			return fmt.Sprint(m), slices.Contains(m, gossip.Member{Name: "n3", Addr: again.Bind})
+		})
+	}
+}
+
+func TestASecondAgentWithATakenNameIsRefusedAndNamed(t *testing.T) {
+	os, gs := three(t)
+	twin := os[2]
+	twin.Bind = freeAddr(t, "127.0.77.44")
+	g := start(t, twin)
+	g.Join(roster(os[0], os[1]))
+	eventually(t, "conflict", func() (string, bool) {
+		for _, c := range gs[0].Conflicts() {
+			if c.Name == "n3" && c.Standing == os[2].Bind && c.Refused == twin.Bind {
+				return "", true
+			}
+		}
+		return fmt.Sprint(gs[0].Conflicts()), false
+	})
+	if want := (gossip.Member{Name: "n3", Addr: os[2].Bind}); !slices.Contains(gs[0].Members(), want) {
+		t.Errorf("members are %v, want still %v among them", gs[0].Members(), want)
+	}
+}
+
+// strangers are agents that must not get in, and what keeps each of them out.
+func TestStrangersStayOutside(t *testing.T) {
+	key := gossip.NewKey()
+	for _, c := range []struct {
+		why    string
+		change func(*testing.T, *gossip.Options)
+	}{
+		{"another key", func(t *testing.T, o *gossip.Options) { o.KeyFile = keyFile(t, gossip.NewKey()) }},
+		{"another cluster: another label", func(t *testing.T, o *gossip.Options) { o.Cluster = "audit" }},
+		{"another region: another label", func(t *testing.T, o *gossip.Options) { o.Region = "us" }},
+		{"an address outside the allowed networks", func(t *testing.T, o *gossip.Options) {
+			o.Bind, o.Allowed = freeAddr(t, "127.0.78.9"), []netip.Prefix{netip.MustParsePrefix("127.0.0.0/8")}
+		}},
+	} {
+		t.Run(c.why, func(t *testing.T) {
+			t.Parallel()
+			host := options(t, "n1", 1, keyFile(t, key))
+			core, lines := observer.New(zapcore.DebugLevel)
+			host.Logger = zap.New(core)
+			stranger := options(t, "n2", 2, keyFile(t, key))
+			c.change(t, &stranger)
+			in, out := start(t, host), start(t, stranger)
+			out.Join(roster(host))
+			eventually(t, "refusal in the log", func() (string, bool) {
+				return fmt.Sprint(lines.All()), lines.FilterLevelExact(zapcore.ErrorLevel).Len() > 0 ||
+					lines.FilterLevelExact(zapcore.WarnLevel).Len() > 0 || lines.FilterMessageSnippet("locked").Len() > 0 ||
+					lines.FilterMessageSnippet("llowed").Len() > 0
+			})
+			if got := names(in); got != "n1" {
+				t.Errorf("inside are %q, want only n1", got)
+			}
+		})
+	}
+}
+
+func TestKeysAreChangedHostByHost(t *testing.T) {
+	old, fresh := gossip.NewKey(), gossip.NewKey()
+	a, b := options(t, "n1", 1, keyFile(t, old, fresh)), options(t, "n2", 2, keyFile(t, fresh, old))
+	ga, gb := start(t, a), start(t, b)
+	ga.Join(roster(b))
+	knows(t, ga, "n1 n2")
+	knows(t, gb, "n1 n2")
+}
+
+func TestStartRefusesWhatIsNotSafe(t *testing.T) {
+	good := options(t, "n1", 1, keyFile(t, gossip.NewKey()))
+	open := keyFile(t, gossip.NewKey())
+	if err := os.Chmod(open, 0o644); err != nil {
+		t.Fatal(err)
+	}
+	for _, c := range []struct {
+		why, want string
+		change    func(*gossip.Options)
+	}{
+		{"no key", "key file", func(o *gossip.Options) { o.KeyFile = "" }},
+		{"a key that is not there", "no such file", func(o *gossip.Options) { o.KeyFile += ".gone" }},
+		{"a key that others can read", "0600", func(o *gossip.Options) { o.KeyFile = open }},
+		{"a key of 128 bits", "32 bytes", func(o *gossip.Options) { o.KeyFile = keyFile(t, []byte("AAAAAAAAAAAAAAAAAAAAAA==\n")) }},
+		{"an empty key file", "32 bytes", func(o *gossip.Options) { o.KeyFile = keyFile(t) }},
+		{"no networks", "allowed networks", func(o *gossip.Options) { o.Allowed = nil }},
+		{"itself outside the networks", "does not stand", func(o *gossip.Options) { o.Allowed = []netip.Prefix{netip.MustParsePrefix("10.0.0.0/8")} }},
+		{"no cluster", "cluster", func(o *gossip.Options) { o.Cluster = "" }},
+		{"no region", "region", func(o *gossip.Options) { o.Region = "" }},
+		{"every address", "one address", func(o *gossip.Options) { o.Bind = netip.MustParseAddrPort("0.0.0.0:7946") }},
+		{"a label that does not fit", "at most 255", func(o *gossip.Options) { o.Cluster = strings.Repeat("c", 255) }},
+	} {
+		o := good
+		c.change(&o)
+		g, err := gossip.Start(o)
+		if err == nil {
+			g.Close()
+			t.Errorf("%s: started", c.why)
+		} else if !strings.Contains(err.Error(), c.want) {
+			t.Errorf("%s: refused with %q, want a word about %q", c.why, err, c.want)
+		}
+	}
+	_, err := gossip.Start(gossip.Options{})
+	for _, want := range []string{"name", "cluster", "region", "bind", "networks", "key file", "inbox", "logger"} {
+		if err == nil || !strings.Contains(err.Error(), want) {
+			t.Errorf("empty options: no word about %q in %v", want, err)
+		}
+	}
+}
