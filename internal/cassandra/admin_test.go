@@ -1,0 +1,156 @@
+// SPDX-License-Identifier: Apache-2.0
+
+package cassandra
+
+import (
+	"context"
+	"errors"
+	"io"
+	"net"
+	"net/http"
+	"net/http/httptest"
+	"strings"
+	"testing"
+	"time"
+)
+
+func TestAdminErrorsHaveAKind(t *testing.T) {
+	hold := make(chan struct{})
+	defer close(hold)
+	closed, err := net.Listen("tcp", "127.0.8.100:0")
+	if err != nil {
+		t.Fatal(err)
+	}
+	closed.Close()
+	rows := []struct {
+		why  string
+		url  func(t *testing.T) string
+		want error
+	}{
+		{"a stopped JVM accepts and never answers", func(t *testing.T) string {
+			return listen(t, func(net.Conn) { <-hold })
+		}, ErrSilent},
+		{"a dead process's kernel refuses", func(t *testing.T) string { return closed.Addr().String() }, ErrRefused},
+		{"a dying process drops the connection", func(t *testing.T) string {
+			return listen(t, func(c net.Conn) { c.Close() })
+		}, ErrRefused},
+		{"something else listens there", func(t *testing.T) string {
+			return listen(t, func(c net.Conn) {
+				_, _ = io.WriteString(c, "HTTP/1.1 200 OK\r\nContent-Length: 4\r\n\r\n<ok>")
+			})
+		}, ErrNonsense},
+		{"an answer without end is not read to its end", func(t *testing.T) string {
+			return listen(t, func(c net.Conn) {
+				_, _ = io.WriteString(c, "HTTP/1.1 200 OK\r\n\r\n")
+				for {
+					if _, err := io.WriteString(c, strings.Repeat(" ", 4096)); err != nil {
+						return
+					}
+				}
+			})
+		}, ErrNonsense},
+	}
+	for _, row := range rows {
+		t.Run(row.why, func(t *testing.T) {
+			a := NewAdmin("http://"+row.url(t)+"/jolokia/", AdminOptions{ReadMax: 300 * time.Millisecond, BodyMax: 1 << 16})
+			defer a.Close()
+			if _, err := a.Severity(context.Background()); !errors.Is(err, row.want) {
+				t.Fatalf("got %v, want %v", err, row.want)
+			}
+		})
+	}
+}
+
+func TestACallersOwnEndIsNotSilence(t *testing.T) {
+	hold := make(chan struct{})
+	defer close(hold)
+	a := NewAdmin("http://"+listen(t, func(net.Conn) { <-hold })+"/jolokia/", AdminOptions{ReadMax: time.Minute})
+	defer a.Close()
+	ctx, cancel := context.WithCancel(context.Background())
+	time.AfterFunc(20*time.Millisecond, cancel)
+	_, err := a.Severity(ctx)
+	if !errors.Is(err, context.Canceled) || errors.Is(err, ErrSilent) {
+		t.Fatalf("got %v, want the context's own error: the node is not to blame", err)
+	}
+}
+
+func TestAFailedItemIsAnErrorAlthoughHTTPSays200(t *testing.T) {
+	a := jolokia(t, func([]request) any {
+		return []any{map[string]any{"status": 500, "error_type": "java.lang.AssertionError", "error": "java.lang.AssertionError : null"}}
+	})
+	err := a.SetSeverity(context.Background(), 50)
+	var refused *AdminError
+	if !errors.As(err, &refused) || refused.Status != 500 || refused.Type != "java.lang.AssertionError" || Absent(err) {
+		t.Fatalf("got %v", err)
+	}
+}
+
+func TestOneAnswerToTwoQuestionsIsNonsense(t *testing.T) {
+	a := jolokia(t, func([]request) any { return []any{ok(1)} })
+	if _, err := a.RepairStatus(context.Background(), 1); !errors.Is(err, ErrNonsense) {
+		t.Fatalf("got %v", err)
+	}
+}
+
+func TestAWrongURLIsNotAnAbsentBean(t *testing.T) {
+	a := jolokia(t, func([]request) any { return []any{ok(1)} })
+	a.url = strings.TrimSuffix(a.url, "jolokia/")
+	if _, err := a.HintsNotStored(context.Background(), "127.0.0.1:7000"); err == nil || Absent(err) {
+		t.Fatalf("got %v, want an error: a 404 of the web server does not mean that no hint was lost", err)
+	}
+}
+
+func TestHintsNotStored(t *testing.T) {
+	var asked string
+	answers := map[string]any{
+		"org.apache.cassandra.metrics:type=HintsService,name=Hints_not_stored-/127.0.0.1.7000": ok(6310),
+	}
+	a := jolokia(t, func(asks []request) any {
+		asked = asks[0].MBean
+		if v, there := answers[asked]; there {
+			return []any{v}
+		}
+		return []any{map[string]any{"status": 404, "error_type": "javax.management.InstanceNotFoundException", "error": "x"}}
+	})
+	if n, err := a.HintsNotStored(context.Background(), "127.0.0.1:7000"); err != nil || n != 6310 {
+		t.Errorf("got %d, %v from %s, want what the counter says", n, err, asked)
+	}
+	if n, err := a.HintsNotStored(context.Background(), "127.0.0.2:7000"); err != nil || n != 0 {
+		t.Errorf("got %d, %v from %s, want 0: a counter nobody touched does not exist", n, err, asked)
+	}
+}
+
+func TestNaturalEndpointsOfManyKeysAreOneTrip(t *testing.T) {
+	trips := 0
+	a := jolokia(t, func(asks []request) any {
+		trips++
+		var out []any
+		for _, ask := range asks {
+			out = append(out, ok([]string{"127.0.0.1:7000", ask.Arguments[2].(string)}))
+		}
+		return out
+	})
+	got, err := a.NaturalEndpointsOf(context.Background(), "ks", "t", []string{"a", "b"})
+	if err != nil || trips != 1 || len(got) != 2 || got[1][1] != "b" {
+		t.Fatalf("got %v, %v in %d trips", got, err, trips)
+	}
+}
+
+func TestTheConnectionIsKept(t *testing.T) {
+	seen := map[string]bool{}
+	web := httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+		seen[r.RemoteAddr] = true
+		_, _ = io.WriteString(w, `[{"status":200,"value":0.5}]`)
+	}))
+	defer web.Close()
+	a := NewAdmin(web.URL, AdminOptions{})
+	defer a.Close()
+	for range 5 {
+		if v, err := a.Severity(context.Background()); err != nil || v != 0.5 {
+			t.Fatalf("got %v, %v", v, err)
+		}
+	}
+	if len(seen) != 1 {
+		t.Fatalf("%d connections for 5 calls, want 1", len(seen))
+	}
+}
