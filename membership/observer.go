@@ -87,11 +87,11 @@ func (u *turn) ballot(n, o cluster.Name) (Ballot, cluster.Moment) {
 		return t, 0
 	}
 	t.Age, t.Unwell, t.Duplicate = u.now.Sub(h.At), h.Unwell, h.Twin > u.now
+	u.wait(h.Twin)
 	if t.Age > u.b.Fresh {
 		return t, 0
 	}
 	u.wait(h.At.Add(u.b.Fresh) + 1)
-	u.wait(h.Twin)
 	t.Cites = u.cites(n, o, h.Boot)
 	if t.Unwell || t.Duplicate {
 		t.Vote = Abstains

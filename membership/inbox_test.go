@@ -1,0 +1,87 @@
+// SPDX-License-Identifier: Apache-2.0
+
+package membership
+
+import (
+	"errors"
+	"fmt"
+	"testing"
+	"time"
+
+	"supervisor/cluster"
+)
+
+func TestInboxTakesNothingTwice(t *testing.T) {
+	type sent struct {
+		boot    cluster.Boot
+		seq     uint64
+		reports int
+		err     error
+	}
+	for _, row := range []struct {
+		why  string
+		sent []sent
+	}{
+		{"in order", []sent{{"a", 1, 2, nil}, {"a", 2, 2, nil}, {"a", 9, 2, nil}}},
+		{"the copies of a burst are no error and say nothing new", []sent{{"a", 1, 2, nil}, {"a", 1, 0, nil}, {"a", 1, 0, nil}}},
+		{"a datagram overtaken by a younger one", []sent{{"a", 2, 2, nil}, {"a", 1, 0, ErrDigestReplayed}}},
+		{"a new start begins its own count", []sent{{"a", 9, 2, nil}, {"b", 1, 2, nil}}},
+		{"a recording of an earlier start", []sent{{"a", 9, 2, nil}, {"b", 1, 2, nil}, {"a", 9, 0, ErrDigestReplayed}, {"a", 3, 0, ErrDigestReplayed}}},
+		{"an earlier start that goes on gives a sign and none of its looks", []sent{{"a", 9, 2, nil}, {"b", 1, 2, nil}, {"a", 10, 1, nil}, {"b", 2, 2, nil}}},
+		{"such a sign is no more taken twice", []sent{{"a", 9, 2, nil}, {"b", 1, 2, nil}, {"a", 10, 1, nil}, {"a", 10, 0, ErrDigestReplayed}}},
+		{"starts before the last one are remembered too", []sent{{"a", 5, 2, nil}, {"b", 1, 2, nil}, {"c", 1, 2, nil}, {"a", 5, 0, ErrDigestReplayed}}},
+	} {
+		t.Run(row.why, func(t *testing.T) {
+			inbox := Inbox{Cluster: "c"}
+			for i, s := range row.sent {
+				d := Digest{Cluster: "c", Observer: "n1", Boot: s.boot, Seq: s.seq, Looks: []Look{
+					{Subject: "n1", Path: CQL, Outcome: Good, Age: time.Second}, {Subject: "n2", Path: CQL, Outcome: Good}}}
+				next, reports, err := inbox.Take(d, cluster.Moment(10*time.Second))
+				if len(reports) != s.reports || !errors.Is(err, s.err) {
+					t.Fatalf("digest %d (%s %d): %d reports, %v; want %d, %v", i, s.boot, s.seq, len(reports), err, s.reports, s.err)
+				}
+				if len(reports) == 2 && reports[0].At != cluster.Moment(9*time.Second) {
+					t.Fatalf("a look one second old arrived at 10 s counts from %d", reports[0].At)
+				}
+				inbox = next
+			}
+		})
+	}
+}
+
+func TestInboxKnowsItsCluster(t *testing.T) {
+	if _, _, err := (Inbox{Cluster: "c"}).Take(Digest{Cluster: "d", Observer: "n1"}, 0); !errors.Is(err, ErrDigestCluster) {
+		t.Errorf("a digest of another cluster: %v", err)
+	}
+}
+
+func TestInboxIsAValue(t *testing.T) {
+	d := Digest{Cluster: "c", Observer: "n1", Boot: "a", Seq: 1}
+	first, _, err := Inbox{Cluster: "c"}.Take(d, 0)
+	if err != nil {
+		t.Fatal(err)
+	}
+	d.Boot = "b"
+	if _, _, err := first.Take(d, 0); err != nil {
+		t.Fatal(err)
+	}
+	if s := first.Senders["n1"]; s.Boot != "a" || len(s.Former) != 0 {
+		t.Errorf("taking from a copy changed the original: %+v", s)
+	}
+	if kept := first.Keep(Topology{}); len(kept.Senders) != 0 || len(first.Senders) != 1 {
+		t.Errorf("Keep left %d senders and the original has %d", len(kept.Senders), len(first.Senders))
+	}
+}
+
+func TestInboxIsBounded(t *testing.T) {
+	inbox := Inbox{Cluster: "c"}
+	for i := range 100 {
+		var err error
+		if inbox, _, err = inbox.Take(Digest{Cluster: "c", Observer: "n1", Boot: cluster.Boot(fmt.Sprint(i)), Seq: 1}, 0); err != nil {
+			t.Fatal(err)
+		}
+	}
+	if n := len(inbox.Senders["n1"].Former); n != formerMax {
+		t.Errorf("remembers %d earlier starts, want %d", n, formerMax)
+	}
+}

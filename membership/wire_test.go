@@ -1,0 +1,166 @@
+// SPDX-License-Identifier: Apache-2.0
+
+package membership
+
+import (
+	"bytes"
+	"crypto/ed25519"
+	"errors"
+	"fmt"
+	"strings"
+	"testing"
+	"time"
+
+	"supervisor/cluster"
+)
+
+// keys are the private keys of observers, from fixed seeds.
+type keys map[cluster.Name]ed25519.PrivateKey
+
+func newKeys(t testing.TB, names ...cluster.Name) keys {
+	t.Helper()
+	k := keys{}
+	for _, n := range names {
+		seed := make([]byte, ed25519.SeedSize)
+		copy(seed, n)
+		k[n] = ed25519.NewKeyFromSeed(seed)
+	}
+	return k
+}
+
+func (k keys) sign(n cluster.Name) func([]byte) []byte {
+	return func(b []byte) []byte { return ed25519.Sign(k[n], b) }
+}
+
+func (k keys) public(n cluster.Name) (ed25519.PublicKey, bool) {
+	private, ok := k[n]
+	if !ok {
+		return nil, false
+	}
+	return private.Public().(ed25519.PublicKey), true
+}
+
+// busy is a digest about eleven subjects with names as long as people give them.
+func busy() Digest {
+	d := Digest{Cluster: "orders-production", Observer: "cassandra-prod-eu-central-1a-0001.int.example.com",
+		Boot: "0123456789abcdef", Seq: 1 << 20, Process: "fedcba9876543210"}
+	for i := range 11 {
+		for _, p := range []Path{CQL, Storage, Phi} {
+			d.Looks = append(d.Looks, Look{Subject: cluster.Name(fmt.Sprintf("cassandra-prod-eu-central-1%c-%04d.int.example.com", 'a'+i%3, 1+i*7)),
+				Path: p, Outcome: Good, Misses: 100_000, Held: 400 * time.Hour, Age: 1999 * time.Millisecond})
+		}
+	}
+	return d
+}
+
+func TestDigestIsSmall(t *testing.T) {
+	b, err := busy().Encode(newKeys(t, busy().Observer).sign(busy().Observer))
+	if err != nil || len(b) >= 700 {
+		t.Errorf("11 subjects, 3 paths each: %d bytes, want less than 700: %v", len(b), err)
+	}
+}
+
+func TestDecodeRefuses(t *testing.T) {
+	k := newKeys(t, "n1", "n2")
+	good, err := Digest{Cluster: "c", Observer: "n1", Boot: "a", Seq: 1,
+		Looks: []Look{{Subject: "n2", Path: CQL, Outcome: Good}}}.Encode(k.sign("n1"))
+	if err != nil {
+		t.Fatal(err)
+	}
+	resigned := func(edit func(body []byte) []byte) []byte {
+		body := edit(bytes.Clone(good[:len(good)-ed25519.SignatureSize]))
+		return append(body, k.sign("n1")(append([]byte(signed), body...))...)
+	}
+	edited := func(i int, to byte) []byte {
+		b := bytes.Clone(good)
+		b[i] = to
+		return b
+	}
+	last := len(good) - ed25519.SignatureSize - 4 // kind of the only look: kind, misses, held, age
+	for _, row := range []struct {
+		why  string
+		b    []byte
+		want error
+	}{
+		{"a digest as it was sent", good, nil},
+		{"nothing at all", nil, ErrDigestSize},
+		{"one byte more than fits a datagram", make([]byte, DigestMax+1), ErrDigestSize},
+		{"a version nobody taught us", edited(0, 2), ErrDigestWire},
+		{"another cluster under the same signature", edited(2, 'd'), ErrDigestSignature},
+		{"a flipped bit in the signature", edited(len(good)-1, good[len(good)-1]^1), ErrDigestSignature},
+		{"the name of another observer, signed by this one", resigned(func(b []byte) []byte { b[5] = '2'; return b }), ErrDigestSignature},
+		{"an observer without a key", resigned(func(b []byte) []byte { b[5] = '9'; return b }), ErrDigestUnknown},
+		{"bytes after the end", resigned(func(b []byte) []byte { return append(b, 0) }), ErrDigestMalformed},
+		{"cut short but well signed", resigned(func(b []byte) []byte { return b[:len(b)-1] }), ErrDigestMalformed},
+		{"a path that does not exist", resigned(func(b []byte) []byte { b[last] = 15<<4 | 1; return b }), ErrDigestMalformed},
+		{"an outcome that does not exist", resigned(func(b []byte) []byte { b[last] = byte(CQL)<<4 | 15; return b }), ErrDigestMalformed},
+		{"a flag that does not exist", resigned(func(b []byte) []byte { b[9] = 2; return b }), ErrDigestMalformed},
+		{"a look that has stood for ever", resigned(func(b []byte) []byte {
+			return append(append(b[:last+2], bytes.Repeat([]byte{0xff}, 8)...), 1, 0)
+		}), ErrDigestMalformed},
+	} {
+		t.Run(row.why, func(t *testing.T) {
+			if _, err := Decode(row.b, k.public); !errors.Is(err, row.want) {
+				t.Errorf("got %v, want %v", err, row.want)
+			}
+		})
+	}
+}
+
+func TestEncodeRefuses(t *testing.T) {
+	look := Look{Subject: "n2", Path: CQL, Outcome: Good}
+	with := func(edit func(*Look)) []Look { l := look; edit(&l); return []Look{l} }
+	many := func(n int) (looks []Look) {
+		for i := range n {
+			looks = append(looks, Look{Subject: cluster.Name(fmt.Sprint(i*i*7919, "-", strings.Repeat("x", 20), i)), Path: CQL})
+		}
+		return looks
+	}
+	for _, row := range []struct {
+		why string
+		d   Digest
+	}{
+		{"a name longer than its length byte can say", Digest{Observer: cluster.Name(strings.Repeat("n", 256))}},
+		{"a look at nobody", Digest{Looks: with(func(l *Look) { l.Subject = "" })}},
+		{"a look by no path", Digest{Looks: with(func(l *Look) { l.Path = PathUnknown })}},
+		{"an age below zero", Digest{Looks: with(func(l *Look) { l.Age = -1 })}},
+		{"a held time that no outcome stands", Digest{Looks: with(func(l *Look) { l.Held = 2 * spanMax })}},
+		{"more looks than a digest may have", Digest{Looks: many(looksMax + 1)}},
+		{"more bytes than a datagram has", Digest{Looks: many(60)}},
+	} {
+		t.Run(row.why, func(t *testing.T) {
+			if b, err := row.d.Encode(newKeys(t, "n1").sign("n1")); err == nil {
+				t.Errorf("encoded to %d bytes", len(b))
+			}
+		})
+	}
+}
+
+// FuzzDecode signs whatever the fuzzer makes up, so that it gets past the
+// signature: nothing may panic, and what decodes must encode again.
+func FuzzDecode(f *testing.F) {
+	k := newKeys(f, "n1")
+	for _, d := range []Digest{{Observer: "n1"}, {Cluster: "c", Observer: "n1", Boot: "a", Seq: 7, Unwell: true,
+		Looks: []Look{{Subject: "n1", Path: Process, Outcome: Exited}, {Subject: "n2", Path: CQL, Outcome: Silent, Misses: 3}}}} {
+		b, err := d.Encode(k.sign("n1"))
+		if err != nil {
+			f.Fatal(err)
+		}
+		f.Add(b[:len(b)-ed25519.SignatureSize])
+	}
+	f.Fuzz(func(t *testing.T, body []byte) {
+		if d, err := Decode(body, k.public); err == nil {
+			t.Fatalf("decoded without a signature: %+v", d)
+		}
+		d, err := Decode(append(bytes.Clone(body), k.sign("n1")(append([]byte(signed), body...))...), k.public)
+		if err != nil {
+			return
+		}
+		if len(d.Looks) > looksMax {
+			t.Fatalf("%d looks", len(d.Looks))
+		}
+		if err := d.check(); err != nil {
+			t.Fatalf("decoded what may not be sent: %v", err)
+		}
+	})
+}
