@@ -1,0 +1,172 @@
+// SPDX-License-Identifier: Apache-2.0
+
+package incident
+
+import (
+	"time"
+
+	"supervisor/cluster"
+	"supervisor/membership"
+)
+
+// Event is what happened since the record was last decided upon.
+type Event interface{ event() }
+
+// Looked says that the world may have changed: a new verdict, a new sight, a
+// tick. Everything it needs is in World.
+type Looked struct{}
+
+// Finished folds in what an executor settled.
+type Finished struct {
+	Effect  string
+	Outcome Outcome
+	Result  Result
+}
+
+// Adopted says that another leader goes on with the record.
+type Adopted struct{ By cluster.Name }
+
+func (Looked) event()   {}
+func (Finished) event() {}
+func (Adopted) event()  {}
+
+// Decision is what Next decided: written in one transaction or not at all.
+type Decision struct {
+	Record  Record
+	Ledger  Ledger
+	Effects []Effect // new with this decision
+	Lines   []Line
+	Changed bool // false: there is nothing to write
+}
+
+// Line is one journal event before it has its number and hash.
+type Line struct {
+	Kind     Kind
+	Code     string // names the sentence
+	Rule     Rule
+	Effect   string
+	Args     map[string]string
+	Evidence []string
+}
+
+// Next is the only door through which a Record changes. Same arguments, same
+// result: no clock, no network, no log. A late or foreign event changes
+// nothing; it is not an error.
+func Next(r Record, ev Event, w World) Decision {
+	if r.Schema != SchemaNow || r.Phase == Closed {
+		return Decision{Record: r, Ledger: w.Ledger}
+	}
+	t := newTurn(r, w)
+	switch ev := ev.(type) {
+	case Looked:
+		t.advance()
+	case Finished:
+		t.finished(ev)
+	case Adopted:
+		t.adopt(ev)
+	}
+	t.r.check()
+	return t.decision()
+}
+
+// Begin opens an incident about a node that the judge says is gone. The
+// record starts Suspected: nothing was done yet.
+func Begin(id string, v membership.Verdict, w World) Decision {
+	host := w.Hosts[v.Node]
+	place := w.Topology.Nodes[v.Node]
+	since := max(0, w.Now.Sub(v.Since))
+	r := Record{
+		Schema: SchemaNow, ID: id, Region: place.Region, Datacenter: place.Datacenter, Rack: place.Rack,
+		Node: v.Node, HostID: host.HostID, Process: v.Process, Phase: Suspected, Cause: v.Cause,
+		Mode: w.mode(place.Datacenter), Marks: map[Stage]time.Duration{StageSeen: 0},
+		Votes: Votes{For: v.For, Heard: v.Heard, Of: v.Of, Racks: v.Racks},
+		Began: w.Wall.Add(-since).UTC(), Policy: w.Policy.version(), Step: 1,
+	}
+	r.Outage = outage(r, v, w)
+	w.Elapsed = since
+	t := newTurn(r, w)
+	t.sayAt(0, Saw, "saw_looks", "observers", firstSigns(v))
+	t.say(Judged, "judged", "cause", v.Cause.String(), "for", count(v.For), "heard", count(v.Heard), "of", count(v.Of),
+		"racks", count(v.Racks), "own", v.Own.String())
+	t.cite(v)
+	t.r.Marks[StageVerdict] = since
+	t.ledger = t.ledger.with(t.r, HoldsOutage)
+	t.changed = true
+	t.r.check()
+	return t.decision()
+}
+
+// Worth tells whether a verdict opens an incident: Gone, with the bar for
+// draining met, and not a stop that the node announced. Unknown never does.
+func Worth(v membership.Verdict) bool {
+	return v.Answer == membership.Gone && v.Drain && v.Cause != membership.Planned && v.Cause != membership.AgentGone
+}
+
+// Hold turns a record whose decision broke an invariant over to people. It
+// works on the record as it was before that decision.
+func Hold(r Record, w World, why string) Decision {
+	if r.Phase == Held && r.Held == why {
+		return Decision{Record: r, Ledger: w.Ledger}
+	}
+	t := newTurn(r, w)
+	t.hold(NoSilentWait, "an invariant broke, nothing more is done here: "+why)
+	return t.decision()
+}
+
+// advance moves the record by at most one step.
+func (t *turn) advance() {
+	before := t.r.Step
+	t.trackOutage()
+	switch t.r.Phase {
+	case Suspected:
+		t.suspected()
+	case Draining:
+		t.draining()
+	case Returning:
+		t.returning()
+	case Verifying:
+		t.verifying()
+	case Held:
+		t.held()
+	case PhaseUnknown, Fencing, Deciding, Replacing, Closed:
+		// Fencing, Deciding and Replacing are not entered by this version; a
+		// record that stands there was written by a later one and is left alone.
+	}
+	if t.r.Step == before {
+		t.checkDeadline()
+	}
+}
+
+func (t *turn) adopt(ev Adopted) {
+	t.r.Approx = true
+	t.say(Waited, "adopted", "by", string(ev.By))
+	t.changed = true
+}
+
+// finished folds an order's outcome in and lets the phase act on it.
+func (t *turn) finished(ev Finished) {
+	order, ok := t.take(ev.Effect)
+	if !ok {
+		return
+	}
+	t.changed = true
+	if t.r.Return != nil {
+		t.r.Return.Cassandra += ev.Result.Took
+	}
+	switch t.r.Phase {
+	case Returning, Verifying:
+		t.orderEnded(order, ev)
+	case PhaseUnknown, Suspected, Draining, Fencing, Deciding, Replacing, Closed, Held:
+		// The incident moved on while the order was in flight; what it did is
+		// seen through the world, not believed from its word.
+	}
+}
+
+// check holds the record against the named invariants, one a line.
+func (r Record) check() {
+	cluster.Must(r.Phase != Closed || len(r.Pending) == 0, string(ClosedIsQuiet), r.ID)
+	cluster.Must(r.Phase != Replacing, string(FenceBeforeReplace), r.ID)
+	cluster.Must(r.Phase != Held || r.Held != "", string(NoSilentWait), r.ID)
+	cluster.Must(len(r.Pending) <= pendingMax, string(IntentFirst), r.ID)
+	cluster.Must(r.Phase != PhaseUnknown, string(NoSilentWait), r.ID)
+}

@@ -1,0 +1,151 @@
+// SPDX-License-Identifier: Apache-2.0
+
+package incident
+
+import (
+	"slices"
+	"time"
+
+	"supervisor/cluster"
+	"supervisor/isolate"
+	"supervisor/loadbalancer"
+	"supervisor/membership"
+	"supervisor/residency"
+)
+
+// Policy is the one document that judge, decide and gate read. It lives in
+// the store, versioned and hashed, with its author and reason.
+type Policy struct {
+	Version   int64                                   `json:"version" yaml:"-"`
+	Hash      string                                  `json:"hash" yaml:"-"` // SHA-256 of the document without version, author and reason
+	By        string                                  `json:"by" yaml:"-"`
+	Why       string                                  `json:"why" yaml:"-"`
+	Modes     map[cluster.Datacenter]Mode             `json:"modes" yaml:"modes"`
+	Regions   map[cluster.Region][]cluster.Datacenter `json:"regions" yaml:"regions"`
+	Residency residency.Policy                        `json:"residency" yaml:"residency"`
+	Detection Detection                               `json:"detection" yaml:"detection"`
+	Ages      Ages                                    `json:"ages" yaml:"ages"`
+	Budgets   Budgets                                 `json:"budgets" yaml:"budgets"`
+	Pools     []loadbalancer.Declared                 `json:"pools" yaml:"pools"`
+	KnownRows []KnownRows                             `json:"known_rows" yaml:"known_rows"`
+	// TTLOnly lists keyspace.table entries whose operator declares "no deletes, TTL only".
+	TTLOnly []string `json:"ttl_only" yaml:"ttl_only"`
+	// AcceptAuthRF accepts a system_auth that does not survive the loss of a node.
+	AcceptAuthRF bool       `json:"accept_auth_rf" yaml:"accept_auth_rf"`
+	Versions     []string   `json:"cassandra_versions" yaml:"cassandra_versions"` // tested: "5.0" means 5.0.x
+	Gate         GatePolicy `json:"gate" yaml:"gate"`
+	Return       ReturnBars `json:"return" yaml:"return"`
+}
+
+// Detection holds the judge's bounds.
+type Detection struct {
+	Fresh        time.Duration `json:"fresh" yaml:"fresh"`
+	Stable       time.Duration `json:"stable" yaml:"stable"`
+	StableMax    time.Duration `json:"stable_max" yaml:"stable_max"`
+	MissesMax    int           `json:"misses_max" yaml:"misses_max"`
+	ObserversMin int           `json:"observers_min" yaml:"observers_min"`
+	StormShare   float64       `json:"storm_share" yaml:"storm_share"`
+}
+
+// Ages are how old evidence must be before the next harder step.
+type Ages struct {
+	Fence   time.Duration `json:"fence" yaml:"fence"`
+	Replace time.Duration `json:"replace" yaml:"replace"`
+	CQLDead time.Duration `json:"cql_dead" yaml:"cql_dead"` // then Held, with the question whether it was turned off
+}
+
+// Budgets bound what may be out at once.
+type Budgets struct {
+	NodesPerDatacenter int `json:"nodes_per_datacenter" yaml:"nodes_per_datacenter"`
+	StartsMax          int `json:"starts_max" yaml:"starts_max"` // starts of one node within StartsWindow
+	// StartsWindow is the window of StartsMax.
+	StartsWindow time.Duration `json:"starts_window" yaml:"starts_window"`
+}
+
+// GatePolicy is what the gate does when nobody answers.
+type GatePolicy struct {
+	Unasked isolate.Start `json:"unasked" yaml:"unasked"`
+}
+
+// ReturnBars bound a return.
+type ReturnBars struct {
+	TriesMax  int           `json:"tries_max" yaml:"tries_max"`   // hibernated starts
+	RoundsMax int           `json:"rounds_max" yaml:"rounds_max"` // repairs because of an old row
+	RampEvery time.Duration `json:"ramp_every" yaml:"ramp_every"` // between two weights
+	BatchMax  int           `json:"batch_max" yaml:"batch_max"`   // segments in one order
+}
+
+// DefaultPolicy is what a document that names only modes and regions means.
+func DefaultPolicy() Policy {
+	b := membership.DefaultBars()
+	return Policy{
+		Modes:   map[cluster.Datacenter]Mode{},
+		Regions: map[cluster.Region][]cluster.Datacenter{},
+		Detection: Detection{Fresh: b.Fresh, Stable: b.Stable, StableMax: b.StableMax, MissesMax: b.MissesMax,
+			ObserversMin: b.ObserversMin, StormShare: b.StormShare},
+		Ages:     Ages{Fence: 15 * time.Second, Replace: 30 * time.Minute, CQLDead: 15 * time.Minute},
+		Budgets:  Budgets{NodesPerDatacenter: 1, StartsMax: 3, StartsWindow: 10 * time.Minute},
+		Versions: []string{"5.0"},
+		Gate:     GatePolicy{Unasked: isolate.Normal},
+		Return:   ReturnBars{TriesMax: 3, RoundsMax: 3, RampEvery: 2 * time.Second, BatchMax: 4},
+	}
+}
+
+// Bars are the judge's bounds of this policy; of no policy, the defaults.
+func (p *Policy) Bars() membership.Bars {
+	b := membership.DefaultBars()
+	if p == nil {
+		return b
+	}
+	d := p.Detection
+	b.Fresh, b.Stable, b.StableMax = d.Fresh, d.Stable, d.StableMax
+	b.MissesMax, b.ObserversMin, b.StormShare = d.MissesMax, d.ObserversMin, d.StormShare
+	return b
+}
+
+// ModeOf is the mode of a datacenter; where nothing is said, Assist; without a
+// policy, Observe.
+func (p *Policy) ModeOf(dc cluster.Datacenter) Mode {
+	if p == nil {
+		return Observe
+	}
+	if m, ok := p.Modes[dc]; ok {
+		return m
+	}
+	return Assist
+}
+
+// RegionOf finds the region a datacenter is mapped to.
+func (p *Policy) RegionOf(dc cluster.Datacenter) (cluster.Region, bool) {
+	if p == nil {
+		return "", false
+	}
+	for region, dcs := range p.Regions {
+		if slices.Contains(dcs, dc) {
+			return region, true
+		}
+	}
+	return "", false
+}
+
+// PoolsOf lists the pools that declare the node, in the policy's order.
+func (p *Policy) PoolsOf(n cluster.Name) []loadbalancer.Declared {
+	if p == nil {
+		return nil
+	}
+	var out []loadbalancer.Declared
+	for _, d := range p.Pools {
+		if slices.Contains(d.Members, n) {
+			out = append(out, d)
+		}
+	}
+	return out
+}
+
+// version returns the policy's version, 0 for none.
+func (p *Policy) version() int64 {
+	if p == nil {
+		return 0
+	}
+	return p.Version
+}

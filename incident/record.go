@@ -1,0 +1,113 @@
+// SPDX-License-Identifier: Apache-2.0
+
+package incident
+
+import (
+	"maps"
+	"slices"
+	"time"
+
+	"supervisor/cluster"
+	"supervisor/membership"
+	"supervisor/repair"
+)
+
+// SchemaNow is the version of Record that this program writes. A record with
+// another one is left alone.
+const SchemaNow = 1
+
+// Record is everything that is known of one incident. It is stored whole, and
+// any agent that leads can go on from it.
+type Record struct {
+	Schema     int                     `json:"schema"`
+	ID         string                  `json:"id"` // inc-<datacenter>-<n>
+	Cluster    string                  `json:"cluster"`
+	Region     cluster.Region          `json:"region"`
+	Datacenter cluster.Datacenter      `json:"datacenter"`
+	Rack       cluster.Rack            `json:"rack"`
+	Node       cluster.Name            `json:"node"`
+	HostID     cluster.HostID          `json:"host_id,omitempty"`
+	Process    cluster.Boot            `json:"process,omitempty"` // the Cassandra process it is about
+	Phase      Phase                   `json:"phase"`
+	Cause      membership.Cause        `json:"cause"`
+	Held       string                  `json:"held,omitempty"` // the reason, and what would change it
+	HeldRule   Rule                    `json:"held_rule,omitempty"`
+	HeldFrom   Phase                   `json:"held_from,omitempty"`
+	Mode       Mode                    `json:"mode"`
+	Burst      string                  `json:"burst,omitempty"`
+	Marks      map[Stage]time.Duration `json:"marks"`
+	Votes      Votes                   `json:"votes"` // of the verdict that opened it
+	Outage     Outage                  `json:"outage"`
+	Waited     time.Duration           `json:"waited"`           // in this step, as leaders measured it: a lower bound
+	Approx     bool                    `json:"approx,omitempty"` // a leader changed: durations are by wall time
+	Began      time.Time               `json:"began"`            // wall time: for stories and upper bounds only
+	Policy     int64                   `json:"policy"`
+	Step       uint32                  `json:"step"` // names effects; is no token
+	Pending    []Effect                `json:"pending,omitempty"`
+	Return     *Return                 `json:"return,omitempty"`
+	// Waits is the rule the incident waits for, said once in the journal.
+	Waits Rule `json:"waits,omitempty"`
+	// Would tells that mode observe already said what it would do.
+	Would bool  `json:"would,omitempty"`
+	Seq   int64 `json:"seq"` // number of journal events of this incident
+}
+
+// Votes is the count that opened an incident; a fenced node keeps it.
+type Votes struct {
+	For   int `json:"for"`
+	Heard int `json:"heard"`
+	Of    int `json:"of"`
+	Racks int `json:"racks"`
+}
+
+// Outage is the window of writes a node may have missed.
+type Outage struct {
+	From  time.Time `json:"from"` // last proof of life minus the commit log's sync period
+	Clean bool      `json:"clean"`
+	// Writable is true once the others had a quorum while the node was away:
+	// writes may have been missed.
+	Writable bool `json:"writable"`
+	// Deadline is when the data on the node must not be read again, the
+	// smallest gc_grace after From; zero: none.
+	Deadline time.Time `json:"deadline,omitzero"`
+	Table    string    `json:"table,omitempty"` // the table that sets the deadline
+}
+
+// Return is how far a return has come.
+type Return struct {
+	Step       ReturnStep    `json:"step"`
+	Tries      int           `json:"tries"` // hibernated starts
+	Process    cluster.Boot  `json:"process,omitempty"`
+	Generation int64         `json:"generation,omitempty"` // gossip generation of that process
+	Job        *repair.Job   `json:"job,omitempty"`
+	Rounds     int           `json:"rounds"`            // repairs that ended
+	Differs    []string      `json:"differs,omitempty"` // tables whose preview differed: read row by row
+	Cassandra  time.Duration `json:"cassandra"`         // share of Cassandra's own work
+	Uncertain  int           `json:"uncertain,omitempty"`
+}
+
+// Pending effects never exceed this, so that a commit stays below sixteen
+// operations.
+const pendingMax = 8
+
+func (r Record) clone() Record {
+	r.Marks = maps.Clone(r.Marks)
+	if r.Marks == nil {
+		r.Marks = map[Stage]time.Duration{}
+	}
+	r.Pending = slices.Clone(r.Pending)
+	if r.Return != nil {
+		ret := *r.Return
+		ret.Differs = slices.Clone(ret.Differs)
+		r.Return = &ret
+	}
+	return r
+}
+
+// Ended tells whether the incident is over.
+func (r Record) Ended() bool { return r.Phase == Closed }
+
+// Awaits tells whether an effect with this ID is still to come.
+func (r Record) Awaits(id string) bool {
+	return slices.ContainsFunc(r.Pending, func(e Effect) bool { return e.ID == id })
+}

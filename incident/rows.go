@@ -1,0 +1,469 @@
+// SPDX-License-Identifier: Apache-2.0
+
+package incident
+
+import (
+	"fmt"
+	"maps"
+	"slices"
+	"strconv"
+	"strings"
+	"time"
+
+	"supervisor/cluster"
+	"supervisor/membership"
+)
+
+// rows is everything the supervisor can believe, most pressing first. It is
+// filled in init because sentences and rows name each other.
+var rows []Row
+
+func init() {
+	rows = slices.Concat(supervisorRows(), nodeRows(), clusterRows(), agentRows(), poolRows())
+}
+
+// supervisorRows are about the supervisor's own footing.
+func supervisorRows() []Row {
+	return []Row{
+		{"STORE_NO_QUORUM", Error, ScopeStore, "the store does not answer: {why}; nothing new is started, nothing standing is undone",
+			"mend the etcd members named; nothing starts until then", false, storeLost},
+		{"LEADER_MISSING", Error, ScopeStore, "no leader for {seconds} s: nothing is judged or decided",
+			"look at the control agents of the region", true, leaderMissing},
+		{"INVARIANT_BROKEN", Error, ScopeIncident, "{invariant} broke while deciding about {incident}: {detail}; nothing more is done there",
+			"keep the record, do not edit it, report it", false, invariantBroken},
+		{"JOURNAL_CHAIN_BROKEN", Error, ScopeDC, "the journal of {datacenter} does not follow on from event {event}",
+			"keep the store's data, find who wrote to it", false, chainBroken},
+		{"POLICY_MISSING", Warning, ScopeCluster, "no policy was applied: everything is only observed",
+			"supervisor policy init, edit, supervisor policy apply", true, policyMissing},
+		{"INCIDENT_HELD", Error, ScopeIncident, "{incident} about {node} waits for a person: {reason}",
+			"the reason names what would release it", true, incidentHeld},
+		{"STORM_HOLD", Error, ScopeDC, "{reason}: no destructive step starts",
+			"many at once: look at the network and at us before the nodes", true, storms},
+		{"MODE_NOT_AUTO", Info, ScopeDC, "{datacenter} is in mode {mode}", "change it with supervisor policy apply", true, modes},
+	}
+}
+
+// nodeRows are about single nodes.
+func nodeRows() []Row {
+	return []Row{
+		{"DISK_WRITE_FAILED", Error, ScopeNode, "{node} cannot write its data disk ({votes})",
+			"replace the disk, then replace the node; never return old data from it", false, caused(membership.DiskFailed)},
+		{"NODE_EXPIRED", Error, ScopeNode, "{node} was away past the deadline of {table}: deleted rows could come back",
+			"it must not return; replace it", false, expired},
+		{"CASS_PROCESS_DOWN", Error, ScopeNode, "Cassandra on {node} is down ({votes})",
+			"restarted up to 3 times in 10 min; then read the log tail, mend, retry", true, caused(membership.ProcessDown)},
+		{"CASS_NODE_HUNG", Error, ScopeNode, "Cassandra on {node} lives and answers nobody ({votes})",
+			"keep a thread dump for the root cause", true, caused(membership.Hung)},
+		{"CASS_CQL_DEAD", Error, ScopeNode, "the JVM of {node} lives, its native transport does not answer ({votes})",
+			"turned off by hand? disk policy? look at disk and log, turn it on", true, caused(membership.CQLDead)},
+		{"HOST_GONE", Error, ScopeNode, "{node} is silent on every path ({votes})",
+			"power or network: check the console; a gone host cannot prove its fence", true, caused(membership.HostGone)},
+		{"HOST_ISOLATED", Error, ScopeNode, "{node} says it is fine and nobody else reaches it ({votes})",
+			"look at the network between it and the others", true, caused(membership.Isolated)},
+		{"GC_GRACE_ENDING", Warning, ScopeNode, "{node} must be back and repaired within {left}, or its data of {table} must not return",
+			"return it now, or replace it", true, graceEnding},
+		{"AGENT_GONE", Warning, ScopeNode, "the agent on {node} is silent; Cassandra there is fine",
+			"restart the supervisor's unit there", true, caused(membership.AgentGone)},
+		{"AGENT_DUPLICATE_NAME", Error, ScopeNode, "two agents call themselves {node}: neither is heard",
+			"fix the name in the configuration of one of them", false, duplicates},
+		{"OBSERVER_UNWELL", Warning, ScopeNode, "the agent on {node} abstains: its own loop or clock is not in order",
+			"its host is short of CPU or time", true, unwell},
+		{"OBSERVERS_TOO_FEW", Warning, ScopeNode, "{node} has {of} eligible observers, it takes {need}: only advice is given",
+			"run agents on more hosts, in at least two racks", true, tooFew},
+	}
+}
+
+// clusterRows are about keyspaces and margins.
+func clusterRows() []Row {
+	return []Row{
+		{"QUORUM_LOST", Error, ScopeDC, "a range of {keyspace} in {datacenter} has {have} of {rf} replicas, need {need}",
+			"bring back the node that is out; nothing more will be taken out", false, quorumLost},
+		{"QUORUM_AT_RISK", Warning, ScopeDC, "a range of {keyspace} in {datacenter} is at exactly its quorum, {have} of {rf}",
+			"postpone any maintenance here", true, quorumAtRisk},
+		{"AUTH_RF_LOW", Error, ScopeKeyspace, "system_auth has {rf} replicas in {datacenter}: logins fail with one node",
+			"raise system_auth and repair it, or accept it in the policy", true, authLow},
+		{"KEYSPACE_RF_LOW", Warning, ScopeKeyspace, "{keyspace} has {rf} replicas in {datacenter}: its nodes are never fenced while they serve",
+			"raise it, or accept that a person decides", true, rfLow},
+		{"RESIDENCY_KEYSPACE_UNNAMED", Warning, ScopeKeyspace, "no residency rule names {keyspace}: its data is not moved, and returns are held",
+			"name it in the policy", true, unnamed},
+		{"GC_GRACE_ZERO", Warning, ScopeKeyspace, "{table} has gc_grace_seconds 0: hints expire at birth, no deadline can be kept",
+			"declare \"no deletes, TTL only\" in the policy, or raise it", true, graceZero},
+	}
+}
+
+// agentRows are what only an agent itself can see; it says so in its key.
+func agentRows() []Row {
+	return []Row{
+		trouble("CLUSTER_NAME_WRONG", Error, ScopeAgent, "the Cassandra on {node} belongs to cluster {found}, the agent to {want}: it abstains and obeys nothing",
+			"mend the configuration", false),
+		trouble("STATE_DIR_UNWRITABLE", Error, ScopeAgent, "the agent on {node} cannot write {path}: it obeys nothing",
+			"mend the directory", false),
+		trouble("CONFIG_REJECTED", Warning, ScopeAgent, "the agent on {node} goes by its last good policy: {detail}",
+			"mend the document and apply it again", true),
+		trouble("ADMIN_SILENT", Warning, ScopeAgent, "Jolokia on {node} does not answer: it is observed from outside only",
+			"look at the JVM; nothing that needs its admin interface is done", true),
+		trouble("GATE_UNASKED", Warning, ScopeAgent, "Cassandra on {node} started without an answer of the agent",
+			"look at the agent", true),
+		trouble("STORE_SHARES_DISK", Warning, ScopeAgent, "the store on {node} shares a disk with Cassandra's data",
+			"move the store's directory", true),
+		trouble("STORE_SLOW", Warning, ScopeAgent, "the store took {ms} ms for a commit, seen by {node}",
+			"a slow disk under etcd: move it before leases are lost", true),
+	}
+}
+
+func poolRows() []Row {
+	return []Row{
+		{"POOL_UNREACHABLE", Warning, ScopePool, "proxy {proxy} of pool {pool} cannot be reached by {agent}: {detail}",
+			"the others go on; mend the proxy or its socket", true, poolUnreachable},
+		{"POOL_DRIFT", Warning, ScopePool, "proxy {proxy} of pool {pool} was changed by hand: {servers}",
+			"put it back, or change the policy", true, poolDrift},
+		{"POOL_UNKNOWN_SERVER", Warning, ScopePool, "proxy {proxy} and pool {pool} name different servers: {servers}",
+			"the server's name must be the node's", true, poolUnknown},
+		{"POOL_FLOOR", Error, ScopePool, "pool {pool} has {ready} ready members that answer, its floor is {floor}",
+			"bring members back; nothing more is drained", true, poolFloor},
+	}
+}
+
+// StoreFacts is what an agent knows of its own store connection.
+type StoreFacts struct {
+	Lost     string        // why the store does not answer; empty: it does
+	LostFor  time.Duration // since the last answer
+	Leader   cluster.Name  // empty: none
+	Leadless time.Duration // for how long there has been none
+	Broken   []Breach      // invariants broken in this agent
+	Chain    map[cluster.Datacenter]int64
+}
+
+// Breach is an invariant that broke while deciding about an incident.
+type Breach struct {
+	Invariant, Incident, Detail string
+}
+
+func storeLost(w World) []Subjected {
+	if w.Store.Lost == "" {
+		return nil
+	}
+	return one("store", "why", w.Store.Lost)
+}
+
+// leaderMissingAfter is two lease times.
+const leaderMissingAfter = 10 * time.Second
+
+func leaderMissing(w World) []Subjected {
+	if w.Store.Leader != "" || w.Store.Leadless < leaderMissingAfter {
+		return nil
+	}
+	return one("leader", "seconds", strconv.Itoa(int(w.Store.Leadless.Seconds())))
+}
+
+func invariantBroken(w World) []Subjected {
+	var out []Subjected
+	for _, b := range w.Store.Broken {
+		out = append(out, subject(b.Incident, "invariant", b.Invariant, "incident", b.Incident, "detail", b.Detail))
+	}
+	return out
+}
+
+func chainBroken(w World) []Subjected {
+	var out []Subjected
+	for _, dc := range slices.Sorted(maps.Keys(w.Store.Chain)) {
+		out = append(out, subject(string(dc), "datacenter", string(dc), "event", strconv.FormatInt(w.Store.Chain[dc], 10)))
+	}
+	return out
+}
+
+func policyMissing(w World) []Subjected {
+	if w.Policy != nil || w.Store.Lost != "" {
+		return nil
+	}
+	return one("policy")
+}
+
+func incidentHeld(w World) []Subjected {
+	var out []Subjected
+	for _, r := range w.Open {
+		if r.Phase == Held {
+			out = append(out, subject(r.ID, "incident", r.ID, "node", string(r.Node), "reason", r.Held))
+		}
+	}
+	return out
+}
+
+func storms(w World) []Subjected {
+	var out []Subjected
+	for _, dc := range w.datacenters() {
+		if storm, reason := Storm(w, dc); storm {
+			out = append(out, subject(string(dc), "reason", reason))
+		}
+	}
+	return out
+}
+
+func modes(w World) []Subjected {
+	var out []Subjected
+	if w.Policy == nil {
+		return nil
+	}
+	for _, dc := range w.datacenters() {
+		if m := w.Policy.ModeOf(dc); m != Auto {
+			out = append(out, subject(string(dc), "datacenter", string(dc), "mode", m.String()))
+		}
+	}
+	return out
+}
+
+// caused lists the nodes whose verdict, or whose open incident, has the cause:
+// the finding that opened an incident stays until that is closed.
+func caused(c membership.Cause) func(World) []Subjected {
+	return func(w World) []Subjected {
+		var out []Subjected
+		for _, n := range w.nodes() {
+			v := w.verdict(n)
+			holds := v.Cause == c && (v.Answer == membership.Gone && v.Drain || c == membership.AgentGone)
+			for _, r := range w.Open {
+				holds = holds && r.Node != n || r.Node == n && r.Cause == c
+			}
+			if holds {
+				out = append(out, subject(string(n), "node", string(n), "votes", fmt.Sprintf("%d of %d observers", v.For, v.Of)))
+			}
+		}
+		return out
+	}
+}
+
+func expired(w World) []Subjected {
+	return deadlines(w, func(left time.Duration) bool { return left <= 0 })
+}
+
+// graceEndingAt is how long before its deadline a node is worth a warning.
+const graceEndingAt = 24 * time.Hour
+
+func graceEnding(w World) []Subjected {
+	return deadlines(w, func(left time.Duration) bool { return left > 0 && left < graceEndingAt })
+}
+
+func deadlines(w World, holds func(left time.Duration) bool) []Subjected {
+	var out []Subjected
+	for _, r := range w.Open {
+		left := r.Outage.Deadline.Sub(w.Wall)
+		if !r.Outage.Deadline.IsZero() && holds(left) {
+			out = append(out, subject(string(r.Node), "node", string(r.Node), "table", r.Outage.Table, "left", left.Round(time.Minute).String()))
+		}
+	}
+	return out
+}
+
+func duplicates(w World) []Subjected {
+	var out []Subjected
+	for _, n := range w.nodes() {
+		if w.View.Duplicates[n] {
+			out = append(out, subject(string(n), "node", string(n)))
+		}
+	}
+	return out
+}
+
+func unwell(w World) []Subjected {
+	var out []Subjected
+	for _, n := range w.nodes() {
+		if h, ok := w.View.Observers[n]; ok && h.Unwell {
+			out = append(out, subject(string(n), "node", string(n)))
+		}
+	}
+	return out
+}
+
+func tooFew(w World) []Subjected {
+	var out []Subjected
+	need := w.Policy.Bars().ObserversMin
+	for _, n := range w.nodes() {
+		if of := len(w.Topology.Watch[n]); of < need {
+			out = append(out, subject(string(n), "node", string(n), "of", strconv.Itoa(of), "need", strconv.Itoa(need)))
+		}
+	}
+	return out
+}
+
+func quorumLost(w World) []Subjected   { return margins(w, func(spare int) bool { return spare < 0 }) }
+func quorumAtRisk(w World) []Subjected { return margins(w, func(spare int) bool { return spare == 0 }) }
+
+func margins(w World, holds func(spare int) bool) []Subjected {
+	var out []Subjected
+	for _, dc := range w.datacenters() {
+		m, ok := Tightest(w, dc, "")
+		if ok && holds(m.Spare()) {
+			out = append(out, subject(string(dc), "datacenter", string(dc), "keyspace", m.Keyspace, "have", strconv.Itoa(m.Have),
+				"rf", strconv.Itoa(m.RF), "need", strconv.Itoa(m.Need)))
+		}
+	}
+	return out
+}
+
+func authLow(w World) []Subjected {
+	if w.Policy != nil && w.Policy.AcceptAuthRF {
+		return nil
+	}
+	return factors(w, cluster.Acceptable)
+}
+
+func rfLow(w World) []Subjected {
+	return factors(w, func(ks string) bool { return !cluster.OfCassandra(ks) && !cluster.NeverReplicated(ks) })
+}
+
+// factors lists keyspaces with a replication factor below 3 in a datacenter
+// that has three nodes or more.
+func factors(w World, concerned func(string) bool) []Subjected {
+	const enough = 3
+	var out []Subjected
+	if w.Schema == nil || len(w.Schema.Members) < enough {
+		return nil
+	}
+	for _, ks := range w.Schema.Keyspaces {
+		if !concerned(ks.Name) {
+			continue
+		}
+		if ks.Replication.Strategy == cluster.Simple && ks.Replication.Factor < enough {
+			out = append(out, subject(ks.Name, "keyspace", ks.Name, "rf", strconv.Itoa(ks.Replication.Factor), "datacenter", "all datacenters"))
+		}
+		for _, dc := range slices.Sorted(maps.Keys(ks.Replication.Factors)) {
+			if rf := ks.Replication.Factors[dc]; rf > 0 && rf < enough {
+				out = append(out, subject(ks.Name, "keyspace", ks.Name, "rf", strconv.Itoa(rf), "datacenter", string(dc)))
+			}
+		}
+	}
+	return out
+}
+
+func unnamed(w World) []Subjected {
+	if w.Policy == nil || w.Schema == nil {
+		return nil
+	}
+	var keyspaces []string
+	for _, ks := range w.Schema.Keyspaces {
+		if !cluster.NeverReplicated(ks.Name) && ks.Replication.Strategy != cluster.Local {
+			keyspaces = append(keyspaces, ks.Name)
+		}
+	}
+	var out []Subjected
+	for _, ks := range w.Policy.Residency.Unnamed(keyspaces) {
+		out = append(out, subject(ks, "keyspace", ks))
+	}
+	return out
+}
+
+func graceZero(w World) []Subjected {
+	if w.Schema == nil {
+		return nil
+	}
+	declared := ttlOnly(w.Policy)
+	var out []Subjected
+	for _, ks := range w.Schema.Keyspaces {
+		if cluster.NeverReplicated(ks.Name) || cluster.OfCassandra(ks.Name) || ks.Replication.Strategy == cluster.Local {
+			continue
+		}
+		for _, table := range ks.Tables {
+			if table.GCGrace == 0 && !declared(ks.Name, table.Name) {
+				out = append(out, subject(ks.Name+"."+table.Name, "table", ks.Name+"."+table.Name))
+			}
+		}
+	}
+	return out
+}
+
+// trouble is a row that holds where an agent says so about itself.
+func trouble(code string, s Severity, scope Scope, template, runbook string, mutable bool) Row {
+	return Row{code, s, scope, template, runbook, mutable, func(w World) []Subjected {
+		var out []Subjected
+		for _, n := range slices.Sorted(maps.Keys(w.Agents)) {
+			for _, t := range w.Agents[n].Troubles {
+				if t.Code != code {
+					continue
+				}
+				args := maps.Clone(t.Args)
+				if args == nil {
+					args = map[string]string{}
+				}
+				args["node"] = string(n)
+				out = append(out, Subjected{string(n), args})
+			}
+		}
+		return out
+	}}
+}
+
+func poolUnreachable(w World) []Subjected {
+	return proxies(w, func(p ProxyStatus) string { return p.Trouble }, "detail")
+}
+
+func poolDrift(w World) []Subjected {
+	return proxies(w, func(p ProxyStatus) string { return strings.Join(p.Drift, ", ") }, "servers")
+}
+
+func poolUnknown(w World) []Subjected {
+	return proxies(w, func(p ProxyStatus) string { return strings.Join(p.Unknown, ", ") }, "servers")
+}
+
+// proxies lists the proxies of which some agent says something, once each.
+func proxies(w World, says func(ProxyStatus) string, arg string) []Subjected {
+	found := map[string]Subjected{}
+	for _, pool := range slices.Sorted(maps.Keys(w.PoolSeen)) {
+		for _, agent := range slices.Sorted(maps.Keys(w.PoolSeen[pool])) {
+			seen := w.PoolSeen[pool][agent].Proxies
+			for _, proxy := range slices.Sorted(maps.Keys(seen)) {
+				name := pool + "/" + proxy
+				if what := says(seen[proxy]); what != "" && found[name].Subject == "" {
+					found[name] = subject(name, "pool", pool, "proxy", proxy, "agent", string(agent), arg, what)
+				}
+			}
+		}
+	}
+	var out []Subjected
+	for _, name := range slices.Sorted(maps.Keys(found)) {
+		out = append(out, found[name])
+	}
+	return out
+}
+
+func poolFloor(w World) []Subjected {
+	var out []Subjected
+	if w.Policy == nil {
+		return nil
+	}
+	for _, d := range w.Policy.Pools {
+		answering, ready := 0, 0
+		pool := d.Pool(w.Pools[d.Name].Pool)
+		for _, m := range d.Members {
+			if w.verdict(m).Answer != membership.Alive {
+				continue
+			}
+			answering++
+			if pool.Wants[m].Weight > 0 {
+				ready++
+			}
+		}
+		if floor := max(1, (answering+1)/2); ready < floor && w.Now.Sub(w.View.Began) > w.Policy.Bars().Fresh {
+			out = append(out, subject(d.Name, "pool", d.Name, "ready", strconv.Itoa(ready), "floor", strconv.Itoa(floor)))
+		}
+	}
+	return out
+}
+
+func one(name string, pairs ...string) []Subjected { return []Subjected{subject(name, pairs...)} }
+
+func subject(name string, pairs ...string) Subjected {
+	s := Subjected{Subject: name, Args: make(map[string]string, len(pairs)/2)}
+	for i := 0; i+1 < len(pairs); i += 2 {
+		s.Args[pairs[i]] = pairs[i+1]
+	}
+	return s
+}
+
+func (w World) nodes() []cluster.Name { return slices.Sorted(maps.Keys(w.Topology.Nodes)) }
+
+func (w World) datacenters() []cluster.Datacenter {
+	set := map[cluster.Datacenter]bool{}
+	for _, p := range w.Topology.Nodes {
+		set[p.Datacenter] = true
+	}
+	return slices.Sorted(maps.Keys(set))
+}

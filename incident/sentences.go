@@ -1,0 +1,91 @@
+// SPDX-License-Identifier: Apache-2.0
+
+package incident
+
+import (
+	"strings"
+)
+
+// sentences are what people read, by code. {name} is replaced by the argument
+// of that name. One table for the journal and the findings; nothing else in
+// the program renders either.
+var sentences = map[string]string{
+	// the journal
+	"saw_looks":               "{observers}",
+	"judged":                  "{cause}: {for} of {heard} observers heard ({of} eligible) in {racks} racks besides its own, own agent {own}",
+	"would_drain":             "would drain {node} and bring it back; mode {mode} only looks",
+	"waits_evidence":          "not sure enough: {for} of {heard} observers heard ({of} eligible) say it is gone",
+	"decided_drain":           "drain {node}. After it {margin}",
+	"decided_no_pool":         "{node} is in no pool: nothing to drain",
+	"refused_drain":           "{reason}",
+	"proved_drain":            "proxies of {pools} read back: {node} is out",
+	"waits_pools":             "proxies of {pools} have not confirmed yet",
+	"waits_cql":               "the JVM of {node} lives, its native transport is off: drained, never fenced; a person is asked after {age}",
+	"decided_verify":          "{node} answers again: verify",
+	"decided_return":          "return: it ended unclean, so it is repaired before it is read; window of missed writes from {outage}",
+	"decided_repair_in_place": "{node} answers with another process that nobody of us started: it is kept from readers and repaired",
+	"decided_fence_reads":     "keep clients and readers off {node} until it is repaired",
+	"decided_give_back":       "{node} answers with the same process: back into its pools",
+	"decided_ramp":            "{node} gets {weight} % of its weight",
+	"waits_agent":             "no agent on {node} can start it; it goes on when that agent is back",
+	"waits_preflight":         "{reason}",
+	"did_start":               "start {node}, {how}, try {try}",
+	"proved_start":            "{node} started in {took} (Cassandra's own time), generation {generation}",
+	"waits_down":              "{peers} have not said yet that the hibernated node is DOWN",
+	"saw_up":                  "{peers} say UP of {node} while it hibernates: it is no fence there, end it and start again",
+	"proved_down":             "{peers} say DOWN of {node}",
+	"did_repair":              "repaired {done}/{total} segments, round {round}",
+	"did_join":                "{node} left hibernation: takes writes and hints, is not read",
+	"waits_up":                "{peers} have not said yet that the node is UP with Severity raised",
+	"proved_up":               "{peers} say UP of {node}, Severity still raised",
+	"proved_preview":          "compared by another coordinator: in sync",
+	"proved_nothing_shared":   "{node} shares no range with a live peer: nothing to compare",
+	"saw_preview_differs":     "compared by another coordinator: {tables} differ (a running writer does that); their rows are read one by one",
+	"did_open":                "Severity 0, native transport on; still out of all pools",
+	"waits_open":              "{peers} do not see Severity 0 yet, or the node does not answer yet",
+	"no_known_rows":           "the policy names no known rows: {node} was proven by comparison only",
+	"proved_rows":             "{read} known rows read at ONE through {node}: none old, none missing",
+	"saw_old_rows":            "{old} old and {missing} missing of {read} known rows: back behind the fence, repaired again",
+	"proved_serving":          "proxies of {pools} read back: {node} has its first weight",
+	"order_failed":            "{verb} by {agent}: {detail}",
+	"return_exited":           "{reason}; try {try} is over",
+	"return_failed":           "{reason}; try {try} is over",
+	"return_killed":           "{reason}; try {try} is over",
+	"gone_again":              "{node} is gone again: {cause}",
+	"released":                "{node} needs no person any more: on with it",
+	"held":                    "{reason}",
+	"adopted":                 "{by} leads now and goes on with what stands written",
+	"closed_untouched":        "{node} answers; nothing was done to it",
+	"closed_answered":         "{node} serves again after {after}; budget given back",
+	"closed_returned":         "{node} is clean and serves again after {after}, {cassandra} of it Cassandra's own work; budget given back",
+	"policy_stale":            "the policy of {by} was made against another version than the one that stands: refused",
+	"policy_applied":          "policy v{version} by {by}: {why}",
+	"gate_said":               "gate of {node}: {start}, {why}",
+}
+
+// Sentence renders a code with its arguments. An unknown code is shown as it
+// is, with nothing lost.
+func Sentence(code string, args map[string]string) string {
+	template, ok := sentences[code]
+	if !ok {
+		if row, found := RowOf(code); found {
+			template = row.Template
+		} else {
+			template = code
+		}
+	}
+	var b strings.Builder
+	for {
+		before, rest, found := strings.Cut(template, "{")
+		b.WriteString(before)
+		if !found {
+			return b.String()
+		}
+		name, after, closed := strings.Cut(rest, "}")
+		if !closed {
+			return b.String() + "{" + rest
+		}
+		b.WriteString(args[name])
+		template = after
+	}
+}

@@ -1,0 +1,233 @@
+// SPDX-License-Identifier: Apache-2.0
+
+package incident
+
+import (
+	"fmt"
+	"slices"
+	"strconv"
+	"strings"
+	"time"
+
+	"supervisor/cluster"
+	"supervisor/isolate"
+	"supervisor/membership"
+)
+
+// turn collects what one call of Next decides. It works on copies; nothing
+// the caller holds is changed, also when an invariant breaks half way.
+type turn struct {
+	r       Record
+	w       World
+	ledger  Ledger
+	effects []Effect
+	lines   []Line
+	changed bool
+}
+
+func newTurn(r Record, w World) *turn {
+	return &turn{r: r.clone(), w: w, ledger: w.Ledger.clone()}
+}
+
+func (t *turn) decision() Decision {
+	return Decision{Record: t.r, Ledger: t.ledger, Effects: t.effects, Lines: t.lines, Changed: t.changed}
+}
+
+// say adds a journal line; pairs are the sentence's arguments.
+func (t *turn) say(kind Kind, code string, pairs ...string) {
+	args := make(map[string]string, len(pairs)/2+1)
+	for i := 0; i+1 < len(pairs); i += 2 {
+		args[pairs[i]] = pairs[i+1]
+	}
+	t.lines = append(t.lines, Line{Kind: kind, Code: code, Args: args})
+	t.changed = true
+}
+
+// sayAt is say with a moment of the story other than now.
+func (t *turn) sayAt(at time.Duration, kind Kind, code string, pairs ...string) {
+	t.say(kind, code, pairs...)
+	t.lines[len(t.lines)-1].Args["t_ms"] = strconv.FormatInt(at.Milliseconds(), 10)
+}
+
+// under names the rule of the line said last.
+func (t *turn) under(rule Rule) { t.lines[len(t.lines)-1].Rule = rule }
+
+// cite puts the observers' words under the line said last.
+func (t *turn) cite(v membership.Verdict) {
+	line := &t.lines[len(t.lines)-1]
+	for _, b := range v.Ballots {
+		for _, c := range b.Cites {
+			line.Evidence = append(line.Evidence, fmt.Sprintf("%s %s %s %s %s ago",
+				b.Observer, b.Vote, c.Path, c.Outcome, b.Age.Round(time.Millisecond)))
+		}
+	}
+	const most = 24 // a record of evidence is bounded
+	line.Evidence = line.Evidence[:min(len(line.Evidence), most)]
+}
+
+// enter moves the record to a phase; its clocks start anew.
+func (t *turn) enter(p Phase) {
+	t.r.Phase = p
+	t.nextStep()
+}
+
+// nextStep gives the record a new step number, which names new effects.
+func (t *turn) nextStep() {
+	t.r.Step++
+	t.r.Waited = 0
+	t.r.Waits = ""
+	t.r.Policy = t.w.Policy.version()
+	t.r.Mode = t.w.mode(t.r.Datacenter)
+	t.w.InStep = 0
+	t.changed = true
+}
+
+// wait says once per step which rule the incident waits for.
+func (t *turn) wait(rule Rule, code string, pairs ...string) {
+	if t.r.Waits == rule {
+		return
+	}
+	t.r.Waits = rule
+	t.say(Waited, code, pairs...)
+	t.under(rule)
+}
+
+// hold hands the incident to people, with the reason and what would change it.
+func (t *turn) hold(rule Rule, reason string) {
+	if t.r.Phase != Held {
+		t.r.HeldFrom = t.r.Phase
+	}
+	t.r.Held, t.r.HeldRule = reason, rule
+	t.r.Pending = nil
+	t.enter(Held)
+	t.say(Refused, "held", "reason", reason, "rule", string(rule))
+	t.under(rule)
+}
+
+// mark notes that a stage was reached, once.
+func (t *turn) mark(s Stage) {
+	if _, ok := t.r.Marks[s]; !ok {
+		t.r.Marks[s] = t.w.Elapsed
+	}
+}
+
+// effectID names the next effect of this step; every effect has its own.
+func (t *turn) effectID() string {
+	return fmt.Sprintf("%s.%d.%d", t.r.ID, t.r.Step, len(t.effects))
+}
+
+// emit adds an effect; the gate refuses kinds that nobody taught it.
+func (t *turn) emit(e Effect) {
+	e.ID = t.effectID()
+	t.effects = append(t.effects, e)
+	t.changed = true
+	if len(t.lines) > 0 {
+		t.lines[len(t.lines)-1].Effect = e.ID
+	}
+}
+
+// order emits a Once and waits for its outcome.
+func (t *turn) order(o Once, limit time.Duration) {
+	o.Target, o.HostID = t.r.Node, t.r.HostID
+	if o.Agent == "" {
+		o.Agent = t.r.Node
+	}
+	t.emit(Effect{Limit: min(limit, LimitMax), Once: &o})
+	t.r.Pending = append(t.r.Pending, t.effects[len(t.effects)-1])
+}
+
+// fence emits the wanted fence of the node.
+func (t *turn) fence(levels isolate.Levels, start isolate.Start) {
+	t.emit(Effect{Fence: &isolate.Fence{Node: t.r.Node, HostID: t.r.HostID, Levels: levels, Start: start, Incident: t.r.ID}})
+}
+
+// take removes a pending effect by its ID.
+func (t *turn) take(id string) (Effect, bool) {
+	i := slices.IndexFunc(t.r.Pending, func(e Effect) bool { return e.ID == id })
+	if i < 0 {
+		return Effect{}, false
+	}
+	e := t.r.Pending[i]
+	t.r.Pending = slices.Delete(t.r.Pending, i, i+1)
+	return e, true
+}
+
+// answers tells whether the node answers its clients by the judge's word.
+func answers(v membership.Verdict) bool { return v.Answer == membership.Alive }
+
+// stepLimits bound each step outside mode observe; what is not listed has the
+// longest. A step that outlives its limit is Held, never silent.
+func (t *turn) stepLimit() time.Duration {
+	longest := 30 * time.Minute
+	if t.w.Policy != nil && t.w.Policy.Ages.Replace > 0 {
+		longest = t.w.Policy.Ages.Replace
+	}
+	if t.r.Phase == Verifying {
+		return min(longest, 10*time.Minute)
+	}
+	return longest
+}
+
+// checkDeadline holds an incident whose step has lasted too long: every open
+// phase ends or is Held.
+func (t *turn) checkDeadline() {
+	observed := t.r.Phase == Suspected && t.r.Mode == Observe
+	if t.r.Phase == Held || t.r.Phase == Closed || observed || t.w.InStep < t.stepLimit() {
+		return
+	}
+	t.hold(RuleDeadline, fmt.Sprintf("%s lasted %s without progress (waiting for %s); look at the node, then retry or abort",
+		cluster.Title(t.r.Phase.String()), t.w.InStep.Round(time.Second), orNone(string(t.r.Waits))))
+}
+
+// trackOutage notes whether the others could take writes while the node was
+// away: if no range ever had its quorum, nothing was missed.
+func (t *turn) trackOutage() {
+	if t.r.Outage.Writable || t.r.Return != nil {
+		return
+	}
+	if quorumWithout(t.w, t.r.Node) {
+		t.r.Outage.Writable = true
+		t.changed = true
+	}
+}
+
+func count(n int) string { return strconv.Itoa(n) }
+
+func orNone(s string) string {
+	if s == "" {
+		return "nothing named"
+	}
+	return s
+}
+
+// names joins names for a sentence.
+func names(ns []cluster.Name) string {
+	parts := make([]string, len(ns))
+	for i, n := range ns {
+		parts[i] = string(n)
+	}
+	return strings.Join(parts, ", ")
+}
+
+// seconds renders a duration for a sentence.
+func seconds(d time.Duration) string {
+	return strconv.FormatFloat(d.Seconds(), 'f', 1, 64) + " s"
+}
+
+// firstSigns says which observers see what, for the opening line.
+func firstSigns(v membership.Verdict) string {
+	var parts []string
+	for _, b := range v.Ballots {
+		if b.Vote != membership.For {
+			continue
+		}
+		who := string(b.Observer)
+		if b.Own {
+			who = "own agent"
+		}
+		for _, c := range b.Cites {
+			parts = append(parts, fmt.Sprintf("%s: %s %s", who, c.Path, c.Outcome))
+		}
+	}
+	return strings.Join(parts, " · ")
+}

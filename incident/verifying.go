@@ -1,0 +1,288 @@
+// SPDX-License-Identifier: Apache-2.0
+
+package incident
+
+import (
+	"fmt"
+	"slices"
+	"strings"
+	"time"
+
+	"supervisor/cluster"
+	"supervisor/isolate"
+	"supervisor/loadbalancer"
+	"supervisor/membership"
+	"supervisor/repair"
+)
+
+const (
+	previewMax = 2 * time.Minute
+	readMax    = time.Minute
+	rowsMax    = 500 // rows of a table that differed, read one by one
+)
+
+// verifying proves a node that is back. A node that was only silent for a
+// moment is given back at once; a returned one passes every check first.
+func (t *turn) verifying() {
+	if t.goneAgain() {
+		return
+	}
+	if t.r.Return == nil {
+		t.verifyUntouched()
+		return
+	}
+	switch t.r.Return.Step {
+	case Opening:
+		t.opening()
+	case Ramping, RampingFull:
+		t.ramping()
+	case Previewing, Reading:
+		t.reorder()
+	case Preflight, Starting, AwaitDown, Killing, Repairing, Joining, AwaitUp, RepairingAgain:
+		t.enter(Returning)
+	}
+}
+
+// goneAgain sends an incident back when its node fails while it is proven.
+func (t *turn) goneAgain() bool {
+	v := t.w.verdict(t.r.Node)
+	if t.r.Return != nil && t.exited() {
+		t.startOver("exited", "the process exited while it was being verified")
+		return true
+	}
+	if v.Answer != membership.Gone || !v.Drain || t.closedToClients() {
+		return false
+	}
+	t.r.Cause = v.Cause
+	t.enter(Draining)
+	t.say(Saw, "gone_again", "node", string(t.r.Node), "cause", v.Cause.String())
+	t.wantPools(loadbalancer.Wish{Want: loadbalancer.Drain})
+	return true
+}
+
+// closedToClients tells whether our own fence keeps the native transport off,
+// or let it go so lately that nobody can have seen it open.
+func (t *turn) closedToClients() bool {
+	f, ok := t.w.Fences[t.r.Node]
+	if !ok {
+		return false
+	}
+	return f.Levels.Has(isolate.Clients) || t.r.Return != nil && t.r.Return.Step == Opening
+}
+
+// verifyUntouched gives a node back that answers with the same process. If
+// another process answers, somebody started it past us: writes may be missing
+// there, so it takes the long way.
+func (t *turn) verifyUntouched() {
+	v := t.w.verdict(t.r.Node)
+	if !answers(v) {
+		t.wait(RuleEvidence, "waits_evidence", "for", count(v.For), "heard", count(v.Heard), "of", count(v.Of))
+		return
+	}
+	if t.r.Process != "" && v.Process != "" && v.Process != t.r.Process {
+		t.r.Return = &Return{}
+		t.enter(Returning)
+		t.say(Decided, "decided_repair_in_place", "node", string(t.r.Node))
+		return
+	}
+	if !t.wanted(loadbalancer.Full) {
+		t.say(Decided, "decided_give_back", "node", string(t.r.Node))
+		if t.wantPools(loadbalancer.Full) {
+			t.nextStep()
+		}
+		return
+	}
+	if ok, _ := t.poolsStand(); ok {
+		t.mark(StageServing)
+		t.close("closed_answered")
+	}
+}
+
+// wanted tells whether every pool of the node already wants this.
+func (t *turn) wanted(wish loadbalancer.Wish) bool {
+	for _, d := range t.w.Policy.PoolsOf(t.r.Node) {
+		if t.pool(d).Wants[t.r.Node] != wish {
+			return false
+		}
+	}
+	return true
+}
+
+// preview orders the comparison by another coordinator than the node itself.
+func (t *turn) preview() {
+	agent, segments := t.previewPlan()
+	if agent == "" {
+		t.say(Proved, "proved_nothing_shared", "node", string(t.r.Node))
+		t.open()
+		return
+	}
+	t.order(Once{Verb: VerbPreview, Agent: agent, Segments: segments}, previewMax)
+}
+
+// previewPlan chooses a live peer and what it can compare: the segments of
+// the finished job in which it takes part, with itself as coordinator.
+func (t *turn) previewPlan() (cluster.Name, []repair.Segment) {
+	for _, p := range t.w.serving(t.r.Node) {
+		if _, reachable := t.w.Agents[p]; !reachable {
+			continue
+		}
+		var segments []repair.Segment
+		for _, s := range t.r.Return.Job.Segments {
+			if i := slices.Index(s.Hosts, p); i >= 0 {
+				hosts := slices.Concat([]cluster.Name{p}, s.Hosts[:i], s.Hosts[i+1:])
+				segments = append(segments, repair.Segment{Keyspace: s.Keyspace, Tables: s.Tables, Ranges: s.Ranges, Hosts: hosts})
+			}
+		}
+		if len(segments) > 0 {
+			return p, segments
+		}
+	}
+	return "", nil
+}
+
+// previewed takes the comparison's word. What differs may be a running
+// writer's doing; those tables are read row by row through the node itself.
+func (t *turn) previewed(res Result) {
+	t.r.Return.Differs = slices.Clone(res.Differs)
+	if len(res.Differs) == 0 {
+		t.say(Proved, "proved_preview", "node", string(t.r.Node))
+	} else {
+		t.say(Saw, "saw_preview_differs", "tables", strings.Join(res.Differs, ", "))
+		t.under(RuleVerify)
+	}
+	t.mark(StageReturned)
+	t.open()
+}
+
+// open lets coordinators and clients in again; the pools still keep it out.
+func (t *turn) open() {
+	t.to(Opening)
+	t.say(Did, "did_open", "node", string(t.r.Node))
+	t.fence(0, isolate.Hibernate)
+}
+
+// opening waits until peers and observers see the node open.
+func (t *turn) opening() {
+	own, known := t.w.own(t.r.Node)
+	ok, rest := isolate.AllUp(t.w.Seen[t.r.Node], t.w.livePeers(t.r.Node), own.Generation, false)
+	if t.cold() {
+		ok = true
+	}
+	if !known || !own.Applied || !ok || !answers(t.w.verdict(t.r.Node)) {
+		t.wait(RuleVerify, "waits_open", "peers", names(rest))
+		return
+	}
+	t.readRows()
+}
+
+// readRows orders the reading of known rows through the node, by another
+// agent than its own.
+func (t *turn) readRows() {
+	rows := t.rows()
+	agent := t.reader()
+	if len(rows) == 0 || agent == "" {
+		t.say(Waited, "no_known_rows", "node", string(t.r.Node))
+		t.under(RulePolicy)
+		t.ramp(Ramping)
+		return
+	}
+	t.to(Reading)
+	t.order(Once{Verb: VerbReadRows, Agent: agent, Rows: rows}, readMax)
+}
+
+// rows are the policy's known rows and the tables whose preview differed.
+func (t *turn) rows() []KnownRows {
+	rows := slices.Clone(t.w.Policy.KnownRows)
+	for _, d := range t.r.Return.Differs {
+		ks, table, ok := strings.Cut(d, ".")
+		named := slices.ContainsFunc(rows, func(k KnownRows) bool { return k.Keyspace == ks && k.Table == table })
+		if ok && !named && !cluster.NeverReplicated(ks) {
+			rows = append(rows, KnownRows{Keyspace: ks, Table: table, Max: rowsMax})
+		}
+	}
+	return rows
+}
+
+func (t *turn) reader() cluster.Name {
+	for _, p := range t.w.serving(t.r.Node) {
+		if _, reachable := t.w.Agents[p]; reachable {
+			return p
+		}
+	}
+	return ""
+}
+
+// rowsRead closes the loop: one old row, and the node goes back behind its
+// fence to be repaired again.
+func (t *turn) rowsRead(res Result) {
+	if res.Old == 0 && res.Missing == 0 {
+		t.say(Proved, "proved_rows", "read", count(res.Read), "node", string(t.r.Node))
+		t.ramp(Ramping)
+		return
+	}
+	t.say(Saw, "saw_old_rows", "old", count(res.Old), "missing", count(res.Missing), "read", count(res.Read))
+	t.under(RuleVerify)
+	if t.r.Return.Rounds > t.w.Policy.Return.RoundsMax {
+		t.hold(RuleVerify, fmt.Sprintf("%d old and %d missing rows after %d repairs", res.Old, res.Missing, t.r.Return.Rounds))
+		t.fence(isolate.Clients|isolate.Reads, isolate.Hibernate)
+		return
+	}
+	t.r.Return.Job = nil
+	t.r.Return.Step = AwaitUp
+	t.enter(Returning)
+	t.fence(isolate.Clients|isolate.Reads, isolate.Hibernate)
+}
+
+// reorder gives a verifying order again when the last one came to nothing.
+func (t *turn) reorder() {
+	if len(t.r.Pending) > 0 || t.w.InStep < retryAfter {
+		return
+	}
+	t.nextStep()
+	if t.r.Return.Step == Previewing {
+		t.preview()
+		return
+	}
+	t.readRows()
+}
+
+// ramp gives the node its next weight in every pool.
+func (t *turn) ramp(step ReturnStep) {
+	t.to(step)
+	if len(t.w.Policy.PoolsOf(t.r.Node)) == 0 {
+		t.mark(StageServing)
+		t.finish()
+		return
+	}
+	wish := rampWish(step)
+	t.say(Decided, "decided_ramp", "node", string(t.r.Node), "weight", count(wish.Weight))
+	t.wantPools(wish)
+}
+
+// ramping waits for the read-back of each weight and for the pause between.
+func (t *turn) ramping() {
+	stand, rest := t.poolsStand()
+	if !stand {
+		t.wait(RulePreflight, "waits_pools", "pools", fmt.Sprint(rest))
+		if t.w.InStep >= drainWait && !t.wanted(rampWish(t.r.Return.Step)) {
+			t.nextStep()
+			t.wantPools(rampWish(t.r.Return.Step))
+		}
+		return
+	}
+	if !t.marked(StageServing) {
+		t.mark(StageServing)
+		t.say(Proved, "proved_serving", "node", string(t.r.Node), "pools", t.poolNames())
+	}
+	if t.r.Return.Step == Ramping {
+		if t.w.InStep >= t.w.Policy.Return.RampEvery {
+			t.ramp(RampingFull)
+		}
+		return
+	}
+	t.finish()
+}
+
+func (t *turn) finish() {
+	t.close("closed_returned", "cassandra", seconds(t.r.Return.Cassandra))
+}

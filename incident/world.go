@@ -1,0 +1,167 @@
+// SPDX-License-Identifier: Apache-2.0
+
+package incident
+
+import (
+	"slices"
+	"time"
+
+	"supervisor/cluster"
+	"supervisor/isolate"
+	"supervisor/loadbalancer"
+	"supervisor/membership"
+)
+
+// World is everything besides the record that Next may look at: copies of
+// what the leader knows at this moment. Nothing in it is changed.
+type World struct {
+	Now     cluster.Moment
+	Wall    time.Time     // for stories, identifiers and upper bounds only
+	Elapsed time.Duration // since the incident began
+	InStep  time.Duration // in this step, as leaders measured it: a lower bound
+
+	Policy   *Policy // nil while none was applied
+	View     membership.View
+	Topology membership.Topology
+	Hosts    map[cluster.Name]cluster.Host
+	Schema   *cluster.Schema // nil until a Cassandra was asked
+	Ledger   Ledger          // of the incident's datacenter
+
+	Fences   map[cluster.Name]StandingFence
+	Pools    map[string]StandingPool
+	Seen     map[cluster.Name]map[cluster.Name]isolate.Seen // by node, then by agent
+	PoolSeen map[string]map[cluster.Name]PoolSeen           // by pool, then by agent
+	Agents   map[cluster.Name]Agent
+	Storm    string // why no destructive step may start in the datacenter; empty: none
+	// Open are the other open incidents of the region.
+	Open []Record
+	// Store is what this agent knows of its own store connection.
+	Store StoreFacts
+}
+
+// StandingFence is a fence with the token of the transaction that wrote it.
+type StandingFence struct {
+	isolate.Fence
+	Token cluster.Token
+}
+
+// StandingPool is a wanted pool with its token.
+type StandingPool struct {
+	loadbalancer.Pool
+	Token cluster.Token
+}
+
+// PoolSeen is what one agent read back from the proxies of a pool.
+type PoolSeen struct {
+	Token   cluster.Token          `json:"token"` // of the wanted pool it compared with
+	InStep  bool                   `json:"in_step"`
+	Proxies map[string]ProxyStatus `json:"proxies"`
+}
+
+// ProxyStatus is one proxy as one agent read it.
+type ProxyStatus struct {
+	Trouble string                `json:"trouble,omitempty"` // why it could not be read or written
+	Actual  []loadbalancer.Actual `json:"actual,omitempty"`
+	Unknown []string              `json:"unknown,omitempty"` // servers on one side only
+	Drift   []string              `json:"drift,omitempty"`   // servers that somebody changed by hand
+}
+
+// Agent is what an agent says about itself, in a lease-bound key. Its absence
+// proves nothing.
+type Agent struct {
+	Boot      cluster.Boot    `json:"boot"`
+	Version   string          `json:"version"`
+	Level     int             `json:"level"`
+	Began     time.Time       `json:"began"`
+	Control   bool            `json:"control"`
+	Policy    int64           `json:"policy"` // version it goes by
+	Cassandra *CassandraFacts `json:"cassandra,omitempty"`
+	Troubles  []Trouble       `json:"troubles,omitempty"`
+}
+
+// CassandraFacts is what an agent knows of its own Cassandra's make-up. It
+// stays as last read while the process is down.
+type CassandraFacts struct {
+	HostID     cluster.HostID `json:"host_id"`
+	Cluster    string         `json:"cluster"`
+	Address    string         `json:"address"`
+	Version    string         `json:"version"`
+	Schema     string         `json:"schema"`
+	Tokens     int            `json:"tokens"`
+	Seeds      []string       `json:"seeds"`
+	SnitchOff  bool           `json:"snitch_off,omitempty"` // dynamic snitch off or ignoring Severity
+	Mode       string         `json:"mode"`
+	SyncPeriod time.Duration  `json:"sync_period"` // commitlog_sync_period
+}
+
+// Trouble is a finding that only the agent itself can see.
+type Trouble struct {
+	Code string            `json:"code"`
+	Args map[string]string `json:"args,omitempty"`
+}
+
+// verdict of the node; Unknown when the judge has none.
+func (w World) verdict(n cluster.Name) membership.Verdict {
+	v, ok := w.View.Verdicts[n]
+	if !ok {
+		v.Node = n
+	}
+	return v
+}
+
+// Serves tells whether a node answers its clients and is not kept from it.
+// A node whose answer is unknown counts as serving for what destroys (it may
+// be the one that must not be lost) and is counted by callers accordingly.
+func (w World) Serves(n cluster.Name) bool {
+	v := w.verdict(n)
+	if v.Answer != membership.Alive {
+		return false
+	}
+	f, fenced := w.Fences[n]
+	return !fenced || f.Levels == 0
+}
+
+// livePeers are the ring members other than n that are not Gone, by name.
+// Every one of them must agree on a hibernation.
+func (w World) livePeers(n cluster.Name) []cluster.Name {
+	if w.Schema == nil {
+		return nil
+	}
+	var peers []cluster.Name
+	for _, m := range w.Schema.Members {
+		if m.Name != n && w.verdict(m.Name).Answer != membership.Gone {
+			peers = append(peers, m.Name)
+		}
+	}
+	slices.Sort(peers)
+	return peers
+}
+
+// serving lists the members that serve, without n, by name.
+func (w World) serving(n cluster.Name) []cluster.Name {
+	if w.Schema == nil {
+		return nil
+	}
+	var peers []cluster.Name
+	for _, m := range w.Schema.Members {
+		if m.Name != n && w.Serves(m.Name) {
+			peers = append(peers, m.Name)
+		}
+	}
+	slices.Sort(peers)
+	return peers
+}
+
+// own is what the node's own agent says under the standing fence; ok is false
+// when it has not read that fence yet.
+func (w World) own(n cluster.Name) (isolate.OwnState, bool) {
+	f, standing := w.Fences[n]
+	s, known := w.Seen[n][n]
+	if !standing || !known || s.Own == nil || s.Token.Compare(f.Token) < 0 {
+		return isolate.OwnState{}, false
+	}
+	return *s.Own, true
+}
+
+// mode of the record's datacenter.
+func (w World) mode(dc cluster.Datacenter) Mode { return w.Policy.ModeOf(dc) }

@@ -1,0 +1,202 @@
+// SPDX-License-Identifier: Apache-2.0
+
+package lead
+
+import (
+	"encoding/json"
+	"fmt"
+	"maps"
+	"slices"
+	"time"
+
+	"supervisor/cluster"
+	"supervisor/incident"
+	"supervisor/internal/store"
+)
+
+// incidentID names incident n of a datacenter; counted in that datacenter's
+// ledger, never centrally.
+func incidentID(dc cluster.Datacenter, n int64) string { return fmt.Sprintf("inc-%s-%d", dc, n) }
+
+// guards are compared in every transaction of this leader: that it still
+// leads, in this era, writing this level, under this policy and these holds.
+func (s *State) guards() []store.Compare {
+	p := s.Picture
+	return []store.Compare{
+		{Key: s.term.Key, On: store.Create, Rev: s.term.Rev},
+		{Key: store.Era, Rev: p.Era.Mod},
+		{Key: store.Level, Rev: p.Level.Mod},
+		{Key: store.Policy, Rev: p.Policy.Mod},
+		{Key: store.Holds, Rev: p.HoldsMod},
+	}
+}
+
+// commit writes a decision: record, ledger, journal, effects and the order
+// that is folded in, together and compared with everything it rests on.
+func (s *State) commit(before incident.Record, d incident.Decision, w incident.World, folded string) (Commit, bool) {
+	writer := incident.Writer{Cluster: s.Cluster, Actor: incident.Actor{Kind: "leader", Name: string(s.Self)},
+		Wall: w.Wall, Elapsed: w.Elapsed}
+	if before.ID != "" && before.Step == d.Record.Step {
+		d.Record.Waited = w.InStep
+	}
+	ledger, rec, entries, err := incident.Append(d.Ledger, d.Record, d.Lines, writer)
+	if err != nil {
+		return Commit{}, false
+	}
+	d.Ledger, d.Record = ledger, rec
+	t := &txn{s: s, t: store.Txn{Compare: s.guards()}}
+	t.record(before, rec)
+	t.ledger(rec.Datacenter, ledger)
+	for _, e := range entries {
+		t.put(store.Log(rec.Datacenter, number(e)), e)
+	}
+	for _, e := range d.Effects {
+		t.effect(e, rec, d)
+	}
+	if folded != "" {
+		t.t.Compare = append(t.t.Compare, store.Compare{Key: folded, Rev: s.Picture.Orders[folded].Mod})
+		t.t.Delete = append(t.t.Delete, folded)
+	}
+	if t.err != nil {
+		return Commit{}, false
+	}
+	if before.ID != "" {
+		ck := s.clocks[rec.ID]
+		if before.Step == rec.Step {
+			ck.entered = w.Now // what was waited so far is in the record now
+			s.clocks[rec.ID] = ck
+		}
+	}
+	return Commit{Datacenter: rec.Datacenter, Incident: rec.ID, Txn: t.t, Decision: d, Entries: entries}, true
+}
+
+// number is the journal number of an entry, the last part of its ID.
+func number(e incident.Entry) int64 {
+	var n int64
+	dc := string(e.Subject.Datacenter)
+	if _, err := fmt.Sscanf(e.ID[len(dc):], "-%d", &n); err != nil {
+		return 0
+	}
+	return n
+}
+
+// txn collects a transaction; the first error ends it.
+type txn struct {
+	s   *State
+	t   store.Txn
+	err error
+}
+
+func (t *txn) put(key string, v any) {
+	b, err := json.Marshal(v)
+	if err != nil {
+		t.err = fmt.Errorf("encode %s: %w", key, err)
+		return
+	}
+	t.t.Put = append(t.t.Put, store.Put{Key: key, Value: b})
+}
+
+func (t *txn) compare(key string, mod int64) {
+	t.t.Compare = append(t.t.Compare, store.Compare{Key: key, Rev: mod})
+}
+
+// record writes the record, opens the node's one incident or ends it.
+func (t *txn) record(before, rec incident.Record) {
+	p := t.s.Picture
+	t.compare(store.Record(rec.ID), p.Records[rec.ID].Mod)
+	if before.ID == "" {
+		t.t.Compare = append(t.t.Compare, store.Compare{Key: store.Open(rec.Node), On: store.Create, Rev: 0})
+		t.put(store.Open(rec.Node), rec.ID)
+	}
+	if rec.Ended() {
+		t.t.Delete = append(t.t.Delete, store.Record(rec.ID), store.Open(rec.Node))
+		t.put(store.Archived(rec.ID), rec)
+		return
+	}
+	t.put(store.Record(rec.ID), rec)
+}
+
+func (t *txn) ledger(dc cluster.Datacenter, l incident.Ledger) {
+	t.compare(store.Ledger(dc), t.s.Picture.Ledgers[dc].Mod)
+	t.put(store.Ledger(dc), l)
+}
+
+// effect writes one effect at its key. A kind nobody taught it is an error,
+// and nothing is written.
+func (t *txn) effect(e incident.Effect, rec incident.Record, d incident.Decision) {
+	p := t.s.Picture
+	switch {
+	case e.Fence != nil:
+		t.compare(store.Fence(e.Fence.Node), p.Fences[e.Fence.Node].Mod)
+		t.put(store.Fence(e.Fence.Node), e.Fence)
+	case e.Lift != "":
+		t.compare(store.Fence(e.Lift), p.Fences[e.Lift].Mod)
+		t.t.Delete = append(t.t.Delete, store.Fence(e.Lift))
+	case e.Pool != nil:
+		t.compare(store.Pool(e.Pool.Name), p.Pools[e.Pool.Name].Mod)
+		t.put(store.Pool(e.Pool.Name), e.Pool)
+	case e.Once != nil:
+		o := incident.Order{Effect: e, Incident: rec.ID, Why: why(d), Policy: rec.Policy}
+		t.put(store.Order(e.Once.Agent, e.ID), o)
+	default:
+		t.err = fmt.Errorf("effect %s of %s has no kind", e.ID, rec.ID)
+	}
+}
+
+// why is the code of the last line of a decision, for the order's reader.
+func why(d incident.Decision) string {
+	if len(d.Lines) == 0 {
+		return ""
+	}
+	return d.Lines[len(d.Lines)-1].Code
+}
+
+// fold takes the oldest operator's word in. Only the first datacenter's
+// journal tells of the policy, so the others leave it alone.
+func (s *State) fold(dc cluster.Datacenter, wall time.Time) (Commit, bool) {
+	if dcs := s.datacenters(); len(dcs) == 0 || dcs[0] != dc {
+		return Commit{}, false
+	}
+	ids := slices.Sorted(maps.Keys(s.Picture.Inbox))
+	if len(ids) == 0 {
+		return Commit{}, false
+	}
+	word := s.Picture.Inbox[ids[0]]
+	t := &txn{s: s, t: store.Txn{Compare: s.guards()}}
+	t.compare(store.Word(ids[0]), word.Mod)
+	t.t.Delete = append(t.t.Delete, store.Word(ids[0]))
+	line := incident.Line{Kind: incident.Refused, Code: "policy_stale", Rule: incident.RulePolicy,
+		Args: map[string]string{"by": word.Value.Who}}
+	if p := s.newPolicy(word.Value); p != nil {
+		t.put(store.Policy, p)
+		t.put(store.PolicyVersion(p.Version), p)
+		line = incident.Line{Kind: incident.Asked, Code: "policy_applied", Args: map[string]string{
+			"version": fmt.Sprint(p.Version), "by": p.By, "why": p.Why}}
+	}
+	stub := incident.Record{Datacenter: dc, Region: s.Region, Mode: s.Picture.Policy.Value.ModeOf(dc)}
+	writer := incident.Writer{Cluster: s.Cluster, Actor: incident.Actor{Kind: "operator", Name: word.Value.Who}, Wall: wall}
+	ledger, _, entries, err := incident.Append(s.Picture.Ledgers[dc].Value, stub, []incident.Line{line}, writer)
+	if err != nil {
+		return Commit{}, false
+	}
+	t.ledger(dc, ledger)
+	for _, e := range entries {
+		t.put(store.Log(dc, number(e)), e)
+	}
+	return Commit{Datacenter: dc, Txn: t.t, Entries: entries}, t.err == nil
+}
+
+// newPolicy is the next version a word asks for; nil when the word was made
+// against another version than the one that stands.
+func (s *State) newPolicy(w Word) *incident.Policy {
+	standing := int64(0)
+	if s.Picture.Policy.Value != nil {
+		standing = s.Picture.Policy.Value.Version
+	}
+	if w.Verb != "policy_apply" || w.Policy == nil || w.Base != standing {
+		return nil
+	}
+	p := *w.Policy
+	p.Version, p.By, p.Why = standing+1, w.Who, w.Why
+	return &p
+}

@@ -1,0 +1,294 @@
+// SPDX-License-Identifier: Apache-2.0
+
+package lead
+
+import (
+	"encoding/json"
+	"fmt"
+	"maps"
+	"slices"
+	"strings"
+
+	"supervisor/cluster"
+	"supervisor/incident"
+	"supervisor/internal/store"
+	"supervisor/isolate"
+	"supervisor/loadbalancer"
+)
+
+// At is a value with the revision it was read at.
+type At[T any] struct {
+	Value T
+	Mod   int64
+}
+
+// EraDoc is the key meta/era.
+type EraDoc struct {
+	Era           uint32 `json:"era"`
+	EtcdClusterID string `json:"etcd_cluster_id"`
+}
+
+// Picture is the store as this agent last read it, decoded once. It is owned
+// by one loop and changed only by Apply.
+type Picture struct {
+	Rev      int64 // revision the picture reaches
+	Era      At[EraDoc]
+	Level    At[int]
+	Policy   At[*incident.Policy]
+	HoldsMod int64
+	Hosts    map[cluster.Name]cluster.Host
+	Agents   map[cluster.Name]incident.Agent
+	Ledgers  map[cluster.Datacenter]At[incident.Ledger]
+	Opens    map[cluster.Name]At[string]
+	Records  map[string]At[incident.Record]
+	Archive  map[string]incident.Record
+	Log      map[cluster.Datacenter][]incident.Entry // in order; bounded by logKept
+	Fences   map[cluster.Name]At[isolate.Fence]
+	Pools    map[string]At[loadbalancer.Pool]
+	Seen     map[cluster.Name]map[cluster.Name]isolate.Seen // by node, by agent
+	PoolSeen map[string]map[cluster.Name]incident.PoolSeen  // by pool, by agent
+	Orders   map[string]OrderAt                             // by key
+	Inbox    map[string]At[Word]                            // by request
+	Leader   cluster.Name                                   // who holds the leader key
+	Strange  map[string]string                              // key -> why it could not be read: hands off
+	mods     map[string]int64                               // of every key, so that an older change never overwrites
+}
+
+// OrderAt is an order with its key's revisions; Create is its token.
+type OrderAt struct {
+	incident.Order
+	Mod, Create int64
+}
+
+// Word is what an operator said, waiting for the leader to fold it in.
+type Word struct {
+	Who    string           `json:"who"`
+	Verb   string           `json:"verb"` // policy_apply
+	Why    string           `json:"why"`
+	Plan   string           `json:"plan"`
+	Base   int64            `json:"base"` // policy version the plan was made against
+	Policy *incident.Policy `json:"policy,omitempty"`
+}
+
+// logKept bounds the journal entries kept in memory per datacenter; the store
+// keeps them all.
+const logKept = 2000
+
+// NewPicture is the picture of an empty store.
+func NewPicture() *Picture {
+	p := &Picture{}
+	p.reset()
+	return p
+}
+
+func (p *Picture) reset() {
+	*p = Picture{
+		Hosts: map[cluster.Name]cluster.Host{}, Agents: map[cluster.Name]incident.Agent{},
+		Ledgers: map[cluster.Datacenter]At[incident.Ledger]{}, Opens: map[cluster.Name]At[string]{},
+		Records: map[string]At[incident.Record]{}, Archive: map[string]incident.Record{},
+		Log:    map[cluster.Datacenter][]incident.Entry{},
+		Fences: map[cluster.Name]At[isolate.Fence]{}, Pools: map[string]At[loadbalancer.Pool]{},
+		Seen:     map[cluster.Name]map[cluster.Name]isolate.Seen{},
+		PoolSeen: map[string]map[cluster.Name]incident.PoolSeen{},
+		Orders:   map[string]OrderAt{}, Inbox: map[string]At[Word]{}, Strange: map[string]string{}, mods: map[string]int64{},
+	}
+}
+
+// Apply takes a batch in. A change that is older than what is known of its
+// key is left out: the leader's own commits arrive twice, once by its answer
+// and once by the watch.
+func (p *Picture) Apply(b store.Batch) {
+	if b.Whole {
+		if b.Rev < p.Rev {
+			return
+		}
+		p.reset()
+	}
+	for _, kv := range b.KVs {
+		at := kv.Mod
+		if at == 0 {
+			at = b.Rev
+		}
+		if at < p.mods[kv.Key] || at == p.mods[kv.Key] && kv.Mod != 0 {
+			continue
+		}
+		p.mods[kv.Key] = at
+		p.set(kv)
+	}
+	p.Rev = max(p.Rev, b.Rev)
+}
+
+// Mod is the revision a key was last seen at; 0 when it is absent.
+func (p *Picture) present(key string, has bool) int64 {
+	if !has {
+		return 0
+	}
+	return p.mods[key]
+}
+
+func (p *Picture) set(kv store.KV) {
+	delete(p.Strange, kv.Key)
+	if err := p.place(kv); err != nil {
+		p.Strange[kv.Key] = err.Error()
+	}
+}
+
+// place decodes one key into its place; Mod 0 removes it.
+func (p *Picture) place(kv store.KV) error {
+	gone := kv.Mod == 0
+	folder, _, _ := strings.Cut(kv.Key, "/")
+	rest := func(f string) string { return strings.TrimPrefix(kv.Key, f) }
+	switch folder + "/" {
+	case store.Hosts:
+		return putIn(p.Hosts, cluster.Name(rest(store.Hosts)), kv)
+	case store.Agents:
+		return putIn(p.Agents, cluster.Name(rest(store.Agents)), kv)
+	case store.Ledgers:
+		return putAt(p.Ledgers, cluster.Datacenter(rest(store.Ledgers)), kv)
+	case store.Opens:
+		return putAt(p.Opens, cluster.Name(rest(store.Opens)), kv)
+	case store.Incidents:
+		return putAt(p.Records, store.Split(kv.Key, store.Incidents)[0], kv)
+	case store.Archive:
+		return putIn(p.Archive, rest(store.Archive), kv)
+	case store.Fences:
+		return putAt(p.Fences, cluster.Name(rest(store.Fences)), kv)
+	case store.Pools:
+		return putAt(p.Pools, rest(store.Pools), kv)
+	case store.Inbox:
+		return putAt(p.Inbox, rest(store.Inbox), kv)
+	case store.Seens:
+		return p.placeSeen(kv)
+	case store.Orders:
+		return p.placeOrder(kv, gone)
+	case store.Logs:
+		return p.placeLog(kv, gone)
+	case store.Leaders:
+		p.Leader = ""
+		if !gone {
+			p.Leader = cluster.Name(kv.Value)
+		}
+	case "meta/", "policy/", "holds/":
+		return p.placeSingle(kv, gone)
+	}
+	return nil
+}
+
+func (p *Picture) placeSingle(kv store.KV, gone bool) error {
+	switch kv.Key {
+	case store.Era:
+		return decodeAt(&p.Era, kv)
+	case store.Level:
+		return decodeAt(&p.Level, kv)
+	case store.Policy:
+		if gone {
+			p.Policy = At[*incident.Policy]{}
+			return nil
+		}
+		return decodeAt(&p.Policy, kv)
+	case store.Holds:
+		p.HoldsMod = kv.Mod
+	}
+	return nil
+}
+
+func (p *Picture) placeSeen(kv store.KV) error {
+	parts := store.Split(kv.Key, store.Seens)
+	if len(parts) != 3 {
+		return fmt.Errorf("key has %d parts, want 3", len(parts))
+	}
+	agent := cluster.Name(parts[0])
+	switch parts[1] {
+	case "fence":
+		node := cluster.Name(parts[2])
+		if p.Seen[node] == nil {
+			p.Seen[node] = map[cluster.Name]isolate.Seen{}
+		}
+		return putIn(p.Seen[node], agent, kv)
+	case "pool":
+		if p.PoolSeen[parts[2]] == nil {
+			p.PoolSeen[parts[2]] = map[cluster.Name]incident.PoolSeen{}
+		}
+		return putIn(p.PoolSeen[parts[2]], agent, kv)
+	}
+	return nil
+}
+
+func (p *Picture) placeOrder(kv store.KV, gone bool) error {
+	if gone {
+		delete(p.Orders, kv.Key)
+		return nil
+	}
+	o := OrderAt{Mod: kv.Mod, Create: kv.Create}
+	if err := store.Strict(kv.Value, &o.Order); err != nil {
+		return err
+	}
+	p.Orders[kv.Key] = o
+	return nil
+}
+
+func (p *Picture) placeLog(kv store.KV, gone bool) error {
+	parts := store.Split(kv.Key, store.Logs)
+	if gone || len(parts) != 2 {
+		return nil
+	}
+	var e incident.Entry
+	if err := json.Unmarshal(kv.Value, &e); err != nil {
+		return err
+	}
+	dc := cluster.Datacenter(parts[0])
+	log := append(p.Log[dc], e)
+	p.Log[dc] = log[max(0, len(log)-logKept):]
+	return nil
+}
+
+func putIn[K comparable, T any](m map[K]T, k K, kv store.KV) error {
+	if kv.Mod == 0 {
+		delete(m, k)
+		return nil
+	}
+	var v T
+	if err := json.Unmarshal(kv.Value, &v); err != nil {
+		return err
+	}
+	m[k] = v
+	return nil
+}
+
+func putAt[K comparable, T any](m map[K]At[T], k K, kv store.KV) error {
+	if kv.Mod == 0 {
+		delete(m, k)
+		return nil
+	}
+	v := At[T]{Mod: kv.Mod}
+	if err := store.Strict(kv.Value, &v.Value); err != nil {
+		return err
+	}
+	m[k] = v
+	return nil
+}
+
+func decodeAt[T any](at *At[T], kv store.KV) error {
+	v := At[T]{Mod: kv.Mod}
+	if kv.Mod != 0 {
+		if err := store.Strict(kv.Value, &v.Value); err != nil {
+			return err
+		}
+	}
+	*at = v
+	return nil
+}
+
+// OpenRecords lists the open records by ID.
+func (p *Picture) OpenRecords() []incident.Record {
+	var out []incident.Record
+	for _, id := range slices.Sorted(maps.Keys(p.Records)) {
+		out = append(out, p.Records[id].Value)
+	}
+	return out
+}
+
+// Token is the token of an intent written at mod.
+func (p *Picture) Token(mod int64) cluster.Token {
+	return cluster.Token{Era: p.Era.Value.Era, Rev: mod}
+}

@@ -1,0 +1,399 @@
+// SPDX-License-Identifier: Apache-2.0
+
+package lead
+
+import (
+	"maps"
+	"slices"
+	"time"
+
+	"supervisor/cluster"
+	"supervisor/incident"
+	"supervisor/internal/store"
+	"supervisor/isolate"
+	"supervisor/membership"
+)
+
+// State is what one agent knows as a (possible) leader. One loop owns it.
+type State struct {
+	Cluster string
+	Self    cluster.Name
+	Region  cluster.Region
+
+	Picture *Picture
+	View    membership.View
+	Schema  *cluster.Schema // ring and keyspaces as a Cassandra last told; nil: never asked
+	Store   incident.StoreFacts
+
+	term   *store.Term
+	clocks map[string]clock // by incident: this leader's own measure
+	busy   map[cluster.Datacenter]bool
+	resync bool // the picture may be stale: decide nothing until it was read whole
+	resign bool // an invariant broke: let somebody else lead after the hold is written
+	served map[cluster.Datacenter]string
+	broken map[cluster.Name]bool // nodes whose opening broke an invariant
+}
+
+// clock is how long an incident and its step have lasted, on the boot clock of
+// this leader.
+type clock struct {
+	began   cluster.Moment // zero: another leader opened it
+	step    uint32
+	entered cluster.Moment
+}
+
+// New is the state of an agent that leads nobody yet.
+func New(clusterName string, self cluster.Name, region cluster.Region) *State {
+	return &State{Cluster: clusterName, Self: self, Region: region, Picture: NewPicture(),
+		clocks: map[string]clock{}, busy: map[cluster.Datacenter]bool{},
+		served: map[cluster.Datacenter]string{}, broken: map[cluster.Name]bool{}}
+}
+
+// Input is one thing that happened to a leader.
+type Input interface{ input() }
+
+// The inputs.
+type (
+	// Changed is a piece of the watch, or the whole store.
+	Changed struct{ Batch store.Batch }
+	// Viewed is a new view of the judge.
+	Viewed struct{ View membership.View }
+	// Schemed is a fresh reading of ring and keyspaces.
+	Schemed struct{ Schema cluster.Schema }
+	// Ticked passes time.
+	Ticked struct{}
+	// Won and Lost begin and end a term.
+	Won  struct{ Term store.Term }
+	Lost struct{}
+	// Answered is the store's answer to a Commit; Err means nobody knows.
+	Answered struct {
+		Commit Commit
+		Result store.Result
+		Err    error
+	}
+)
+
+func (Changed) input()  {}
+func (Viewed) input()   {}
+func (Schemed) input()  {}
+func (Ticked) input()   {}
+func (Won) input()      {}
+func (Lost) input()     {}
+func (Answered) input() {}
+
+// Commit is one transaction a leader wants, and what it will have decided
+// once it is written.
+type Commit struct {
+	Datacenter cluster.Datacenter
+	Incident   string
+	Txn        store.Txn
+	Decision   incident.Decision
+	Entries    []incident.Entry
+	began      cluster.Moment // of an incident this commit opens
+}
+
+// Out is what the loop around a leader has to do.
+type Out struct {
+	Commits []Commit
+	Relist  bool // read the whole store again, linearizably
+	Resign  bool // let the lease go
+}
+
+// Leading tells whether a term is held.
+func (s *State) Leading() bool { return s.term != nil }
+
+// Busy tells whether an answer of the store is awaited anywhere.
+func (s *State) Busy() bool { return s.resync || len(s.busy) > 0 }
+
+// Turn takes one input in and says what to do. It is a function of the state
+// and its arguments only.
+func (s *State) Turn(in Input, now cluster.Moment, wall time.Time) Out {
+	var out Out
+	switch in := in.(type) {
+	case Changed:
+		s.Picture.Apply(in.Batch)
+		if in.Batch.Whole {
+			s.resync = false
+		}
+	case Viewed:
+		s.View = in.View
+	case Schemed:
+		schema := in.Schema
+		s.Schema = &schema
+	case Ticked:
+	case Won:
+		s.term = &in.Term
+		s.clocks = map[string]clock{}
+		s.busy = map[cluster.Datacenter]bool{}
+		s.resync, s.resign = true, false
+		out.Relist = true
+	case Lost:
+		s.term = nil
+	case Answered:
+		out.Relist = s.answered(in)
+	}
+	s.decide(&out, now, wall)
+	return out
+}
+
+// answered takes the store's word. What is written is taken into the picture
+// at once, so that the next decision sees it; in any other case the picture
+// is read anew: a failed compare means it was stale, an error means that
+// nobody knows, and a late first commit and a second exclude each other.
+func (s *State) answered(in Answered) (relist bool) {
+	delete(s.busy, in.Commit.Datacenter)
+	if s.term == nil {
+		return false
+	}
+	if in.Err != nil || !in.Result.OK {
+		s.resync = true
+		return true
+	}
+	s.Picture.Apply(written(in.Commit.Txn, in.Result.Rev))
+	if in.Commit.began != 0 {
+		s.clocks[in.Commit.Incident] = clock{began: in.Commit.began}
+	}
+	if in.Commit.Decision.Record.Ended() {
+		delete(s.clocks, in.Commit.Incident)
+	}
+	return false
+}
+
+// written is the batch a transaction makes.
+func written(t store.Txn, rev int64) store.Batch {
+	b := store.Batch{Rev: rev}
+	for _, p := range t.Put {
+		b.KVs = append(b.KVs, store.KV{Key: p.Key, Value: p.Value, Mod: rev, Create: rev})
+	}
+	for _, key := range t.Delete {
+		b.KVs = append(b.KVs, store.KV{Key: key})
+	}
+	return b
+}
+
+// decide makes at most one commit per datacenter.
+func (s *State) decide(out *Out, now cluster.Moment, wall time.Time) {
+	if s.term == nil || s.resync || s.Picture.Era.Mod == 0 || !s.warm(now) {
+		return
+	}
+	if s.resign && len(s.busy) == 0 {
+		s.resign = false
+		out.Resign = true
+		return
+	}
+	for _, dc := range s.datacenters() {
+		if s.busy[dc] {
+			continue
+		}
+		if c, ok := s.decideIn(dc, now, wall); ok {
+			s.busy[dc] = true
+			out.Commits = append(out.Commits, c)
+		}
+	}
+}
+
+// warm tells whether the judge has watched one full window: an heir starts at
+// Unknown and acts on nothing it has not seen itself.
+func (s *State) warm(now cluster.Moment) bool {
+	return s.View.Began != 0 && now.Sub(s.View.Began) >= s.Picture.Policy.Value.Bars().Fresh
+}
+
+func (s *State) datacenters() []cluster.Datacenter {
+	set := map[cluster.Datacenter]bool{}
+	for _, h := range s.Picture.Hosts {
+		set[h.Datacenter] = true
+	}
+	return slices.Sorted(maps.Keys(set))
+}
+
+// decideIn looks for the next commit in a datacenter: operators first, then
+// open incidents in turn, then new ones, then what was left lying about.
+func (s *State) decideIn(dc cluster.Datacenter, now cluster.Moment, wall time.Time) (Commit, bool) {
+	if c, ok := s.fold(dc, wall); ok {
+		return c, true
+	}
+	for _, rec := range s.rotation(dc) {
+		if c, ok := s.step(rec, now, wall); ok {
+			s.served[dc] = rec.ID
+			return c, true
+		}
+	}
+	if c, ok := s.open(dc, now, wall); ok {
+		return c, true
+	}
+	return s.sweep(dc)
+}
+
+// rotation lists the open records of a datacenter, beginning after the one
+// served last, so that a busy incident cannot starve another.
+func (s *State) rotation(dc cluster.Datacenter) []incident.Record {
+	var records []incident.Record
+	for _, r := range s.Picture.OpenRecords() {
+		if r.Datacenter == dc {
+			records = append(records, r)
+		}
+	}
+	last := slices.IndexFunc(records, func(r incident.Record) bool { return r.ID == s.served[dc] })
+	return slices.Concat(records[last+1:], records[:last+1])
+}
+
+// step lets one open incident go on.
+func (s *State) step(rec incident.Record, now cluster.Moment, wall time.Time) (Commit, bool) {
+	ck, mine := s.clocks[rec.ID]
+	if !mine || ck.step != rec.Step {
+		began := ck.began
+		ck = clock{began: began, step: rec.Step, entered: now}
+		s.clocks[rec.ID] = ck
+	}
+	w := s.world(rec, ck, now, wall)
+	if !mine {
+		return s.next(rec, incident.Adopted{By: s.Self}, w, "")
+	}
+	for _, key := range slices.Sorted(maps.Keys(s.Picture.Orders)) {
+		o := s.Picture.Orders[key]
+		if o.Incident == rec.ID && o.State == incident.Settled && rec.Awaits(o.ID) {
+			return s.next(rec, incident.Finished{Effect: o.ID, Outcome: o.Outcome, Result: o.Result}, w, key)
+		}
+	}
+	return s.next(rec, incident.Looked{}, w, "")
+}
+
+// next asks the one door; an invariant that breaks behind it holds the
+// incident as it was and ends this leader's term.
+func (s *State) next(rec incident.Record, ev incident.Event, w incident.World, folded string) (c Commit, ok bool) {
+	defer func() {
+		if b, broke := recover().(cluster.Broken); broke {
+			s.Store.Broken = append(s.Store.Broken, incident.Breach{Invariant: b.Invariant, Incident: rec.ID, Detail: b.Detail})
+			s.resign = true
+			c, ok = s.commit(rec, incident.Hold(rec, w, b.Error()), w, folded)
+		}
+	}()
+	d := incident.Next(rec, ev, w)
+	if !d.Changed && folded == "" {
+		return Commit{}, false
+	}
+	return s.commit(rec, d, w, folded)
+}
+
+// open begins an incident about the first node that is worth one.
+func (s *State) open(dc cluster.Datacenter, now cluster.Moment, wall time.Time) (Commit, bool) {
+	for _, n := range slices.Sorted(maps.Keys(s.View.Verdicts)) {
+		v := s.View.Verdicts[n]
+		host, listed := s.Picture.Hosts[n]
+		_, isOpen := s.Picture.Opens[n]
+		if !listed || host.Datacenter != dc || isOpen || s.broken[n] || !incident.Worth(v) {
+			continue
+		}
+		if c, ok := s.begin(dc, v, now, wall); ok {
+			return c, true
+		}
+	}
+	return Commit{}, false
+}
+
+func (s *State) begin(dc cluster.Datacenter, v membership.Verdict, now cluster.Moment, wall time.Time) (c Commit, ok bool) {
+	ledger := s.Picture.Ledgers[dc].Value
+	ledger.NextIncident++
+	id := incidentID(dc, ledger.NextIncident)
+	w := s.world(incident.Record{ID: id, Datacenter: dc, Node: v.Node}, clock{began: v.Since, entered: now}, now, wall)
+	w.Ledger = ledger
+	defer func() {
+		if b, broke := recover().(cluster.Broken); broke {
+			s.Store.Broken = append(s.Store.Broken, incident.Breach{Invariant: b.Invariant, Incident: id, Detail: b.Detail})
+			s.broken[v.Node] = true
+			c, ok = Commit{}, false
+		}
+	}()
+	d := incident.Begin(id, v, w)
+	d.Record.Cluster = s.Cluster
+	d.Record.Burst = s.burst(d.Record)
+	w.Elapsed = max(0, now.Sub(v.Since))
+	c, ok = s.commit(incident.Record{}, d, w, "")
+	c.began = v.Since
+	return c, ok
+}
+
+// burstWindow is how close together incidents must begin to be one burst.
+const burstWindow = 5 * time.Second
+
+// burst is the ID shared by incidents that began together.
+func (s *State) burst(r incident.Record) string {
+	for _, other := range s.Picture.OpenRecords() {
+		if other.Datacenter == r.Datacenter && r.Began.Sub(other.Began).Abs() < burstWindow {
+			if other.Burst != "" {
+				return other.Burst
+			}
+			return other.ID
+		}
+	}
+	return ""
+}
+
+// sweep removes orders that nobody waits for: settled ones of an incident that
+// moved on, and open ones nobody may claim any more. A claimed order is in
+// flight and stays until its executor settles it.
+func (s *State) sweep(dc cluster.Datacenter) (Commit, bool) {
+	for _, key := range slices.Sorted(maps.Keys(s.Picture.Orders)) {
+		o := s.Picture.Orders[key]
+		host := s.Picture.Hosts[o.Once.Target]
+		if o.State == incident.Claimed || host.Datacenter != dc {
+			continue
+		}
+		if rec, open := s.Picture.Records[o.Incident]; open && rec.Value.Awaits(o.ID) {
+			continue
+		}
+		txn := store.Txn{Compare: append(s.guards(), store.Compare{Key: key, Rev: o.Mod}), Delete: []string{key}}
+		return Commit{Datacenter: dc, Txn: txn}, true
+	}
+	return Commit{}, false
+}
+
+// world copies what one decision may look at.
+func (s *State) world(rec incident.Record, ck clock, now cluster.Moment, wall time.Time) incident.World {
+	w := s.World(rec.Datacenter, now, wall)
+	w.InStep = rec.Waited + max(0, now.Sub(ck.entered))
+	w.Elapsed = max(0, wall.Sub(rec.Began))
+	if ck.began != 0 {
+		w.Elapsed = max(0, now.Sub(ck.began))
+	}
+	w.Open = slices.DeleteFunc(w.Open, func(r incident.Record) bool { return r.ID == rec.ID })
+	if storm, reason := incident.Storm(w, rec.Datacenter); storm {
+		w.Storm = reason
+	}
+	return w
+}
+
+// World is what is known of the region at this moment; findings and explain
+// read it too.
+func (s *State) World(dc cluster.Datacenter, now cluster.Moment, wall time.Time) incident.World {
+	p := s.Picture
+	w := incident.World{
+		Now: now, Wall: wall, Policy: p.Policy.Value, View: s.View, Topology: s.Topology(), Hosts: p.Hosts,
+		Schema: s.Schema, Ledger: p.Ledgers[dc].Value, Seen: p.Seen, PoolSeen: p.PoolSeen, Agents: p.Agents,
+		Fences: make(map[cluster.Name]incident.StandingFence, len(p.Fences)),
+		Pools:  make(map[string]incident.StandingPool, len(p.Pools)),
+		Open:   p.OpenRecords(), Store: s.Store,
+	}
+	for n, f := range p.Fences {
+		w.Fences[n] = incident.StandingFence{Fence: f.Value, Token: p.Token(f.Mod)}
+	}
+	for n, pool := range p.Pools {
+		w.Pools[n] = incident.StandingPool{Pool: pool.Value, Token: p.Token(pool.Mod)}
+	}
+	return w
+}
+
+// Topology is who watches whom, by the roster.
+func (s *State) Topology() membership.Topology {
+	hosts := make([]cluster.Host, 0, len(s.Picture.Hosts))
+	for _, n := range slices.Sorted(maps.Keys(s.Picture.Hosts)) {
+		hosts = append(hosts, s.Picture.Hosts[n])
+	}
+	return membership.NewTopology(hosts)
+}
+
+// Standing is the fence of a node with its token; ok is false when none stands.
+func (p *Picture) Standing(n cluster.Name) (f isolate.Fence, t cluster.Token, ok bool) {
+	at, ok := p.Fences[n]
+	return at.Value, p.Token(at.Mod), ok
+}

@@ -1,0 +1,165 @@
+// SPDX-License-Identifier: Apache-2.0
+
+package obey
+
+import (
+	"encoding/json"
+	"fmt"
+	"maps"
+	"slices"
+
+	"supervisor/cluster"
+	"supervisor/incident"
+	"supervisor/internal/store"
+)
+
+// Mark is the highest token obeyed for one resource, with the effect it
+// belonged to. It is synced to disk before the act.
+type Mark struct {
+	Token   cluster.Token    `json:"token"`
+	Effect  string           `json:"effect"`
+	Done    bool             `json:"done"`
+	Outcome incident.Outcome `json:"outcome"`
+	Result  incident.Result  `json:"result"`
+}
+
+// Marks are the marks of one agent, by resource.
+type Marks map[string]Mark
+
+// Cassandra is the resource that every order about the agent's own node
+// shares: two of them never run at once.
+const Cassandra = "cassandra"
+
+// Looks is the resource of orders that only read, also through other nodes.
+const Looks = "looks"
+
+// Resource names what an order touches. ok is false for a verb that nobody
+// taught this program.
+func Resource(v incident.Verb) (resource string, ok bool) {
+	switch v {
+	case incident.VerbStart, incident.VerbKill, incident.VerbJoinRing, incident.VerbRepair, incident.VerbPrepare:
+		return Cassandra, true
+	case incident.VerbPreview, incident.VerbReadRows:
+		return Looks, true
+	case incident.VerbUnknown:
+		return "", false
+	}
+	return "", false
+}
+
+// Facts is what an executor knows of itself.
+type Facts struct {
+	Self   cluster.Name
+	Boot   cluster.Boot
+	HostID cluster.HostID // of its own Cassandra; empty when it was never asked
+	Era    uint32
+	// Closed tells why nothing at all is obeyed: wrong cluster, a state
+	// directory that cannot be written; empty: obey.
+	Closed string
+}
+
+// What an executor does with an order.
+type What uint8
+
+// The answers of Take.
+const (
+	Leave  What = iota // not for now, or not for us
+	Start              // claim, mark, act
+	Resume             // an act of an earlier boot: claim it over, act again
+	Known              // done before: settle with the outcome on the mark
+	Refuse             // settle as refused, with the reason
+)
+
+// Taken is the decision about one order.
+type Taken struct {
+	What     What
+	Resource string
+	Rule     incident.Rule
+	Why      string
+	Mark     Mark // to be written before the act, or found on disk
+}
+
+// Take decides about one order. token is the revision of the transaction that
+// created it.
+func Take(marks Marks, o incident.Order, token cluster.Token, f Facts) Taken {
+	if o.Once == nil || o.State == incident.Settled || o.State == incident.Cancelled || o.Once.Agent != f.Self {
+		return Taken{What: Leave}
+	}
+	if o.State == incident.Claimed && o.By == f.Boot {
+		return Taken{What: Leave} // in our own hands already
+	}
+	resource, known := Resource(o.Once.Verb)
+	t := Taken{Resource: resource, Mark: Mark{Token: token, Effect: o.ID}}
+	mark, marked := marks[resource]
+	switch {
+	case f.Closed != "":
+		return t.refuse(incident.IntentFirst, f.Closed)
+	case !known:
+		return t.refuse(incident.IntentFirst, fmt.Sprintf("verb %s is not known here", o.Once.Verb))
+	case marked && mark.Effect == o.ID && mark.Done:
+		return Taken{What: Known, Resource: resource, Mark: mark}
+	case marked && mark.Effect == o.ID:
+		t.What = Resume
+		return t
+	case marked && token.Compare(mark.Token) <= 0:
+		return t.refuse(incident.TokenNeverFalls, fmt.Sprintf("token %s is not above %s, obeyed for %s", token, mark.Token, mark.Effect))
+	case token.Era != f.Era:
+		return t.refuse(incident.TokenNeverFalls, fmt.Sprintf("era %d, the store is in era %d", token.Era, f.Era))
+	case resource == Cassandra && f.HostID != "" && o.Once.HostID != "" && f.HostID != o.Once.HostID:
+		return t.refuse(incident.IntentFirst, fmt.Sprintf("it is about host ID %s, here is %s", o.Once.HostID, f.HostID))
+	}
+	t.What = Start
+	return t
+}
+
+func (t Taken) refuse(rule incident.Rule, why string) Taken {
+	t.What, t.Rule, t.Why = Refuse, rule, why
+	return t
+}
+
+// With returns marks with one of them set; the caller writes them to disk.
+func (m Marks) With(resource string, mark Mark) Marks {
+	out := maps.Clone(m)
+	if out == nil {
+		out = Marks{}
+	}
+	out[resource] = mark
+	return out
+}
+
+// Claim is the transaction that takes an order into this agent's hands. It
+// fails when anybody else was first, also the leader that cancelled.
+func Claim(key string, o incident.Order, mod, era int64, boot cluster.Boot) (store.Txn, error) {
+	o.State, o.By = incident.Claimed, boot
+	return rewrite(key, o, mod, era)
+}
+
+// Settle is the transaction that tells how an order ended. It fails when the
+// order is no longer in this boot's hands.
+func Settle(key string, o incident.Order, mod, era int64, boot cluster.Boot, outcome incident.Outcome, res incident.Result) (store.Txn, error) {
+	o.State, o.By, o.Outcome, o.Result = incident.Settled, boot, outcome, bounded(res)
+	return rewrite(key, o, mod, era)
+}
+
+func rewrite(key string, o incident.Order, mod, era int64) (store.Txn, error) {
+	b, err := json.Marshal(o)
+	if err != nil {
+		return store.Txn{}, fmt.Errorf("encode order %s: %w", o.ID, err)
+	}
+	return store.Txn{
+		Compare: []store.Compare{{Key: key, Rev: mod}, {Key: store.Era, Rev: era}},
+		Put:     []store.Put{{Key: key, Value: b}},
+	}, nil
+}
+
+// Limits of what an executor may say, so that a record stays small.
+const (
+	whyMax  = 240
+	listMax = 64
+)
+
+func bounded(r incident.Result) incident.Result {
+	r.Why = r.Why[:min(len(r.Why), whyMax)]
+	r.Differs = slices.Clone(r.Differs[:min(len(r.Differs), listMax)])
+	return r
+}
