@@ -13,8 +13,8 @@ import (
 	"github.com/spf13/cobra"
 
 	"supervisor/internal/demo"
-	"supervisor/internal/demo/cassandra"
 	"supervisor/internal/demo/jars"
+	"supervisor/internal/demo/node"
 	"supervisor/internal/demo/process"
 )
 
@@ -127,8 +127,8 @@ func newDemoNodeStart() *cobra.Command {
 			if err != nil {
 				return fmt.Errorf("find the gate: %w", err)
 			}
-			id, err := cassandra.Start(c.Context(), n, self, c.ErrOrStderr())
-			var refused cassandra.Refused
+			id, err := node.Start(c.Context(), n, self, c.ErrOrStderr())
+			var refused node.Refused
 			switch {
 			case errors.As(err, &refused):
 				return failure{err: err, code: "GATE_REFUSED", exit: exitRefused}

@@ -102,7 +102,7 @@ func TestDownEndsWhatWasRecordedAndRemovesWhatWasMade(t *testing.T) {
 	if err := p.claim(); err != nil {
 		t.Fatal(err)
 	}
-	node, agent := sleeping(t, p.Nodes[0].PidFile()), sleeping(t, p.Nodes[0].AgentPidFile())
+	first, agent := sleeping(t, p.Nodes[0].PidFile()), sleeping(t, p.Nodes[0].AgentPidFile())
 	proxy, stranger := sleeping(t, p.Proxy.PidFile()), sleeping(t, p.Nodes[1].PidFile())
 	if err := os.WriteFile(p.Nodes[1].PidFile()+".start", []byte("1\n"), 0o600); err != nil {
 		t.Fatal(err)
@@ -114,7 +114,7 @@ func TestDownEndsWhatWasRecordedAndRemovesWhatWasMade(t *testing.T) {
 	if err := Down(t.Context(), dir, false); err != nil {
 		t.Fatal(err)
 	}
-	if node.Alive() || agent.Alive() || proxy.Alive() {
+	if first.Alive() || agent.Alive() || proxy.Alive() {
 		t.Error("a recorded process is still there")
 	}
 	if !stranger.Alive() {

@@ -8,7 +8,7 @@ import (
 	"os"
 	"path/filepath"
 
-	"supervisor/internal/demo/cassandra"
+	"supervisor/internal/demo/node"
 	"supervisor/internal/demo/process"
 )
 
@@ -54,7 +54,7 @@ func manifest(p Plan) Manifest {
 	return m
 }
 
-func manifestNode(n cassandra.Node) ManifestNode {
+func manifestNode(n node.Node) ManifestNode {
 	return ManifestNode{Name: n.Name, CQL: n.CQL(), Storage: n.Storage(), Jolokia: n.Jolokia(),
 		Datacenter: n.Datacenter, Rack: n.Rack, Region: n.Region, DataDir: n.DataDir(),
 		PID: running(n.PidFile()), PidFile: n.PidFile(), AgentPID: running(n.AgentPidFile())}

@@ -12,8 +12,8 @@ import (
 	"slices"
 	"strings"
 
-	"supervisor/internal/demo/cassandra"
 	"supervisor/internal/demo/haproxy"
+	"supervisor/internal/demo/node"
 )
 
 // Place of every demo node: one datacenter, a rack for each node.
@@ -27,11 +27,11 @@ const (
 // Plan is all that was decided before anything was started. Its file marks a
 // folder as a demo's.
 type Plan struct {
-	Format  int              `json:"format"` // 1
-	Dir     string           `json:"dir"`    // absolute
-	MadeDir bool             `json:"made_dir"`
-	Nodes   []cassandra.Node `json:"nodes"`
-	Proxy   haproxy.Proxy    `json:"proxy"`
+	Format  int           `json:"format"` // 1
+	Dir     string        `json:"dir"`    // absolute
+	MadeDir bool          `json:"made_dir"`
+	Nodes   []node.Node   `json:"nodes"`
+	Proxy   haproxy.Proxy `json:"proxy"`
 }
 
 const (
@@ -68,7 +68,7 @@ func Load(dir string) (Plan, error) {
 }
 
 // Node returns the node of that name.
-func (p Plan) Node(name string) (cassandra.Node, error) {
+func (p Plan) Node(name string) (node.Node, error) {
 	names := make([]string, len(p.Nodes))
 	for i, n := range p.Nodes {
 		if n.Name == name {
@@ -76,7 +76,7 @@ func (p Plan) Node(name string) (cassandra.Node, error) {
 		}
 		names[i] = n.Name
 	}
-	return cassandra.Node{}, fmt.Errorf("no node %q; known: %s", name, strings.Join(names, ", "))
+	return node.Node{}, fmt.Errorf("no node %q; known: %s", name, strings.Join(names, ", "))
 }
 
 // newPlan lays out nodes and proxy; it looks for free ports and starts nothing.
@@ -86,7 +86,7 @@ func newPlan(dir, network string, t tools) (Plan, error) {
 		return Plan{}, err
 	}
 	p := Plan{Format: planFormat, Dir: dir}
-	tokens := cassandra.Tokens(nodeCount, tokenCount)
+	tokens := node.Tokens(nodeCount, tokenCount)
 	var seeds []string
 	for i := range nodeCount {
 		seeds = append(seeds, fmt.Sprintf("%s.%d", network, i+1))
@@ -94,10 +94,10 @@ func newPlan(dir, network string, t tools) (Plan, error) {
 	ports := newPorts()
 	for i := range nodeCount {
 		name := fmt.Sprintf("n%d", i+1)
-		n := cassandra.Node{Name: name, Address: seeds[i], Datacenter: Datacenter, Rack: fmt.Sprintf("r%d", i+1),
+		n := node.Node{Name: name, Address: seeds[i], Datacenter: Datacenter, Rack: fmt.Sprintf("r%d", i+1),
 			Region: Region, Tokens: tokens[i], Seeds: seeds, Dir: filepath.Join(dir, name), Jars: t.jars, Java: t.java}
 		n.JMXPort = ports.free("127.0.0.1", firstJMXPort+nodeCount*base)
-		ports.need(n.CQL(), n.Storage(), fmt.Sprintf("%s:%d", n.Address, cassandra.JolokiaPort))
+		ports.need(n.CQL(), n.Storage(), fmt.Sprintf("%s:%d", n.Address, node.JolokiaPort))
 		p.Nodes = append(p.Nodes, n)
 	}
 	p.Proxy = haproxy.Proxy{Dir: filepath.Join(dir, "haproxy"), Binary: t.haproxy,

@@ -6,13 +6,12 @@ import (
 	"bufio"
 	"context"
 	"fmt"
-	"io"
-	"net"
 	"os"
 	"strings"
 	"time"
 
-	"supervisor/internal/demo/cassandra"
+	"supervisor/internal/cassandra"
+	"supervisor/internal/demo/node"
 	"supervisor/internal/demo/process"
 )
 
@@ -41,7 +40,7 @@ func (f Failed) Error() string {
 }
 
 // look returns the node's stage, or Failed when its process is gone.
-func look(ctx context.Context, n cassandra.Node) (stage, error) {
+func look(ctx context.Context, n node.Node) (stage, error) {
 	id, err := process.Read(n.PidFile())
 	if err != nil {
 		return "", err
@@ -52,38 +51,22 @@ func look(ctx context.Context, n cassandra.Node) (stage, error) {
 	if !id.Alive() {
 		return "", Failed{Node: n.Name, Log: n.SystemLog(), Last: lastWords(n)}
 	}
-	if accepts(ctx, n.Storage()) {
+	if cassandra.Connect(ctx, n.Storage(), lookMax) == nil {
 		return joining, nil
 	}
 	return starting, nil
 }
 
-func accepts(ctx context.Context, address string) bool {
-	conn, err := (&net.Dialer{Timeout: lookMax}).DialContext(ctx, "tcp", address)
-	return err == nil && conn.Close() == nil
-}
-
-// answers asks for the options of the native protocol, version 4: the first
-// frame that a node answers, and only when it is ready for clients.
+// answers says whether a node is ready for clients.
 func answers(ctx context.Context, address string) bool {
-	conn, err := (&net.Dialer{Timeout: lookMax}).DialContext(ctx, "tcp", address)
-	if err != nil {
-		return false
-	}
-	defer conn.Close()
-	_ = conn.SetDeadline(time.Now().Add(lookMax))
-	const options, supported = 0x05, 0x06
-	if _, err := conn.Write([]byte{4, 0, 0, 0, options, 0, 0, 0, 0}); err != nil {
-		return false
-	}
-	var header [9]byte
-	_, err = io.ReadFull(conn, header[:])
-	return err == nil && header[4] == supported
+	prober := cassandra.NewProber(address, lookMax)
+	defer prober.Close()
+	return prober.Ask(ctx) == nil
 }
 
 // lastWords are the last lines at level ERROR of Cassandra's log, each with
 // the exception that follows it, or else what the JVM printed last.
-func lastWords(n cassandra.Node) []string {
+func lastWords(n node.Node) []string {
 	words := scan(n.SystemLog(), func(before, line string) bool {
 		return strings.HasPrefix(line, "ERROR") || strings.HasPrefix(before, "ERROR") && strings.Contains(line, "Exception: ")
 	})

@@ -7,8 +7,8 @@ import (
 	"os/exec"
 	"strings"
 
-	"supervisor/internal/demo/cassandra"
 	"supervisor/internal/demo/jars"
+	"supervisor/internal/demo/node"
 )
 
 // tools are the programs and archives that a demo runs.
@@ -33,7 +33,7 @@ func findTools(ctx context.Context) (tools, error) {
 	var t tools
 	var missing Missing
 	var err error
-	if t.java, err = cassandra.FindJava(); err != nil {
+	if t.java, err = node.FindJava(); err != nil {
 		missing.Packages = append(missing.Packages, "openjdk-17-jre-headless")
 	}
 	if t.haproxy, err = exec.LookPath("haproxy"); err != nil {

@@ -11,9 +11,9 @@ import (
 	"strings"
 	"time"
 
-	"supervisor/internal/demo/cassandra"
 	"supervisor/internal/demo/haproxy"
 	"supervisor/internal/demo/jars"
+	"supervisor/internal/demo/node"
 )
 
 // Options are complete: nothing is defaulted later.
@@ -108,7 +108,7 @@ func (p Plan) servers() []haproxy.Server {
 // concurrent Down finds a place to forbid each start.
 func (p Plan) startNodes(ctx context.Context) error {
 	for _, n := range p.Nodes {
-		if err := cassandra.Write(n); err != nil {
+		if err := node.Write(n); err != nil {
 			return err
 		}
 	}
@@ -117,7 +117,7 @@ func (p Plan) startNodes(ctx context.Context) error {
 			return context.Cause(ctx)
 		}
 		// No agent has a configuration yet, so no gate is asked.
-		if _, err := cassandra.Start(ctx, n, "", io.Discard); err != nil {
+		if _, err := node.Start(ctx, n, "", io.Discard); err != nil {
 			return err
 		}
 	}
@@ -164,7 +164,7 @@ func seconds(d time.Duration) string { return fmt.Sprintf("%.0f s", d.Seconds())
 func (p Plan) awaitGossip(ctx context.Context) error {
 	for _, n := range p.Nodes {
 		for {
-			live, err := liveNodes(ctx, n)
+			live, err := sees(ctx, n)
 			if err == nil && live == len(p.Nodes) {
 				break
 			}

@@ -1,10 +1,10 @@
 // SPDX-License-Identifier: Apache-2.0
 
-// Package cassandra writes the files of one small Cassandra node and starts
+// Package node writes the files of one small Cassandra node and starts
 // it as a process that nobody's end takes along. It knows one machine with
 // several nodes on loopback addresses, for demos and tests; hosts have their
 // own service manager.
-package cassandra
+package node
 
 import (
 	"fmt"

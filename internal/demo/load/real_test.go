@@ -1,0 +1,163 @@
+// SPDX-License-Identifier: Apache-2.0
+
+//go:build real
+
+package load_test
+
+import (
+	"context"
+	"fmt"
+	"io"
+	"os"
+	"path/filepath"
+	"syscall"
+	"testing"
+	"time"
+
+	"supervisor/internal/cassandra"
+	"supervisor/internal/demo"
+	"supervisor/internal/demo/load"
+	"supervisor/internal/demo/node"
+	"supervisor/internal/demo/process"
+)
+
+func upCluster(t *testing.T) demo.Plan {
+	t.Helper()
+	base, err := os.MkdirTemp("", "load")
+	if err != nil {
+		t.Fatal(err)
+	}
+	dir := filepath.Join(base, "d")
+	t.Cleanup(func() {
+		_ = demo.Down(context.WithoutCancel(t.Context()), dir, false)
+		_ = os.Remove(base)
+	})
+	p, err := demo.Up(t.Context(), demo.Options{Dir: dir, Net: "127.0.25", Progress: demo.NewProgress(os.Stderr, demo.UpSteps)})
+	if err != nil {
+		t.Fatal(err)
+	}
+	return p
+}
+
+// await asks until done says yes.
+func await(t *testing.T, what string, limit time.Duration, done func() bool) {
+	t.Helper()
+	began := time.Now()
+	for !done() {
+		if time.Since(began) > limit {
+			t.Fatalf("%s: not within %s", what, limit)
+		}
+		time.Sleep(100 * time.Millisecond)
+	}
+	t.Logf("%s after %.1f s", what, time.Since(began).Seconds())
+}
+
+// TestPlainRestartIsSeenToBeStale proves the measure itself: an outage beyond
+// the hint window and a plain restart leave old rows, which the audit must
+// find, and a full repair leaves none, which the audit must not invent.
+func TestPlainRestartIsSeenToBeStale(t *testing.T) {
+	p := upCluster(t)
+	var nodes []load.Node
+	for _, n := range p.Nodes {
+		nodes = append(nodes, load.Node{Name: n.Name, CQL: n.CQL()})
+	}
+	victim := p.Nodes[2]
+	if err := load.Prepare(t.Context(), nodes, demo.Datacenter); err != nil {
+		t.Fatal(err)
+	}
+	o := load.Normal(nodes, "t")
+	o.WriteVia = p.Proxy.Frontend
+	l, err := load.Start(t.Context(), o)
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer l.Close()
+	time.Sleep(10 * time.Second) // a stretch of health
+	if c := l.Counts(); c.StaleReads != 0 || c.Reads < 3000 || c.WriteErrors.Count != 0 {
+		t.Errorf("in health: %d reads, %d stale, write errors %+v, first stale %+v", c.Reads, c.StaleReads, c.WriteErrors, c.Stale)
+	}
+	tail, err := l.StartTail(t.Context(), victim.Name)
+	if err != nil {
+		t.Fatal(err)
+	}
+	time.Sleep(2 * time.Second)
+
+	before := l.Counts()
+	id, err := process.Read(victim.PidFile())
+	if err != nil {
+		t.Fatal(err)
+	}
+	fault := time.Now()
+	if err := id.Signal(syscall.SIGKILL); err != nil {
+		t.Fatal(err)
+	}
+	rows := tail.Stop(fault)
+	if len(rows) < 20 {
+		t.Errorf("%d tail rows, want at least 20", len(rows))
+	}
+	await(t, "hints are no longer stored", 90*time.Second, func() bool { return hintsRefused(t, p, victim) })
+	if err := l.RewriteCold(t.Context(), victim.Name); err != nil {
+		t.Fatal(err)
+	}
+	outage := l.Counts().Since(before)
+	t.Logf("outage: %d writes, errors %+v; reads through n3 failed %+v", outage.WritesAcked, outage.WriteErrors, outage.ReadErrors[victim.Name])
+	if outage.WritesAcked == 0 || outage.ReadErrors[victim.Name].Count == 0 {
+		t.Error("the load did not go on, or did not miss the node")
+	}
+
+	if _, err := node.Start(t.Context(), victim, "", io.Discard); err != nil {
+		t.Fatal(err)
+	}
+	back := l.Counts()
+	await(t, "the node answers", 90*time.Second, func() bool {
+		return cassandra.NewProber(victim.CQL(), time.Second).Ask(t.Context()) == nil
+	})
+	await(t, "its reader is back", 20*time.Second, func() bool {
+		c := l.Counts()
+		failed := c.ReadErrors[victim.Name]
+		return c.Reads > back.Reads && time.Since(failed.Last) > time.Second
+	})
+	time.Sleep(3 * time.Second)
+	final := l.Stop()
+	t.Logf("after the start: stale %d of %d reads; all errors %+v %+v", final.Since(back).StaleReads, final.Since(back).Reads, final.WriteErrors, final.ReadErrors)
+
+	audit, err := l.Audit(t.Context(), rows)
+	if err != nil {
+		t.Fatal(err)
+	}
+	t.Logf("plain restart: %s", words(audit, l, rows))
+	if cold := audit.Of(l.Cold()); cold <= len(l.Cold())/2 {
+		t.Errorf("%d of %d cold rows old: the measure does not see what is there", cold, len(l.Cold()))
+	}
+	if err := demo.Repair(t.Context(), victim, load.Keyspace); err != nil {
+		t.Fatal(err)
+	}
+	if audit, err = l.Audit(t.Context(), rows); err != nil || audit.OldOrMissing() != 0 {
+		t.Errorf("after a full repair: %v, %s", err, words(audit, l, rows))
+	}
+	if lost, err := l.Lost(t.Context()); err != nil || lost != 0 {
+		t.Errorf("lost writes: %d, %v", lost, err)
+	}
+}
+
+func words(a load.Audit, l *load.Load, tail []string) string {
+	return fmt.Sprintf("%d row reads, %d old, %d missing; cold %d of %d, tail %d of %d", a.Rows, a.Old, a.Missing,
+		a.Of(l.Cold()), len(l.Cold()), a.Of(tail), len(tail))
+}
+
+// hintsRefused says whether every other node has stopped keeping hints for the victim.
+func hintsRefused(t *testing.T, p demo.Plan, victim node.Node) bool {
+	t.Helper()
+	for _, n := range p.Nodes {
+		if n.Name == victim.Name {
+			continue
+		}
+		admin := cassandra.NewAdmin(n.Jolokia(), cassandra.DefaultAdminOptions())
+		count, err := admin.HintsNotStored(t.Context(), victim.Storage())
+		admin.Close()
+		if err != nil || count == 0 {
+			return false
+		}
+	}
+	return true
+}
