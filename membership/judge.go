@@ -152,7 +152,7 @@ func (u *turn) believe(r Report) Reason {
 	if _, ok := u.t.Nodes[r.Observer]; !ok {
 		return UnknownObserver
 	}
-	if r.Age < 0 || r.Held < 0 || r.Misses < 0 || int(r.Path) >= len(pathWords) || int(r.Outcome) >= len(outcomeWords) {
+	if !r.possible() {
 		return Impossible
 	}
 	if r.arrived() > u.now {
@@ -176,6 +176,13 @@ func (u *turn) believe(r Report) Reason {
 	}
 	u.keep(r)
 	return ""
+}
+
+// possible tells whether the look could have been made at all; what it lets
+// through cannot overflow a Moment.
+func (l Look) possible() bool {
+	return l.Age >= 0 && l.Age <= spanMax && l.Held >= 0 && l.Held <= spanMax && l.Misses >= 0 &&
+		int(l.Path) < len(pathWords) && int(l.Outcome) < len(outcomeWords)
 }
 
 // keep replaces what this observer said before of this path, unless that was

@@ -54,7 +54,7 @@ const (
 	Silent          // no answer within the time-out; Phi of 5 and more
 	Wrong           // answered with something else, or the call itself broke
 	Exited          // Process: the process ended, or its pid file's process is gone
-	Leaving         // the node announced that it goes: a planned stop
+	Leaving         // Process: the node announced that it goes, a planned stop
 )
 
 var outcomeWords = cluster.Words{"no_word", "good", "late", "refused", "silent", "wrong", "exited", "leaving"}
@@ -93,7 +93,7 @@ type Digest struct {
 	Boot     cluster.Boot `json:"boot"` // of the agent
 	Seq      uint64       `json:"seq"`
 	Unwell   bool         `json:"unwell,omitempty"` // stalled loop, clock jump, health score above 0: abstains, stays eligible
-	// Subject is the boot of the observer's own Cassandra process, empty when none runs.
+	// Process is the boot of the observer's own Cassandra process, empty when none runs.
 	Process cluster.Boot `json:"process,omitempty"`
 	Looks   []Look       `json:"looks"`
 }

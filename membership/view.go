@@ -9,7 +9,8 @@ import (
 	"supervisor/cluster"
 )
 
-// Topology is who may watch whom, as the roster and the assignment say.
+// Topology is who may watch whom, as the roster and the assignment say. Views
+// keep the maps: who changes the roster makes a new Topology.
 type Topology struct {
 	Nodes map[cluster.Name]Place
 	// Watch lists the eligible observers of each node, its own agent included,

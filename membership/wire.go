@@ -80,10 +80,7 @@ func (d Digest) check() error {
 		return fmt.Errorf("%d looks: %w", len(d.Looks), ErrDigestSize)
 	}
 	for _, l := range d.Looks {
-		switch {
-		case l.Subject == "" || len(l.Subject) > wordMax,
-			l.Path == PathUnknown || int(l.Path) >= len(pathWords), int(l.Outcome) >= len(outcomeWords),
-			l.Misses < 0, l.Held < 0, l.Age < 0, l.Held > spanMax, l.Age > spanMax:
+		if l.Subject == "" || len(l.Subject) > wordMax || l.Path == PathUnknown || !l.possible() {
 			return fmt.Errorf("look at %q by %s: %w", l.Subject, l.Path, ErrDigestMalformed)
 		}
 	}
