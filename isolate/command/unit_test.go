@@ -1,0 +1,365 @@
+// SPDX-License-Identifier: Apache-2.0
+
+package command
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"os"
+	"os/exec"
+	"path/filepath"
+	"strconv"
+	"strings"
+	"syscall"
+	"testing"
+	"time"
+
+	"go.uber.org/goleak"
+)
+
+func TestMain(m *testing.M) { goleak.VerifyTestMain(m) }
+
+// stubborn does not end when asked to.
+const stubborn = `sh -c 'trap "" TERM; while :; do sleep 0.05; done' CassandraDaemon >/dev/null 2>&1 & echo $! >`
+
+// obedient ends when asked to; both bear the name in their command line.
+const obedient = `sh -c 'while :; do sleep 0.05; done' CassandraDaemon >/dev/null 2>&1 & echo $! >`
+
+// unit makes a unit whose start command runs script with the pid file's path
+// appended; what it started is killed when the test ends.
+func unit(t *testing.T, script string, change ...func(*Options)) *Unit {
+	t.Helper()
+	pidFile := filepath.Join(t.TempDir(), "cassandra.pid")
+	o := Options{Start: []string{"/bin/sh", "-c", script + pidFile}, PIDFile: pidFile, Match: DefaultMatch,
+		StartMax: 10 * time.Second, StopMax: 10 * time.Second, ExitMax: 10 * time.Second}
+	for _, c := range change {
+		c(&o)
+	}
+	u, err := New(o)
+	if err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(func() {
+		if err := u.Kill(context.Background()); err != nil {
+			t.Errorf("clean up: %v", err)
+		}
+	})
+	return u
+}
+
+func start(t *testing.T, u *Unit) Process {
+	t.Helper()
+	if err := u.Start(context.Background()); err != nil {
+		t.Fatal(err)
+	}
+	for until := time.Now().Add(10 * time.Second); ; time.Sleep(5 * time.Millisecond) {
+		p, running, err := u.Running(context.Background())
+		if err != nil {
+			t.Fatal(err)
+		}
+		if running {
+			return p
+		}
+		if time.Now().After(until) {
+			t.Fatal("the daemon did not come up")
+		}
+	}
+}
+
+func TestStartReturnsAtOnceAndTheProcessIsNoChildOfOurs(t *testing.T) {
+	u := unit(t, obedient)
+	began := time.Now()
+	p := start(t, u)
+	if took := time.Since(began); took > 3*time.Second {
+		t.Errorf("started after %v", took)
+	}
+	if session(t, p.PID) == session(t, os.Getpid()) {
+		t.Error("it stands in our session: a signal to ours would reach it")
+	}
+	if p.Boot() == "" || p.HostBoot == "" {
+		t.Errorf("got %+v", p)
+	}
+	if err := u.Start(context.Background()); !errors.Is(err, ErrRunning) {
+		t.Errorf("a second start: %v", err)
+	}
+}
+
+func session(t *testing.T, pid int) string {
+	t.Helper()
+	text, err := os.ReadFile(fmt.Sprintf("/proc/%d/stat", pid))
+	if err != nil {
+		t.Fatal(err)
+	}
+	return strings.Fields(string(text[strings.LastIndex(string(text), ")"):]))[4]
+}
+
+func TestExitIsSeenAtOnce(t *testing.T) {
+	u := unit(t, obedient)
+	p := start(t, u)
+	boot, gone, err := u.Watch(context.Background())
+	if err != nil || boot != p.Boot() {
+		t.Fatalf("watch: %v, %v", boot, err)
+	}
+	select {
+	case <-gone:
+		t.Fatal("it has not ended")
+	default:
+	}
+	began := time.Now()
+	if err := syscall.Kill(p.PID, syscall.SIGKILL); err != nil {
+		t.Fatal(err)
+	}
+	<-gone
+	if took := time.Since(began); took > time.Second {
+		t.Errorf("noticed after %v", took)
+	}
+	if _, running, err := u.Running(context.Background()); running || err != nil {
+		t.Errorf("an ended process that nobody reaped: running %v, %v", running, err)
+	}
+	<-u.Exited(context.Background(), p) // one that has ended already
+	if boot, gone, err := u.Watch(context.Background()); boot != "" || gone != nil || err != nil {
+		t.Errorf("watch of nothing: %v, %v", boot, err)
+	}
+}
+
+func TestExitedEndsWithItsContext(t *testing.T) {
+	u := unit(t, obedient)
+	p := start(t, u)
+	ctx, cancel := context.WithCancel(context.Background())
+	gone := u.Exited(ctx, p)
+	cancel()
+	select { // that its goroutine ends is goleak's to see
+	case <-gone:
+		t.Fatal("the process lives; an end of watching is not its end")
+	case <-time.After(50 * time.Millisecond):
+	}
+}
+
+func TestStop(t *testing.T) {
+	t.Run("the terminate signal is enough", func(t *testing.T) {
+		u := unit(t, obedient)
+		start(t, u)
+		if err := u.Stop(context.Background()); err != nil {
+			t.Fatal(err)
+		}
+		if _, running, _ := u.Running(context.Background()); running {
+			t.Fatal("it runs")
+		}
+	})
+	t.Run("one that will not go is an error, and is killed", func(t *testing.T) {
+		u := unit(t, stubborn, func(o *Options) { o.ExitMax = 300 * time.Millisecond })
+		start(t, u)
+		time.Sleep(100 * time.Millisecond) // the trap is set by the script itself, which tells nobody
+		if err := u.Stop(context.Background()); !errors.Is(err, ErrStillRunning) {
+			t.Fatalf("got %v", err)
+		}
+		u.o.ExitMax = 10 * time.Second
+		if err := u.Kill(context.Background()); err != nil {
+			t.Fatal(err)
+		}
+		if _, running, _ := u.Running(context.Background()); running {
+			t.Fatal("it runs")
+		}
+	})
+	t.Run("a hung one does not hear, and is killed", func(t *testing.T) {
+		u := unit(t, obedient, func(o *Options) { o.ExitMax = 200 * time.Millisecond })
+		p := start(t, u)
+		freeze(t, p.PID)
+		if err := u.Stop(context.Background()); !errors.Is(err, ErrStillRunning) {
+			t.Fatalf("got %v", err)
+		}
+		u.o.ExitMax = 10 * time.Second
+		if err := u.Kill(context.Background()); err != nil {
+			t.Fatal(err)
+		}
+	})
+	t.Run("the site's stop command is used where there is one", func(t *testing.T) {
+		u := unit(t, stubborn, func(o *Options) { o.Stop = []string{"/bin/sh", "-c", "kill -9 $(cat " + o.PIDFile + ")"} })
+		start(t, u)
+		if err := u.Stop(context.Background()); err != nil {
+			t.Fatal(err)
+		}
+	})
+	t.Run("a context that ends is not an exit", func(t *testing.T) {
+		u := unit(t, stubborn)
+		start(t, u)
+		time.Sleep(100 * time.Millisecond)
+		ctx, cancel := context.WithTimeout(context.Background(), 200*time.Millisecond)
+		defer cancel()
+		if err := u.Stop(ctx); !errors.Is(err, ErrStillRunning) {
+			t.Fatalf("got %v", err)
+		}
+	})
+	t.Run("nothing running is done already", func(t *testing.T) {
+		u := unit(t, obedient)
+		if err := errors.Join(u.Stop(context.Background()), u.Kill(context.Background())); err != nil {
+			t.Fatal(err)
+		}
+	})
+}
+
+// freeze stops a process and waits until it stands.
+func freeze(t *testing.T, pid int) {
+	t.Helper()
+	if err := syscall.Kill(pid, syscall.SIGSTOP); err != nil {
+		t.Fatal(err)
+	}
+	for until := time.Now().Add(10 * time.Second); ; time.Sleep(time.Millisecond) {
+		text, err := os.ReadFile(fmt.Sprintf("/proc/%d/stat", pid))
+		if err != nil || time.Now().After(until) {
+			t.Fatalf("it does not stop: %s %v", text, err)
+		}
+		if strings.Contains(string(text), ") T ") {
+			return
+		}
+	}
+}
+
+func TestStartCommandThatDoesNotStart(t *testing.T) {
+	rows := []struct {
+		why, script string
+		want        error
+		text        string
+	}{
+		{"the gate refuses", "exit 3 #", ErrGate, ""},
+		{"it fails by itself", "exit 1 #", nil, "exit status 1"},
+		{"it never returns", "sleep 60 #", ErrUncertain, ""},
+	}
+	for _, row := range rows {
+		u := unit(t, row.script, func(o *Options) { o.StartMax = 500 * time.Millisecond })
+		err := u.Start(context.Background())
+		if err == nil || row.want != nil && !errors.Is(err, row.want) || !strings.Contains(err.Error(), row.text) {
+			t.Errorf("%s: got %v", row.why, err)
+		}
+	}
+	missing := unit(t, "", func(o *Options) { o.Start = []string{"/nowhere/start"} })
+	if err := missing.Start(context.Background()); !errors.Is(err, os.ErrNotExist) {
+		t.Errorf("a program that is not there: %v", err)
+	}
+}
+
+func TestOutputGoesToTheLog(t *testing.T) {
+	log := filepath.Join(t.TempDir(), "start.log")
+	u := unit(t, "echo refused by hand; exit 1 #", func(o *Options) { o.Log = log })
+	if err := u.Start(context.Background()); err == nil {
+		t.Fatal("want an error")
+	}
+	text, err := os.ReadFile(log)
+	if err != nil || !strings.Contains(string(text), "refused by hand") {
+		t.Fatalf("got %q, %v", text, err)
+	}
+}
+
+// other starts a child of the test that has no business with Cassandra.
+func other(t *testing.T, args ...string) int {
+	t.Helper()
+	c := exec.Command(args[0], args[1:]...)
+	if err := c.Start(); err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(func() { _ = c.Process.Kill(); _ = c.Wait() })
+	return c.Process.Pid
+}
+
+func TestAPidFileIsNotBelieved(t *testing.T) {
+	stranger := other(t, "sleep", "300")
+	named := other(t, "sh", "-c", "while :; do sleep 0.05; done", "CassandraDaemon")
+	ticks, _, err := startTicks(named)
+	if err != nil {
+		t.Fatal(err)
+	}
+	long := time.Now().Add(-time.Hour)
+	rows := []struct {
+		why       string
+		pid       string
+		start     string // "" is no file
+		startTime time.Time
+		running   bool
+		fault     bool
+	}{
+		{why: "no pid file: not running"},
+		{why: "a number nobody has", pid: "4194303"},
+		{why: "a number somebody else has by now", pid: strconv.Itoa(stranger)},
+		{why: "no start time: the command line decides", pid: strconv.Itoa(named), running: true},
+		{why: "the start time agrees", pid: strconv.Itoa(named), start: fmt.Sprint(ticks), running: true},
+		{why: "the start time disagrees: the number was used again, even by a namesake",
+			pid: strconv.Itoa(named), start: fmt.Sprint(ticks - 1)},
+		{why: "a start time much older than the pid file belongs to an earlier process",
+			pid: strconv.Itoa(named), start: fmt.Sprint(ticks - 1), startTime: long, running: true},
+		{why: "and does not vouch for a stranger", pid: strconv.Itoa(stranger), start: fmt.Sprint(ticks), startTime: long},
+		{why: "a pid file that says nothing is no word about the process", pid: "soon\n", fault: true},
+		{why: "zero would mean our own group", pid: "0", fault: true},
+		{why: "a start time that is no number", pid: strconv.Itoa(named), start: "x", fault: true},
+	}
+	for _, row := range rows {
+		path := filepath.Join(t.TempDir(), "pid")
+		u, err := New(Options{Start: []string{"x"}, PIDFile: path, Match: DefaultMatch, StartMax: 1, StopMax: 1, ExitMax: 1})
+		if err != nil {
+			t.Fatal(err)
+		}
+		for name, text := range map[string]string{path + ".start": row.start, path: row.pid} {
+			if text == "" {
+				continue
+			}
+			if err := os.WriteFile(name, []byte(text), 0o600); err != nil {
+				t.Fatal(err)
+			}
+		}
+		if !row.startTime.IsZero() {
+			if err := os.Chtimes(path+".start", row.startTime, row.startTime); err != nil {
+				t.Fatal(err)
+			}
+		}
+		_, running, err := u.Running(context.Background())
+		if running != row.running || (err != nil) != row.fault {
+			t.Errorf("%s: running %v, %v", row.why, running, err)
+		}
+		if !row.running {
+			if err := u.Kill(context.Background()); (err != nil) != row.fault {
+				t.Errorf("%s: kill: %v", row.why, err)
+			}
+		}
+	}
+	for name, pid := range map[string]int{"stranger": stranger, "namesake": named} {
+		if _, alive, err := startTicks(pid); !alive || err != nil {
+			t.Errorf("the %s was killed", name)
+		}
+	}
+}
+
+func TestAHandleIsNotGivenOnAnotherProcess(t *testing.T) {
+	pid := other(t, "sleep", "300")
+	if h, err := hold(Process{PID: pid, StartTicks: 1}); h != nil || err != nil {
+		t.Fatalf("got %v, %v", h, err)
+	}
+}
+
+func TestNewReportsAllFaultsAtOnce(t *testing.T) {
+	_, err := New(Options{Stop: []string{""}})
+	if err == nil || strings.Count(err.Error(), "\n") != 6 {
+		t.Fatalf("got %v", err)
+	}
+}
+
+func TestParseStat(t *testing.T) {
+	tail := " 1 1 1 0 -1 4194560 0 0 0 0 0 0 0 0 20 0 1 0 4711 0"
+	rows := []struct {
+		why, text string
+		ticks     uint64
+		alive     bool
+	}{
+		{"a name with brackets and blanks", "12 (a) Z (b)) S" + tail, 4711, true},
+		{"ended and not reaped", "12 (java) Z" + tail, 4711, false},
+	}
+	for _, row := range rows {
+		if ticks, alive, err := parseStat(row.text); ticks != row.ticks || alive != row.alive || err != nil {
+			t.Errorf("%s: %d, %v, %v", row.why, ticks, alive, err)
+		}
+	}
+	for _, text := range []string{"", "12 (java) S 1", "12 (java) S" + strings.Replace(tail, "4711", "x", 1)} {
+		if _, _, err := parseStat(text); err == nil {
+			t.Errorf("%q: want an error", text)
+		}
+	}
+}
