@@ -31,33 +31,40 @@ type EraDoc struct {
 // Picture is the store as this agent last read it, decoded once. It is owned
 // by one loop and changed only by Apply.
 type Picture struct {
-	Rev      int64 // revision the picture reaches
-	Era      At[EraDoc]
-	Level    At[int]
-	Policy   At[*incident.Policy]
-	HoldsMod int64
-	Hosts    map[cluster.Name]cluster.Host
-	Agents   map[cluster.Name]incident.Agent
-	Ledgers  map[cluster.Datacenter]At[incident.Ledger]
-	Opens    map[cluster.Name]At[string]
-	Records  map[string]At[incident.Record]
-	Archive  map[string]incident.Record
-	Log      map[cluster.Datacenter][]incident.Entry // in order; bounded by logKept
-	Fences   map[cluster.Name]At[isolate.Fence]
-	Pools    map[string]At[loadbalancer.Pool]
-	Seen     map[cluster.Name]map[cluster.Name]isolate.Seen // by node, by agent
-	PoolSeen map[string]map[cluster.Name]incident.PoolSeen  // by pool, by agent
-	Orders   map[string]OrderAt                             // by key
-	Inbox    map[string]At[Word]                            // by request
-	Leader   cluster.Name                                   // who holds the leader key
-	Strange  map[string]string                              // key -> why it could not be read: hands off
-	mods     map[string]int64                               // of every key, so that an older change never overwrites
+	Rev        int64 // revision the picture reaches
+	Era        At[EraDoc]
+	Level      At[int]
+	Policy     At[*incident.Policy]
+	HoldsMod   int64
+	Hosts      map[cluster.Name]cluster.Host
+	Agents     map[cluster.Name]incident.Agent
+	Ledgers    map[cluster.Datacenter]At[incident.Ledger]
+	Opens      map[cluster.Name]At[string]
+	Records    map[string]At[incident.Record]
+	Archive    map[string]incident.Record
+	Log        map[cluster.Datacenter][]incident.Entry // in order; bounded by logKept
+	Fences     map[cluster.Name]At[isolate.Fence]
+	Pools      map[string]At[loadbalancer.Pool]
+	Seen       map[cluster.Name]map[cluster.Name]isolate.Seen // by node, by agent
+	PoolSeen   map[string]map[cluster.Name]incident.PoolSeen  // by pool, by agent
+	Orders     map[string]OrderAt                             // by key
+	Inbox      map[string]At[Word]                            // by request
+	Leader     cluster.Name                                   // who holds the leader key
+	Strange    map[string]string                              // key -> why it could not be read: hands off
+	candidates map[string]candidate
+	mods       map[string]int64 // of every key, so that an older change never overwrites
 }
 
 // OrderAt is an order with its key's revisions; Create is its token.
 type OrderAt struct {
 	incident.Order
 	Mod, Create int64
+}
+
+// candidate is one agent's leader key; the oldest leads, the others wait.
+type candidate struct {
+	name   cluster.Name
+	create int64
 }
 
 // Word is what an operator said, waiting for the leader to fold it in.
@@ -90,7 +97,7 @@ func (p *Picture) reset() {
 		Fences: map[cluster.Name]At[isolate.Fence]{}, Pools: map[string]At[loadbalancer.Pool]{},
 		Seen:     map[cluster.Name]map[cluster.Name]isolate.Seen{},
 		PoolSeen: map[string]map[cluster.Name]incident.PoolSeen{},
-		Orders:   map[string]OrderAt{}, Inbox: map[string]At[Word]{}, Strange: map[string]string{}, mods: map[string]int64{},
+		Orders:   map[string]OrderAt{}, Inbox: map[string]At[Word]{}, Strange: map[string]string{}, mods: map[string]int64{}, candidates: map[string]candidate{},
 	}
 }
 
@@ -116,14 +123,6 @@ func (p *Picture) Apply(b store.Batch) {
 		p.set(kv)
 	}
 	p.Rev = max(p.Rev, b.Rev)
-}
-
-// Mod is the revision a key was last seen at; 0 when it is absent.
-func (p *Picture) present(key string, has bool) int64 {
-	if !has {
-		return 0
-	}
-	return p.mods[key]
 }
 
 func (p *Picture) set(kv store.KV) {
@@ -164,14 +163,27 @@ func (p *Picture) place(kv store.KV) error {
 	case store.Logs:
 		return p.placeLog(kv, gone)
 	case store.Leaders:
-		p.Leader = ""
-		if !gone {
-			p.Leader = cluster.Name(kv.Value)
-		}
+		p.placeLeader(kv, gone)
 	case "meta/", "policy/", "holds/":
 		return p.placeSingle(kv, gone)
 	}
 	return nil
+}
+
+// placeLeader keeps the candidates: the oldest key leads.
+func (p *Picture) placeLeader(kv store.KV, gone bool) {
+	if gone {
+		delete(p.candidates, kv.Key)
+	} else {
+		p.candidates[kv.Key] = candidate{cluster.Name(kv.Value), kv.Create}
+	}
+	p.Leader = ""
+	oldest := int64(0)
+	for _, key := range slices.Sorted(maps.Keys(p.candidates)) {
+		if c := p.candidates[key]; oldest == 0 || c.create < oldest {
+			p.Leader, oldest = c.name, c.create
+		}
+	}
 }
 
 func (p *Picture) placeSingle(kv store.KV, gone bool) error {
