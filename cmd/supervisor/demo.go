@@ -70,6 +70,8 @@ func upFailure(ctx context.Context, o demo.Options, err error) error {
 		f.code, f.remedy = "TOOL_MISSING", []string{missing.Remedy()}
 	case errors.As(err, &taken):
 		f.code, f.remedy = "PORT_TAKEN", []string{"choose other addresses: --net 127.0.7"}
+	case errors.Is(err, demo.ErrNetwork):
+		f.code, f.exit = "USAGE", exitUsage
 	case errors.As(err, &damaged):
 		f.code = "JAR_DAMAGED"
 	case errors.Is(err, demo.ErrNotOurs):

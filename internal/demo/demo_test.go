@@ -3,7 +3,9 @@
 package demo
 
 import (
+	"encoding/json"
 	"errors"
+	"fmt"
 	"net"
 	"os"
 	"path/filepath"
@@ -140,5 +142,33 @@ func TestProgressOffATerminalPrintsChanges(t *testing.T) {
 	want := "[1/2] cluster    n1 joining, 1 s\n[1/2] cluster    n1 up 3 s\n[2/2] ready      good\n"
 	if b.String() != want {
 		t.Errorf("got\n%swant\n%s", b.String(), want)
+	}
+}
+
+func TestManifestSaysNullForWhatIsNotThere(t *testing.T) {
+	p, err := newPlan(filepath.Join(t.TempDir(), "d"), "127.0.26", noTools)
+	if err != nil {
+		t.Fatal(err)
+	}
+	agent := sleeping(t, p.Nodes[1].AgentPidFile())
+	m := manifest(p, Attached{})
+	b, err := json.Marshal(m)
+	if err != nil {
+		t.Fatal(err)
+	}
+	for why, want := range map[string]string{
+		"a cluster without agents has no API":     `"api":null}`,
+		"a node that does not run has no pid":     `"pid":null`,
+		"lists are empty and never null":          `"spares":[]`,
+		"no agents, no store":                     `"etcd":[]`,
+		"where an agent runs, its number is told": fmt.Sprintf(`"agent_pid":%d`, agent.PID),
+	} {
+		if !strings.Contains(string(b), want) {
+			t.Errorf("%s: no %s in %s", why, want, b)
+		}
+	}
+	m = manifest(p, Attached{API: map[string]string{"n2": "/run/n2.sock"}, Etcd: []string{"http://127.0.26.1:2379"}})
+	if m.API == nil || *m.API != "/run/n2.sock" || m.Nodes[1].API == nil || m.Nodes[0].API != nil || len(m.Etcd) != 1 {
+		t.Errorf("attached agents are not told: %+v", m)
 	}
 }

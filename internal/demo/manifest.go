@@ -45,11 +45,19 @@ type ManifestNode struct {
 }
 
 // manifest describes what runs now.
-func manifest(p Plan) Manifest {
+func manifest(p Plan, a Attached) Manifest {
 	m := Manifest{Nodes: []ManifestNode{}, Spares: []ManifestNode{}, Etcd: []string{}}
 	for _, n := range p.Nodes {
-		m.Nodes = append(m.Nodes, manifestNode(n))
+		described := manifestNode(n)
+		if socket, ok := a.API[n.Name]; ok {
+			described.API = &socket
+			if m.API == nil {
+				m.API = &socket // any agent answers for all: the first one's
+			}
+		}
+		m.Nodes = append(m.Nodes, described)
 	}
+	m.Etcd = append(m.Etcd, a.Etcd...)
 	m.HAProxy.Frontend, m.HAProxy.StatsSocket = p.Proxy.Frontend, p.Proxy.StatsSocket()
 	return m
 }
@@ -70,8 +78,8 @@ func running(pidFile string) *int {
 }
 
 // writeManifest replaces the file as a whole: readers wait for it.
-func writeManifest(p Plan) error {
-	b, err := json.MarshalIndent(manifest(p), "", "  ")
+func writeManifest(p Plan, a Attached) error {
+	b, err := json.MarshalIndent(manifest(p, a), "", "  ")
 	if err != nil {
 		return err
 	}

@@ -40,6 +40,8 @@ const (
 )
 
 var (
+	// ErrNetwork says that a network is not a loopback one.
+	ErrNetwork = errors.New("want three numbers of a loopback network, like 127.0.0")
 	// ErrNotOurs says that a folder holds something else than a demo.
 	ErrNotOurs = errors.New("the folder is not empty and holds no demo")
 	// ErrNoDemo says that there is no demo in a folder.
@@ -110,7 +112,7 @@ func newPlan(dir, network string, t tools) (Plan, error) {
 func parseNet(network string) (int, error) {
 	a, err := netip.ParseAddr(network + ".1")
 	if err != nil || !a.Is4() || !a.IsLoopback() {
-		return 0, fmt.Errorf("network %q: want three numbers of a loopback network, like 127.0.0", network)
+		return 0, fmt.Errorf("network %q: %w", network, ErrNetwork)
 	}
 	return int(a.As4()[2]), nil
 }

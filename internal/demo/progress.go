@@ -50,12 +50,27 @@ func (p *Progress) Show(key, text string) {
 	line := fmt.Sprintf("[%d/%d] %-10s %s", p.step, p.steps, p.title, text)
 	switch {
 	case p.terminal:
-		fmt.Fprint(p.out, "\r"+line+"\x1b[K")
+		fmt.Fprint(p.out, "\r"+p.fit(line)+"\x1b[K")
 		p.open = true
 	case key != p.key:
 		fmt.Fprintln(p.out, line)
 	}
 	p.key = key
+}
+
+// fit cuts a line to the width of the terminal: one that wraps cannot be
+// repainted.
+func (p *Progress) fit(line string) string {
+	f, ok := p.out.(*os.File)
+	if !ok {
+		return line
+	}
+	size, err := unix.IoctlGetWinsize(int(f.Fd()), unix.TIOCGWINSZ)
+	if err != nil || size.Col == 0 {
+		return line
+	}
+	runes := []rune(line)
+	return string(runes[:min(len(runes), int(size.Col)-1)])
 }
 
 // Done shows the last state of the step, whatever was shown before.

@@ -21,6 +21,16 @@ type Options struct {
 	Dir      string // gets all files; must be empty or absent
 	Net      string // first three numbers of a loopback network
 	Progress *Progress
+	// Attach starts what watches the nodes, once they are healthy and the proxy
+	// runs; nil attaches nothing. Processes that it starts under the nodes'
+	// agent pid files are ended with the demo.
+	Attach func(context.Context, Plan) (Attached, error)
+}
+
+// Attached is where the agents of a demo are reached.
+type Attached struct {
+	API  map[string]string // node's name -> its agent's unix socket
+	Etcd []string          // client URLs
 }
 
 // UpSteps is how many steps Up shows.
@@ -33,11 +43,14 @@ const startMax = 4 * time.Minute
 // Up brings a cluster up and returns its plan when it serves. After an error
 // nothing runs; the files stay for whoever looks for the reason, unless ctx
 // ended: then they are removed too. Errors worth telling apart: Missing,
-// jars.Damaged, Taken, ErrNotOurs, ErrInUse, Failed.
+// jars.Damaged, Taken, ErrNetwork, ErrNotOurs, ErrInUse, Failed.
 func Up(ctx context.Context, o Options) (Plan, error) {
 	dir, err := filepath.Abs(o.Dir)
 	if err != nil {
 		return Plan{}, fmt.Errorf("find the demo's folder: %w", err)
+	}
+	if _, err := parseNet(o.Net); err != nil {
+		return Plan{}, err
 	}
 	if _, err := vacant(dir); err != nil {
 		return Plan{}, err
@@ -58,7 +71,7 @@ func Up(ctx context.Context, o Options) (Plan, error) {
 	if err := p.claim(); err != nil {
 		return Plan{}, err
 	}
-	if err := p.bringUp(ctx, o.Progress); err != nil {
+	if err := p.bringUp(ctx, o); err != nil {
 		o.Progress.End()
 		calm := context.WithoutCancel(ctx)
 		return Plan{}, errors.Join(err, Down(calm, p.Dir, ctx.Err() == nil))
@@ -66,11 +79,12 @@ func Up(ctx context.Context, o Options) (Plan, error) {
 	return p, nil
 }
 
-// bringUp runs the steps after which the demo serves. Agents belong between
-// raiseAuth and the manifest: they find a healthy cluster and a proxy.
-func (p Plan) bringUp(ctx context.Context, show *Progress) error {
+// bringUp runs the steps after which the demo serves. The manifest comes
+// last: who waits for it finds everything in it.
+func (p Plan) bringUp(ctx context.Context, o Options) error {
 	ctx, cancel := context.WithTimeoutCause(ctx, startMax, fmt.Errorf("the cluster is not up after %s", startMax))
 	defer cancel()
+	show := o.Progress
 	show.Step("cluster")
 	if err := p.startNodes(ctx); err != nil {
 		return err
@@ -89,7 +103,14 @@ func (p Plan) bringUp(ctx context.Context, show *Progress) error {
 	if err := haproxy.Start(ctx, p.Proxy, p.servers()); err != nil {
 		return err
 	}
-	if err := writeManifest(p); err != nil {
+	var attached Attached
+	if o.Attach != nil {
+		var err error
+		if attached, err = o.Attach(ctx, p); err != nil {
+			return err
+		}
+	}
+	if err := writeManifest(p, attached); err != nil {
 		return err
 	}
 	show.Done("system_auth at 3 replicas and repaired; haproxy at " + p.Proxy.Frontend)
@@ -135,27 +156,26 @@ func (p Plan) awaitNodes(ctx context.Context, show *Progress) error {
 			if err != nil {
 				return err
 			}
-			if _, seen := done[n.Name]; s == up && !seen {
-				done[n.Name] = time.Since(began)
+			since := time.Since(began)
+			if s == up {
+				if _, seen := done[n.Name]; !seen {
+					done[n.Name] = since
+				}
+				since = done[n.Name]
 			}
 			keys = append(keys, n.Name+string(s))
-			texts = append(texts, nodeLine(n.Name, s, done[n.Name], time.Since(began)))
+			texts = append(texts, fmt.Sprintf("%s %s %s", n.Name, s, seconds(since)))
 		}
-		show.Show(strings.Join(keys, " "), strings.Join(texts, " · "))
+		line := strings.Join(texts, " · ")
 		if len(done) == len(p.Nodes) {
+			show.Done(line)
 			return nil
 		}
+		show.Show(strings.Join(keys, " "), line+" (usual 15 to 50 s)")
 		if err := pause(ctx, 250*time.Millisecond); err != nil {
 			return err
 		}
 	}
-}
-
-func nodeLine(name string, s stage, done, since time.Duration) string {
-	if s == up {
-		return fmt.Sprintf("%s up %s", name, seconds(done))
-	}
-	return fmt.Sprintf("%s %s, %s (usual 15 to 50 s)", name, s, seconds(since))
 }
 
 func seconds(d time.Duration) string { return fmt.Sprintf("%.0f s", d.Seconds()) }

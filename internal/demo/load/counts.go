@@ -12,8 +12,8 @@ import (
 // a stretch of time, tell by Since what happened in between.
 type Counts struct {
 	WritesAcked int
-	Reads       int // answered ones
-	StaleReads  int // answers older than a version acknowledged more than Grace before, or none at all
+	Reads       int               // answered ones
+	StaleReads  int               // answers older than a version acknowledged more than Grace before, or none at all
 	WriteErrors Errors            // of the steady writers: what a client sees
 	ReadErrors  map[string]Errors // by the node read through; one that is down refuses all
 	Stale       []Stale           // the first staleMax

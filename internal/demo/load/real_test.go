@@ -52,6 +52,42 @@ func await(t *testing.T, what string, limit time.Duration, done func() bool) {
 	t.Logf("%s after %.1f s", what, time.Since(began).Seconds())
 }
 
+// pinned is the number of answers that the readers got so far, and of those
+// that failed through node.
+func pinned(l *load.Load, node string) (answered, failed int) {
+	c := l.Counts()
+	return c.Reads, c.ReadErrors[node].Count
+}
+
+// hang stops the victim for a while: the load goes on, no request waits
+// without bound, and the reader finds back.
+func hang(t *testing.T, l *load.Load, victim node.Node) {
+	t.Helper()
+	id, err := process.Read(victim.PidFile())
+	if err != nil {
+		t.Fatal(err)
+	}
+	before := l.Counts()
+	if err := id.Signal(syscall.SIGSTOP); err != nil {
+		t.Fatal(err)
+	}
+	time.Sleep(6 * time.Second)
+	d := l.Counts().Since(before)
+	t.Logf("hung: %d writes, errors %+v; reads %d, through n3 failed %+v", d.WritesAcked, d.WriteErrors, d.Reads, d.ReadErrors[victim.Name])
+	if d.WritesAcked == 0 || d.ReadErrors[victim.Name].Count == 0 {
+		t.Error("the load did not go on, or did not miss the node")
+	}
+	if err := id.Signal(syscall.SIGCONT); err != nil {
+		t.Fatal(err)
+	}
+	await(t, "its reader is back", 20*time.Second, func() bool {
+		answered, failed := pinned(l, victim.Name)
+		time.Sleep(time.Second)
+		later, still := pinned(l, victim.Name)
+		return later-answered > 400 && still == failed // 3 x 200 a second, and none through two nodes only
+	})
+}
+
 // TestPlainRestartIsSeenToBeStale proves the measure itself: an outage beyond
 // the hint window and a plain restart leave old rows, which the audit must
 // find, and a full repair leaves none, which the audit must not invent.
@@ -76,6 +112,7 @@ func TestPlainRestartIsSeenToBeStale(t *testing.T) {
 	if c := l.Counts(); c.StaleReads != 0 || c.Reads < 3000 || c.WriteErrors.Count != 0 {
 		t.Errorf("in health: %d reads, %d stale, write errors %+v, first stale %+v", c.Reads, c.StaleReads, c.WriteErrors, c.Stale)
 	}
+	hang(t, l, victim)
 	tail, err := l.StartTail(t.Context(), victim.Name)
 	if err != nil {
 		t.Fatal(err)

@@ -12,6 +12,8 @@ import (
 	"path/filepath"
 	"strconv"
 	"strings"
+
+	"supervisor/internal/demo/process"
 )
 
 // Ports that every node opens on its own address.
@@ -55,7 +57,7 @@ func (n Node) Jolokia() string { return "http://" + n.at(JolokiaPort) + "/joloki
 
 func (n Node) at(port int) string { return net.JoinHostPort(n.Address, strconv.Itoa(port)) }
 
-// Files of a node.
+// path is a file in the node's folder.
 func (n Node) path(elem ...string) string {
 	return filepath.Join(append([]string{n.Dir}, elem...)...)
 }
@@ -70,6 +72,13 @@ func (n Node) PidFile() string { return n.path("cassandra.pid") }
 // AgentPidFile names the agent's process in the same way.
 func (n Node) AgentPidFile() string { return n.path("agent.pid") }
 
+// Agent is how the node's agent is started, and started again, with the
+// binary that has the verb "agent".
+func (n Node) Agent(binary string) process.Spec {
+	return process.Spec{Argv: []string{binary, "agent", "--config", n.AgentConfig()}, Dir: n.Dir,
+		Log: n.path("log", "agent.log"), PidFile: n.AgentPidFile()}
+}
+
 // AgentConfig is the agent's configuration. While it is missing the node
 // starts without asking a gate.
 func (n Node) AgentConfig() string { return n.path("agent.yaml") }
@@ -81,7 +90,7 @@ func (n Node) OptionsFile() string { return n.path("gate.options") }
 // ArgvFile shows the last start's command, one argument each line.
 func (n Node) ArgvFile() string { return n.path("java.argv") }
 
-// Output takes what the JVM prints; SystemLog is Cassandra's own log.
+// Output takes what the JVM prints.
 func (n Node) Output() string { return n.path("log", "output.log") }
 
 // SystemLog is Cassandra's own log.
