@@ -61,9 +61,10 @@ type Refused struct {
 // left out. A keyspace of one copy has nothing to compare and no segment.
 //
 // A range that wraps around the ring stays one piece: Cassandra itself holds
-// it so, its repair option reads START:END with a start behind the end, and a
-// plain repair of a node compares it unsplit. (START:START, the whole ring, it
-// refuses; but a ring of one token has one node and nothing to compare.)
+// it so, and its repair option reads START:END with a start behind the end.
+// Measured on 5.0.9: such a repair leaves both halves in sync. (START:START,
+// the whole ring, it refuses; but a ring of one token has one node and nothing
+// to compare.)
 //
 // The error tells of input nobody can plan with: a ring that contradicts
 // itself, a node or keyspace that is not in it.
