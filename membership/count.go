@@ -132,8 +132,6 @@ func (u *turn) answer(x *Verdict, prev Verdict, onsets []cluster.Moment) {
 	u.wait(u.v.Began.Add(u.b.Fresh))
 	warm := u.now.Sub(u.v.Began) >= u.b.Fresh
 	if majority || e.disk {
-		u.wait(turned.Add(slack))
-		u.wait(turned.Add(phiLag))
 		cause, sure := e.cause()
 		settled := u.settled(x.Node, sure)
 		if prev.Answer == Gone || settled && warm {

@@ -62,8 +62,16 @@ func TestInboxIsAValue(t *testing.T) {
 		t.Fatal(err)
 	}
 	d.Boot = "b"
-	if _, _, err := first.Take(d, 0); err != nil {
+	second, _, err := first.Take(d, 0)
+	if err != nil {
 		t.Fatal(err)
+	}
+	d.Boot, d.Seq = "a", 2
+	if _, _, err := second.Take(d, 0); err != nil {
+		t.Fatal(err)
+	}
+	if got := second.Senders["n1"].Former[0].Seq; got != 1 {
+		t.Errorf("taking from a copy changed the original's earlier start: %d", got)
 	}
 	if s := first.Senders["n1"]; s.Boot != "a" || len(s.Former) != 0 {
 		t.Errorf("taking from a copy changed the original: %+v", s)

@@ -134,6 +134,7 @@ func TestStormCountsShares(t *testing.T) {
 				v.Verdicts[n] = Verdict{Node: n, Answer: Gone, Cause: HostGone}
 			}
 			v.Verdicts["n0009"] = Verdict{Answer: Gone, Cause: Planned}
+			v.Verdicts["n0000"] = Verdict{Answer: Unknown, For: 2} // about to be Gone
 			if got, why := Storm(v, top, DefaultBars(), "dc"); got != row.want {
 				t.Errorf("got %v %q", got, why)
 			}
@@ -216,4 +217,155 @@ func BenchmarkJudge(b *testing.B) {
 			}
 		})
 	}
+}
+
+// TestOldWordsEnd: what makes a word stop to count makes it stop without news.
+func TestOldWordsEnd(t *testing.T) {
+	at := func(d time.Duration) cluster.Moment { return start.Add(d) }
+	refused := func(d time.Duration) []Report {
+		return []Report{look("n2", "n1", CQL, Refused, at(d)), look("n3", "n1", CQL, Refused, at(d)),
+			look("n2", "n1", Storage, Refused, at(d))}
+	}
+	t.Run("an heir's window ends", func(t *testing.T) {
+		v := Judge(View{}, nil, four(), DefaultBars(), start)
+		v = Judge(v, refused(2*time.Second), four(), DefaultBars(), at(2*time.Second))
+		v = Judge(v, nil, four(), DefaultBars(), at(2500*time.Millisecond))
+		v = Judge(v, nil, four(), DefaultBars(), at(3*time.Second))
+		if x := v.Verdicts["n1"]; x.Answer != Gone {
+			t.Errorf("a whole window was heard and the answer is %v", x.Answer)
+		}
+	})
+	t.Run("an announced stop ends though nobody is heard", func(t *testing.T) {
+		v := Judge(View{}, []Report{look("n1", "n1", Process, Leaving, start)}, four(), DefaultBars(), start)
+		v = Judge(v, nil, four(), DefaultBars(), at(time.Minute))
+		v = Judge(v, nil, four(), DefaultBars(), at(time.Hour-1))
+		if x := v.Verdicts["n1"]; x.Cause != Planned {
+			t.Errorf("cause %v before the end", x.Cause)
+		}
+		v = Judge(v, nil, four(), DefaultBars(), at(time.Hour))
+		if x := v.Verdicts["n1"]; x.Cause == Planned {
+			t.Error("still planned after an hour")
+		}
+	})
+	t.Run("the storage port's word outlives one window, as it comes every 2 s", func(t *testing.T) {
+		v := Judge(View{}, append(refused(0), look("n2", "n4", CQL, Good, start)), four(), DefaultBars(), start)
+		v = Judge(v, refused(4 * time.Second)[:2], four(), DefaultBars(), at(4*time.Second))
+		if got := v.Verdicts["n1"].Ballots[1].look(Storage).Outcome; got != Refused {
+			t.Errorf("after 4 s the storage port's word is %v", got)
+		}
+	})
+}
+
+func TestWhoIsHeard(t *testing.T) {
+	later := start.Add(time.Second)
+	empty := func(boot cluster.Boot, at cluster.Moment) Report { return Report{Observer: "n2", Boot: boot, At: at} }
+	first := Judge(View{}, []Report{look("n2", "n1", CQL, Silent, start)}, four(), DefaultBars(), start)
+
+	t.Run("what an earlier start of the agent saw died with it", func(t *testing.T) {
+		v := Judge(first, []Report{empty("b", later)}, four(), DefaultBars(), later)
+		if got := v.Verdicts["n1"].Ballots[1]; got.Vote != Abstains || len(got.Cites) != 0 {
+			t.Errorf("got %+v", got)
+		}
+	})
+	t.Run("a straggler of an earlier start does not make the observer fresh", func(t *testing.T) {
+		v := Judge(first, []Report{empty("b", later)}, four(), DefaultBars(), later)
+		v = Judge(v, []Report{empty("a", later.Add(time.Second))}, four(), DefaultBars(), later.Add(time.Second))
+		if h := v.Observers["n2"]; h.At != later || h.Twin != 0 || v.Ignored[Superseded] != 1 {
+			t.Errorf("got %+v, ignored %v", h, v.Ignored)
+		}
+	})
+	t.Run("a name used twice is believed again half a minute after the last sign", func(t *testing.T) {
+		sign := later.Add(stragglerMax + 1)
+		v := Judge(first, []Report{empty("b", later)}, four(), DefaultBars(), later)
+		v = Judge(v, []Report{empty("a", sign)}, four(), DefaultBars(), sign)
+		v = Judge(v, nil, four(), DefaultBars(), sign.Add(10*time.Second))
+		if !v.Duplicates["n2"] || !v.Verdicts["n1"].Ballots[1].Duplicate {
+			t.Errorf("not seen as a duplicate: %+v", v.Verdicts["n1"].Ballots[1])
+		}
+		v = Judge(v, nil, four(), DefaultBars(), sign.Add(twinHold))
+		if v.Duplicates["n2"] || v.Verdicts["n1"].Ballots[1].Duplicate {
+			t.Errorf("still seen as a duplicate: %+v", v.Verdicts["n1"].Ballots[1])
+		}
+	})
+	t.Run("an older look does not replace a younger one", func(t *testing.T) {
+		old := look("n2", "n1", CQL, Good, start.Add(-time.Second))
+		old.Age = 2 * time.Second
+		v := Judge(first, []Report{old}, four(), DefaultBars(), later)
+		if got := v.Reports["n1"][Key{"n2", CQL}].Outcome; got != Silent {
+			t.Errorf("got %v", got)
+		}
+	})
+	t.Run("who is not assigned to a node has no word about it", func(t *testing.T) {
+		top := four()
+		top.Watch["n1"] = []cluster.Name{"n1", "n3"}
+		v := Judge(View{}, []Report{look("n2", "n1", CQL, Good, start)}, top, DefaultBars(), start)
+		if v.Ignored[NotAssigned] != 1 || len(v.Reports["n1"]) != 0 || v.Verdicts["n1"].Of != 2 {
+			t.Errorf("ignored %v, kept %v", v.Ignored, v.Reports["n1"])
+		}
+	})
+	t.Run("nobody but its own agent speaks of the inside of a node", func(t *testing.T) {
+		var batch []Report
+		for _, p := range []Path{Process, Admin, Disk} {
+			batch = append(batch, look("n2", "n1", p, Good, start))
+		}
+		if v := Judge(View{}, batch, four(), DefaultBars(), start); v.Ignored[NotOwn] != 3 {
+			t.Errorf("ignored %v", v.Ignored)
+		}
+	})
+	t.Run("times that overflow a moment are impossible", func(t *testing.T) {
+		r := look("n2", "n1", CQL, Refused, start)
+		r.Held = 1<<63 - 1
+		if v := Judge(View{}, []Report{r}, four(), DefaultBars(), start); v.Ignored[Impossible] != 1 {
+			t.Errorf("ignored %v", v.Ignored)
+		}
+	})
+	t.Run("an abstaining peer is no witness of the cause either", func(t *testing.T) {
+		x := Verdict{Ballots: []Ballot{{Vote: Abstains, Unwell: true, Cites: []Report{look("n4", "n1", Storage, Good, later)}},
+			{Vote: Abstains, Duplicate: true, Cites: []Report{look("n3", "n1", Storage, Good, later)}}}}
+		if e := weigh(x, DefaultBars(), start); e.accepts != 0 || e.peers != 0 {
+			t.Errorf("got %+v", e)
+		}
+	})
+}
+
+func TestAnotherPolicyJudgesAgain(t *testing.T) {
+	v := Judge(View{}, []Report{look("n2", "n1", CQL, Silent, start)}, four(), DefaultBars(), start)
+	strict := DefaultBars()
+	strict.MissesMax = 1
+	v = Judge(v, nil, four(), strict, start)
+	if got := v.Verdicts["n1"].For; got != 1 {
+		t.Errorf("%d votes under the new policy, want 1", got)
+	}
+}
+
+func TestTimeDoesNotGoBack(t *testing.T) {
+	v := Judge(View{}, nil, four(), DefaultBars(), start)
+	if v = Judge(v, nil, four(), DefaultBars(), start.Add(-time.Hour)); v.At != start {
+		t.Errorf("the judge went back %v", start.Sub(v.At))
+	}
+}
+
+// TestWordsAreSpelledOnce: what is written to JSON reads back as itself, and a
+// word that does not exist is refused.
+func TestWordsAreSpelledOnce(t *testing.T) {
+	check := func(name string, count int, spell func(uint8) string, reads func(string) (uint8, error)) {
+		for i := range uint8(count) {
+			if got, err := reads(spell(i)); err != nil || got != i {
+				t.Errorf("%s %d is spelled %q and reads as %d: %v", name, i, spell(i), got, err)
+			}
+		}
+		if _, err := reads("no such word"); err == nil {
+			t.Errorf("%s reads a word that does not exist", name)
+		}
+	}
+	check("answer", len(answerWords), func(i uint8) string { b, _ := Answer(i).MarshalText(); return string(b) },
+		func(w string) (uint8, error) { var a Answer; err := a.UnmarshalText([]byte(w)); return uint8(a), err })
+	check("cause", len(Causes()), func(i uint8) string { b, _ := Cause(i).MarshalText(); return string(b) },
+		func(w string) (uint8, error) { var a Cause; err := a.UnmarshalText([]byte(w)); return uint8(a), err })
+	check("vote", len(voteWords), func(i uint8) string { b, _ := Vote(i).MarshalText(); return string(b) },
+		func(w string) (uint8, error) { var a Vote; err := a.UnmarshalText([]byte(w)); return uint8(a), err })
+	check("path", len(pathWords), func(i uint8) string { b, _ := Path(i).MarshalText(); return string(b) },
+		func(w string) (uint8, error) { var a Path; err := a.UnmarshalText([]byte(w)); return uint8(a), err })
+	check("outcome", len(outcomeWords), func(i uint8) string { b, _ := Outcome(i).MarshalText(); return string(b) },
+		func(w string) (uint8, error) { var a Outcome; err := a.UnmarshalText([]byte(w)); return uint8(a), err })
 }

@@ -5,6 +5,7 @@ package membership
 import (
 	"fmt"
 	"reflect"
+	"slices"
 	"testing"
 	"time"
 
@@ -67,7 +68,7 @@ func walk(t *rapid.T, visit func(prev View, batch []Report, now cluster.Moment))
 func TestOrderOfReportsDoesNotMatter(t *testing.T) {
 	rapid.Check(t, func(t *rapid.T) {
 		walk(t, func(prev View, batch []Report, now cluster.Moment) {
-			before := fmt.Sprintf("%+v", prev)
+			before, sent := fmt.Sprintf("%+v", prev), slices.Clone(batch)
 			got := Judge(prev, batch, four(), DefaultBars(), now)
 			again := Judge(prev, rapid.Permutation(batch).Draw(t, "order"), four(), DefaultBars(), now)
 			if !reflect.DeepEqual(got, again) {
@@ -75,6 +76,9 @@ func TestOrderOfReportsDoesNotMatter(t *testing.T) {
 			}
 			if after := fmt.Sprintf("%+v", prev); after != before {
 				t.Fatalf("the previous view was changed:\n%s\n%s", before, after)
+			}
+			if !slices.Equal(sent, batch) {
+				t.Fatalf("the reports were changed:\n%+v\n%+v", sent, batch)
 			}
 		})
 	})

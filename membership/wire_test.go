@@ -76,6 +76,15 @@ func TestDecodeRefuses(t *testing.T) {
 		b[i] = to
 		return b
 	}
+	crowd := func(sizes ...int) []byte {
+		var looks []Look
+		for i, n := range sizes {
+			for range n {
+				looks = append(looks, Look{Subject: cluster.Name(fmt.Sprint("n", i)), Path: CQL})
+			}
+		}
+		return resigned(func(b []byte) []byte { return putLooks(b[:11], looks) })
+	}
 	last := len(good) - ed25519.SignatureSize - 4 // kind of the only look: kind, misses, held, age
 	for _, row := range []struct {
 		why  string
@@ -92,6 +101,9 @@ func TestDecodeRefuses(t *testing.T) {
 		{"an observer without a key", resigned(func(b []byte) []byte { b[5] = '9'; return b }), ErrDigestUnknown},
 		{"bytes after the end", resigned(func(b []byte) []byte { return append(b, 0) }), ErrDigestMalformed},
 		{"cut short but well signed", resigned(func(b []byte) []byte { return b[:len(b)-1] }), ErrDigestMalformed},
+		{"as many looks as are allowed", crowd(200, looksMax-200), nil},
+		{"one look more", crowd(200, looksMax-199), ErrDigestMalformed},
+		{"a name that shares bytes with none before it", resigned(func(b []byte) []byte { b[13] = 9; return b }), ErrDigestMalformed},
 		{"a path that does not exist", resigned(func(b []byte) []byte { b[last] = 15<<4 | 1; return b }), ErrDigestMalformed},
 		{"an outcome that does not exist", resigned(func(b []byte) []byte { b[last] = byte(CQL)<<4 | 15; return b }), ErrDigestMalformed},
 		{"a flag that does not exist", resigned(func(b []byte) []byte { b[9] = 2; return b }), ErrDigestMalformed},

@@ -23,6 +23,9 @@ var (
 	ErrRefused = errors.New("connection refused or reset")
 	// ErrNonsense: something answered that cannot be understood.
 	ErrNonsense = errors.New("answer not understood")
+	// ErrBusy: the node answers that it has too much to do, which a dead one
+	// cannot say.
+	ErrBusy = errors.New("overloaded")
 )
 
 // AdminError is a refusal in Cassandra's own words, as Jolokia passes it on.

@@ -20,6 +20,8 @@ const (
 	versionAnswer = 0x84
 	opOptions     = 0x05
 	opSupported   = 0x06
+	opError       = 0x00
+	codeBusy      = 0x1001  // the error code of an overloaded coordinator
 	frameHead     = 9       // version, flags, stream (2), opcode, length (4)
 	frameMax      = 1 << 16 // a SUPPORTED body is about 200 bytes
 )
@@ -57,8 +59,8 @@ func (p *Prober) Dial(ctx context.Context) error {
 }
 
 // Ask sends one OPTIONS frame and waits for its SUPPORTED; without a
-// connection it dials first. Its error is ErrRefused, ErrSilent or ErrNonsense
-// (or the context's), and after an error the connection is gone.
+// connection it dials first. Its error is ErrRefused, ErrSilent, ErrNonsense or
+// ErrBusy (or the context's), and after an error the connection is gone.
 func (p *Prober) Ask(ctx context.Context) error {
 	if p.line == nil {
 		if err := p.Dial(ctx); err != nil {
@@ -186,6 +188,9 @@ func readFrame(r io.Reader) (frame, error) {
 // supported tells whether the frame is the answer to OPTIONS. The body is not
 // taken apart: naming the CQL version is what every server does.
 func (f frame) supported() error {
+	if f.opcode == opError && len(f.body) >= 4 && binary.BigEndian.Uint32(f.body) == codeBusy {
+		return ErrBusy
+	}
 	if f.opcode != opSupported || !bytes.Contains(f.body, []byte("CQL_VERSION")) {
 		return fmt.Errorf("%w: opcode %#x in answer to OPTIONS", ErrNonsense, f.opcode)
 	}

@@ -79,6 +79,9 @@ func (g *Gossip) config() (*memberlist.Config, error) {
 	c.CIDRsAllowed = networks(g.o.Allowed)
 	c.DeadNodeReclaimTime = g.o.ReclaimAfter
 	c.RequireNodeNames = true
+	// The full exchange is what brings a name back that a peer once refused:
+	// its owner sees all of us as members and does not join again.
+	c.PushPullInterval = 10 * time.Second
 	// One dead seed must not hold the others up for the 10 s of the preset.
 	c.TCPTimeout = 2 * time.Second
 	// What we send is small, and compressing it costs more than it saves.
