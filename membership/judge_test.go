@@ -228,8 +228,8 @@ func TestOldWordsEnd(t *testing.T) {
 	}
 	t.Run("an heir's window ends", func(t *testing.T) {
 		v := Judge(View{}, nil, four(), DefaultBars(), start)
-		v = Judge(v, refused(2*time.Second), four(), DefaultBars(), at(2*time.Second))
-		v = Judge(v, nil, four(), DefaultBars(), at(2500*time.Millisecond))
+		v = Judge(v, refused(1500*time.Millisecond), four(), DefaultBars(), at(1500*time.Millisecond))
+		v = Judge(v, nil, four(), DefaultBars(), at(2600*time.Millisecond))
 		v = Judge(v, nil, four(), DefaultBars(), at(3*time.Second))
 		if x := v.Verdicts["n1"]; x.Answer != Gone {
 			t.Errorf("a whole window was heard and the answer is %v", x.Answer)
