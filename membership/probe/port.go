@@ -35,10 +35,16 @@ func (p *Probe) watchCQL(ctx context.Context, t Target, nth int, now <-chan stru
 		case <-ctx.Done():
 		case <-tick.C:
 		case <-now:
+			pause(ctx, lookGap-p.o.Now().Sub(began))
 		case <-ask.Lost():
+			pause(ctx, lookGap-p.o.Now().Sub(began))
 		}
 	}
 }
+
+// lookGap keeps looks that were hurried apart: a server that takes a
+// connection, answers and drops it would be asked without end.
+const lookGap = 20 * time.Millisecond
 
 // watchStorage connects to the port between Cassandra nodes.
 func (p *Probe) watchStorage(ctx context.Context, t Target, nth int, now <-chan struct{}) {
@@ -47,12 +53,14 @@ func (p *Probe) watchStorage(ctx context.Context, t Target, nth int, now <-chan 
 	tick := time.NewTicker(p.o.Pace.StorageEvery)
 	defer tick.Stop()
 	for ctx.Err() == nil {
+		began := p.o.Now()
 		err := cassandra.Connect(ctx, t.Storage, p.o.Pace.StorageMax)
 		p.note(ctx, k, heard(err, 0, time.Second), err)
 		select {
 		case <-ctx.Done():
 		case <-tick.C:
 		case <-now:
+			pause(ctx, lookGap-p.o.Now().Sub(began))
 		}
 	}
 }
@@ -89,8 +97,11 @@ func spread(every time.Duration, nth int) time.Duration {
 	return every * time.Duration(nth) / (PeersMax + 1)
 }
 
-// pause waits for d or the end of ctx.
+// pause waits for d, if that is any, or the end of ctx.
 func pause(ctx context.Context, d time.Duration) {
+	if d <= 0 {
+		return
+	}
 	t := time.NewTimer(d)
 	defer t.Stop()
 	select {

@@ -140,7 +140,6 @@ func (o Options) check() error {
 func (p *Probe) Run(ctx context.Context) {
 	var all sync.WaitGroup
 	loops := []func(context.Context){p.watchProcess, p.watchAdmin, p.watchDisk, p.watchSelf}
-	all.Go(func() {}) // keeps the group from being empty between two starts
 	for i, t := range append([]Target{p.o.Own}, p.o.Peers...) {
 		ask := p.kick(t.Name)
 		loops = append(loops, func(ctx context.Context) { p.watchCQL(ctx, t, i, ask) })
