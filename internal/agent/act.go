@@ -1,0 +1,267 @@
+// SPDX-License-Identifier: Apache-2.0
+
+package agent
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"slices"
+	"time"
+
+	"supervisor/cluster"
+	"supervisor/incident"
+	"supervisor/internal/cassandra"
+	"supervisor/isolate"
+	"supervisor/repair"
+)
+
+// act does what an order says. Every verb may be done again after a crash: it
+// first looks whether its effect is already there.
+func (a *Agent) act(ctx context.Context, e errand) (incident.Result, error) {
+	switch o := e.order.Once; o.Verb {
+	case incident.VerbStart:
+		return a.start(ctx, e)
+	case incident.VerbKill:
+		return incident.Result{}, a.kill(ctx, o.Process)
+	case incident.VerbJoinRing:
+		return incident.Result{}, a.joinRing(ctx)
+	case incident.VerbRepair:
+		return a.repair(ctx, e)
+	case incident.VerbPreview:
+		return a.preview(ctx, e)
+	case incident.VerbReadRows:
+		return a.readRows(ctx, e)
+	case incident.VerbPrepare, incident.VerbUnknown:
+	}
+	return incident.Result{}, refusal{incident.IntentFirst, fmt.Sprintf("verb %s is not done here", e.order.Once.Verb)}
+}
+
+const (
+	// severityEvery is how often Severity is tried while a node starts: it is
+	// accepted about 0.1 s after gossip begins, and until then peers might read
+	// from it.
+	severityEvery = 20 * time.Millisecond
+	lookEvery     = 200 * time.Millisecond
+)
+
+// start starts Cassandra through the gate and returns when it hibernates with
+// Severity raised, or, in a cold start, when it serves.
+func (a *Agent) start(ctx context.Context, e errand) (incident.Result, error) {
+	f, err := a.ownFence(ctx)
+	if err != nil {
+		return incident.Result{}, err
+	}
+	hibernate := f.Start == isolate.Hibernate
+	if err := a.prepare(ctx, hibernate, e.order.Incident); err != nil {
+		return incident.Result{}, refusal{incident.IntentFirst, err.Error()}
+	}
+	p, running, err := a.o.Unit.Running(ctx)
+	if err != nil {
+		return incident.Result{}, fmt.Errorf("find the process: %w", err)
+	}
+	if !running {
+		if err := a.o.Unit.Start(ctx); err != nil {
+			return incident.Result{}, fmt.Errorf("start: %w", err)
+		}
+		if p, running, err = a.o.Unit.Running(ctx); err != nil || !running {
+			return incident.Result{}, fmt.Errorf("it ended at once: %w", errors.Join(err, errNotRunning))
+		}
+	}
+	if hibernate {
+		if err := a.raiseEarly(ctx, p); err != nil {
+			return incident.Result{}, err
+		}
+	}
+	return a.awaitStarted(ctx, p, hibernate)
+}
+
+var errNotRunning = errors.New("no process runs")
+
+// ownFence is the fence that stands on this node, which says how it starts.
+func (a *Agent) ownFence(ctx context.Context) (isolate.Fence, error) {
+	var f isolate.Fence
+	var ok bool
+	if err := a.ask(ctx, func(d *desk) { f, _, ok = d.state.Picture.Standing(a.o.Self) }); err != nil {
+		return f, err
+	}
+	if !ok {
+		return f, refusal{incident.IntentFirst, "no fence stands that says how to start"}
+	}
+	return f, nil
+}
+
+// prepare writes the local state before anything starts, so that the gate
+// hibernates also without agent and store.
+func (a *Agent) prepare(ctx context.Context, returning bool, id string) error {
+	var err error
+	asked := a.ask(ctx, func(d *desk) {
+		local := d.local
+		local.Returning, local.Incident, local.Clean = returning, id, false
+		if err = d.a.o.Disk.SaveLocal(local); err == nil {
+			d.local = local
+		}
+	})
+	return errors.Join(asked, err)
+}
+
+// raiseEarly sets Severity as soon as the starting node takes it.
+func (a *Agent) raiseEarly(ctx context.Context, p Process) error {
+	for {
+		if err := a.o.Admin.SetSeverity(ctx, isolate.SeverityFenced); err == nil {
+			return nil
+		}
+		if err := a.still(ctx, p); err != nil {
+			return err
+		}
+		pause(ctx, severityEvery)
+	}
+}
+
+// still tells whether the process runs on.
+func (a *Agent) still(ctx context.Context, p Process) error {
+	if err := ctx.Err(); err != nil {
+		return fmt.Errorf("wait for the start: %w", err)
+	}
+	now, running, err := a.o.Unit.Running(ctx)
+	if err == nil && (!running || now.Boot != p.Boot) {
+		return fmt.Errorf("process %d ended while it started: %w", p.PID, errNotRunning)
+	}
+	return nil
+}
+
+// awaitStarted waits until the node is what it was started to be.
+func (a *Agent) awaitStarted(ctx context.Context, p Process, hibernate bool) (incident.Result, error) {
+	for {
+		s, err := a.o.Admin.State(ctx)
+		if err == nil && s.Self.Generation != 0 {
+			asleep := s.Self.Status == cassandra.StatusHibernate && s.Severity >= isolate.SeverityFenced
+			awake := s.OperationMode == "NORMAL" && s.CQL
+			if hibernate && asleep || !hibernate && awake {
+				return incident.Result{Process: p.Boot, Generation: s.Self.Generation}, nil
+			}
+			if hibernate && s.OperationMode == "NORMAL" {
+				return incident.Result{}, errors.New("it runs in the ring, not hibernated: somebody else started it")
+			}
+		}
+		if err := a.still(ctx, p); err != nil {
+			return incident.Result{}, err
+		}
+		pause(ctx, lookEvery)
+	}
+}
+
+// kill ends exactly the process that is meant.
+func (a *Agent) kill(ctx context.Context, boot cluster.Boot) error {
+	p, running, err := a.o.Unit.Running(ctx)
+	if err != nil {
+		return fmt.Errorf("find the process: %w", err)
+	}
+	if !running || p.Boot != boot {
+		return nil // the one that is meant is gone
+	}
+	if err := a.o.Unit.Kill(ctx, p); err != nil {
+		return fmt.Errorf("kill process %d: %w", p.PID, err)
+	}
+	return nil
+}
+
+func (a *Agent) joinRing(ctx context.Context) error {
+	for {
+		s, err := a.o.Admin.State(ctx)
+		if err != nil {
+			return fmt.Errorf("look before joining: %w", err)
+		}
+		if s.OperationMode == "NORMAL" {
+			return nil
+		}
+		if err := a.o.Admin.JoinRing(ctx); err != nil {
+			return fmt.Errorf("join the ring: %w", err)
+		}
+		pause(ctx, lookEvery)
+		if ctx.Err() != nil {
+			return fmt.Errorf("join the ring: %w", ctx.Err())
+		}
+	}
+}
+
+// repair repairs a batch of segments, one after the other, and tells which
+// were done, also when a later one fails.
+func (a *Agent) repair(ctx context.Context, e errand) (incident.Result, error) {
+	var res incident.Result
+	for i, s := range e.order.Once.Segments {
+		o, err := e.options(s, false)
+		if err != nil {
+			return res, err
+		}
+		if _, err := a.o.Admin.Repair(ctx, s.Keyspace, o); err != nil {
+			return res, fmt.Errorf("repair segment %d of %s: %w", e.order.Once.First+i, s.Keyspace, err)
+		}
+		res.Done = append(res.Done, e.order.Once.First+i)
+	}
+	return res, nil
+}
+
+// preview compares without streaming and names the tables that differ.
+func (a *Agent) preview(ctx context.Context, e errand) (incident.Result, error) {
+	var res incident.Result
+	for _, s := range e.order.Once.Segments {
+		o, err := e.options(s, true)
+		if err != nil {
+			return res, err
+		}
+		out, err := a.o.Admin.Repair(ctx, s.Keyspace, o)
+		if err != nil {
+			return res, fmt.Errorf("preview %s: %w", s.Keyspace, err)
+		}
+		for _, d := range out.Differences {
+			if name := d.Keyspace + "." + d.Table; !slices.Contains(res.Differs, name) {
+				res.Differs = append(res.Differs, name)
+			}
+		}
+	}
+	slices.Sort(res.Differs)
+	return res, nil
+}
+
+// options turns a segment into what Cassandra is told. Residency is asked
+// again here: the plan may be older than the policy.
+func (e errand) options(s repair.Segment, preview bool) (cassandra.RepairOptions, error) {
+	if e.policy == nil {
+		return cassandra.RepairOptions{}, refusal{incident.NoBorderCrossing, "no policy is known here"}
+	}
+	o := cassandra.RepairOptions{Ranges: s.Ranges, Tables: s.Tables, Preview: preview}
+	for _, n := range s.Hosts {
+		h, listed := e.hosts[n]
+		if !listed {
+			return o, refusal{incident.NoBorderCrossing, string(n) + " is not on the roster"}
+		}
+		region, mapped := e.policy.RegionOf(h.Datacenter)
+		if !mapped {
+			return o, refusal{incident.NoBorderCrossing, "no region is mapped to " + string(h.Datacenter)}
+		}
+		if err := e.policy.Residency.Admit([]string{s.Keyspace}, region); err != nil {
+			return o, refusal{incident.NoBorderCrossing, err.Error()}
+		}
+		o.Hosts = append(o.Hosts, h.Storage)
+	}
+	return o, nil
+}
+
+// readRows reads known rows at QUORUM through this host's Cassandra and then
+// at ONE through the node that came back.
+func (a *Agent) readRows(ctx context.Context, e errand) (incident.Result, error) {
+	var res incident.Result
+	target, listed := e.hosts[e.order.Once.Target]
+	if !listed {
+		return res, refusal{incident.IntentFirst, string(e.order.Once.Target) + " is not on the roster"}
+	}
+	for _, k := range e.order.Once.Rows {
+		c, err := a.o.Reader.Compare(ctx, e.hosts[a.o.Self].CQL, target.CQL, k.Keyspace, k.Table, k.Max)
+		if err != nil {
+			return res, fmt.Errorf("read known rows of %s.%s: %w", k.Keyspace, k.Table, err)
+		}
+		res.Read, res.Old, res.Missing = res.Read+c.Read, res.Old+c.Old, res.Missing+c.Missing
+	}
+	return res, nil
+}

@@ -1,0 +1,324 @@
+// SPDX-License-Identifier: Apache-2.0
+
+package agent
+
+import (
+	"context"
+	"crypto/ed25519"
+	"fmt"
+	"sync"
+	"time"
+
+	"go.uber.org/zap"
+
+	"supervisor/cluster"
+	"supervisor/incident"
+	"supervisor/internal/lead"
+	"supervisor/internal/obey"
+	"supervisor/isolate"
+	"supervisor/membership"
+)
+
+// Options are everything an agent is made of. They are complete: nothing is
+// defaulted later.
+type Options struct {
+	Cluster string
+	Region  cluster.Region
+	Self    cluster.Name
+	Boot    cluster.Boot
+	Version string
+	Key     ed25519.PrivateKey // signs this host's digests
+	Control []cluster.Name     // the agents that judge and lead
+	Disk    Disk
+	// Closed tells from the start why nothing is obeyed; empty: obey.
+	Closed string
+	// Trouble is what was found wrong while the agent was put together.
+	Trouble []incident.Trouble
+
+	Journal  Journal
+	Election Election
+	Pulse    Pulse
+	Courier  Courier
+	Observer Observer
+	Unit     Unit
+	Admin    Admin
+	Reader   Reader
+	// Proxies makes the runtime client of a proxy; called once per socket and
+	// backend of the policy.
+	Proxies func(name, socket, backend string) (Proxy, error)
+	Clock   Clock
+	Log     *zap.Logger
+}
+
+// Agent is one agent. Its Run is the only way to make it do anything.
+type Agent struct {
+	o Options
+
+	inputs  chan lead.Input    // from store, election and readers to the desk
+	pulses  chan pulse         // from the admin interface
+	errands chan func(*desk)   // questions to the desk: snapshot, gate, words
+	commits chan lead.Commit   // from the desk to the store
+	relists chan struct{}      // from the desk: read everything anew
+	resigns chan struct{}      // from the desk: let the lease go
+	orders  [2]chan errand     // to the executors: cassandra, looks
+	pools   chan poolWork      // to the pool keeper
+	wanted  chan fenceWork     // to the fence keeper
+	settled chan settledErrand // from the executors
+}
+
+// Bounds of the queues. A full one is waited for by its sender, which is
+// never a callback, or keeps only the newest word.
+const (
+	inputMax  = 64
+	errandMax = 16
+)
+
+// New puts an agent together.
+func New(o Options) *Agent {
+	a := &Agent{o: o,
+		inputs: make(chan lead.Input, inputMax), pulses: make(chan pulse, 1), errands: make(chan func(*desk), errandMax),
+		commits: make(chan lead.Commit, errandMax), relists: make(chan struct{}, 1), resigns: make(chan struct{}, 1),
+		pools: make(chan poolWork, 1), wanted: make(chan fenceWork, 1), settled: make(chan settledErrand, errandMax),
+	}
+	for i := range a.orders {
+		a.orders[i] = make(chan errand, 1)
+	}
+	return a
+}
+
+// Run works until ctx ends, and then stops without changing anything.
+func (a *Agent) Run(ctx context.Context) error {
+	d, err := newDesk(a)
+	if err != nil {
+		return err
+	}
+	ctx, cancel := context.WithCancel(ctx)
+	defer cancel()
+	var wg sync.WaitGroup
+	run := func(f func(context.Context)) {
+		wg.Go(func() { f(ctx) })
+	}
+	run(a.watch)
+	run(a.commit)
+	run(a.relist)
+	run(a.checkStore)
+	run(a.beat)
+	run(a.readSchema)
+	run(a.keepFences)
+	run(a.keepPools)
+	run(func(ctx context.Context) { a.execute(ctx, a.orders[0]) })
+	run(func(ctx context.Context) { a.execute(ctx, a.orders[1]) })
+	if a.control() {
+		run(a.campaign)
+	}
+	d.run(ctx)
+	cancel()
+	wg.Wait()
+	return nil
+}
+
+func (a *Agent) control() bool {
+	for _, n := range a.o.Control {
+		if n == a.o.Self {
+			return true
+		}
+	}
+	return false
+}
+
+// send gives the desk an input, or gives up when the agent stops.
+func (a *Agent) send(ctx context.Context, in lead.Input) {
+	select {
+	case a.inputs <- in:
+	case <-ctx.Done():
+	}
+}
+
+// ask runs f at the desk and waits for it.
+func (a *Agent) ask(ctx context.Context, f func(*desk)) error {
+	done := make(chan struct{})
+	select {
+	case a.errands <- func(d *desk) { defer close(done); f(d) }:
+	case <-ctx.Done():
+		return fmt.Errorf("ask the agent: %w", ctx.Err())
+	}
+	select {
+	case <-done:
+		return nil
+	case <-ctx.Done():
+		return fmt.Errorf("ask the agent: %w", ctx.Err())
+	}
+}
+
+// desk is the one place that knows everything; only its own goroutine touches
+// it.
+type desk struct {
+	a     *Agent
+	log   *zap.Logger
+	state *lead.State
+	inbox membership.Inbox
+
+	seq      uint64
+	looks    []membership.Look
+	lastSent cluster.Moment
+	resend   []cluster.Moment // moments of the two repeats of a changed digest
+	asked    map[cluster.Name]cluster.Moment
+	roster   string // what the observer and the courier were told
+
+	marks      obey.Marks
+	local      isolate.Local
+	inHand     map[string]bool // orders given to an executor
+	cassandra  *incident.CassandraFacts
+	process    cluster.Boot
+	mode       string
+	quiet      cluster.Moment // since when the admin interface does not answer
+	drained    bool
+	announced  string
+	troubles   map[string]incident.Trouble
+	lastTick   cluster.Moment
+	stalled    cluster.Moment // until when this agent abstains
+	deaf       cluster.Moment // since when fewer than half of the observers are heard
+	storeOK    cluster.Moment // last answer of the store
+	leadless   cluster.Moment
+	commitAt   cluster.Moment
+	commitTook time.Duration
+	whole      bool // the store was read once
+}
+
+func newDesk(a *Agent) (*desk, error) {
+	now := a.o.Clock.Now()
+	d := &desk{a: a, log: a.o.Log, state: lead.New(a.o.Cluster, a.o.Self, a.o.Region),
+		inbox: membership.Inbox{Cluster: a.o.Cluster}, asked: map[cluster.Name]cluster.Moment{},
+		inHand: map[string]bool{}, troubles: map[string]incident.Trouble{}, lastTick: now, leadless: now, storeOK: now}
+	for _, t := range a.o.Trouble {
+		d.troubles[t.Code] = t
+	}
+	var err error
+	if d.marks, err = a.o.Disk.Marks(); err != nil {
+		return nil, err
+	}
+	if d.local, err = a.o.Disk.Local(); err != nil {
+		return nil, err
+	}
+	if why, found := a.o.Disk.Unasked(); found {
+		d.troubles["GATE_UNASKED"] = incident.Trouble{Code: "GATE_UNASKED", Args: map[string]string{"detail": why}}
+	}
+	return d, nil
+}
+
+// tickEvery is how often the desk looks at its clock.
+const tickEvery = 100 * time.Millisecond
+
+func (d *desk) run(ctx context.Context) {
+	ticker := time.NewTicker(tickEvery)
+	defer ticker.Stop()
+	d.log.Info("agent runs", zap.String("boot", string(d.a.o.Boot)), zap.String("version", d.a.o.Version),
+		zap.Bool("control", d.a.control()))
+	for {
+		select {
+		case <-ctx.Done():
+			d.log.Info("agent stops; Cassandra, pools and standing fences stay as they are")
+			return
+		case <-ticker.C:
+			d.tick(ctx)
+		case <-d.a.o.Observer.Ready():
+			d.observed(ctx)
+		case <-d.a.o.Courier.Ready():
+			d.mail(ctx)
+		case in := <-d.a.inputs:
+			d.turn(ctx, in)
+		case p := <-d.a.pulses:
+			d.pulsed(ctx, p)
+		case s := <-d.a.settled:
+			d.errandEnded(ctx, s)
+		case f := <-d.a.errands:
+			f(d)
+		}
+	}
+}
+
+// turn passes an input to the leader and does what it says.
+func (d *desk) turn(ctx context.Context, in lead.Input) {
+	now, wall := d.a.o.Clock.Now(), d.a.o.Clock.Wall()
+	if c, ok := in.(lead.Changed); ok {
+		d.whole = d.whole || c.Batch.Whole
+		d.storeOK = now
+	}
+	d.facts(now)
+	out := d.state.Turn(in, now, wall)
+	d.tell(in, now)
+	for _, c := range out.Commits {
+		d.commitAt = now
+		select {
+		case d.a.commits <- c:
+		case <-ctx.Done():
+			return
+		}
+	}
+	if out.Relist {
+		wake(d.a.relists)
+	}
+	if out.Resign {
+		wake(d.a.resigns)
+	}
+	switch in.(type) {
+	case lead.Changed, lead.Answered, lead.Won:
+		d.reroster(ctx)
+		d.errands(ctx)
+		d.passWanted()
+	}
+}
+
+// tell writes the one log of what happened: every line with its incident.
+func (d *desk) tell(in lead.Input, now cluster.Moment) {
+	switch in := in.(type) {
+	case lead.Answered:
+		d.commitTook = now.Sub(d.commitAt)
+		if in.Err != nil || !in.Result.OK {
+			d.log.Warn("commit not written, reading everything anew", zap.String("incident", in.Commit.Incident), zap.Error(in.Err))
+			return
+		}
+		for _, e := range in.Commit.Entries {
+			d.log.Info(e.Sentence(), zap.String("incident", e.Incident), zap.String("event", e.ID), zap.String("kind", string(e.Kind)),
+				zap.String("code", e.Code), zap.String("rule", string(e.Rule)), zap.Int64("t_ms", e.TMS))
+		}
+	case lead.Won:
+		d.log.Info("leads the region", zap.Int64("term", in.Term.Rev))
+	case lead.Lost:
+		d.log.Info("leads no more")
+	}
+}
+
+// facts tells the leader's state what this agent knows of its store.
+func (d *desk) facts(now cluster.Moment) {
+	s := &d.state.Store
+	s.Leader = d.state.Picture.Leader
+	if s.Leader != "" {
+		d.leadless = now
+	}
+	s.Leadless = now.Sub(d.leadless)
+	s.LostFor = now.Sub(d.storeOK)
+}
+
+// wake leaves a word in a channel that holds one.
+func wake(c chan struct{}) {
+	select {
+	case c <- struct{}{}:
+	default:
+	}
+}
+
+// latest keeps only the newest value in a channel that holds one.
+func latest[T any](c chan T, v T) {
+	for {
+		select {
+		case c <- v:
+			return
+		default:
+		}
+		select {
+		case <-c:
+		default:
+		}
+	}
+}

@@ -1,0 +1,138 @@
+// SPDX-License-Identifier: Apache-2.0
+
+package agent
+
+import (
+	"context"
+	"encoding/json"
+	"fmt"
+	"maps"
+	"slices"
+	"time"
+
+	"go.uber.org/zap"
+
+	"supervisor/cluster"
+	"supervisor/incident"
+	"supervisor/internal/api"
+	"supervisor/internal/lead"
+	"supervisor/internal/store"
+	"supervisor/isolate"
+	"supervisor/membership"
+)
+
+// Gate answers this host's gate; the gate of another host is turned away.
+func (a *Agent) Gate(ctx context.Context, q api.GateQuestion) (isolate.Answer, error) {
+	if q.Node != a.o.Self {
+		return isolate.Answer{}, fmt.Errorf("answer the gate of %s: this is the agent of %s", q.Node, a.o.Self)
+	}
+	var ans isolate.Answer
+	err := a.ask(ctx, func(d *desk) { ans = d.gate(q.Waited) })
+	return ans, err
+}
+
+func (d *desk) gate(waited time.Duration) isolate.Answer {
+	p := d.state.Picture
+	q := isolate.Asked{Local: d.local, Observe: true, Waited: waited,
+		Store: d.whole && d.state.Store.Lost == ""}
+	if me, listed := p.Hosts[d.a.o.Self]; listed {
+		q.Observe = p.Policy.Value.ModeOf(me.Datacenter) == incident.Observe
+	}
+	if q.Store {
+		q.Fence = nil // the store's word counts, the copy is for when it is silent
+	}
+	if f, _, ok := p.Standing(d.a.o.Self); ok {
+		q.Standing = &f
+	}
+	if at, open := p.Opens[d.a.o.Self]; open {
+		q.Incident = at.Value
+	}
+	for _, l := range d.looks {
+		if l.Subject != d.a.o.Self && l.Path == membership.CQL {
+			q.Peers++
+			if l.Outcome == membership.Good || l.Outcome == membership.Late {
+				q.PeersAnswering++
+			}
+		}
+	}
+	ans := isolate.Ask(q, d.a.o.Clock.Wall())
+	if ans.Start == isolate.Normal && d.local.Clean {
+		d.keepLocal(func() { d.local.Clean = false })
+	}
+	d.log.Info(incident.Sentence("gate_said", map[string]string{"node": string(d.a.o.Self), "start": ans.Start.String(), "why": ans.Why}),
+		zap.String("rule", ans.Rule))
+	return ans
+}
+
+// Snapshot is a copy of everything the API shows.
+func (a *Agent) Snapshot(ctx context.Context) (api.Snapshot, error) {
+	var s api.Snapshot
+	err := a.ask(ctx, func(d *desk) { s = d.snapshot() })
+	return s, err
+}
+
+func (d *desk) snapshot() api.Snapshot {
+	p := d.state.Picture
+	now, wall := d.a.o.Clock.Now(), d.a.o.Clock.Wall()
+	d.facts(now)
+	dc := p.Hosts[d.a.o.Self].Datacenter
+	w := d.copyWorld(d.state.World(dc, now, wall))
+	s := api.Snapshot{At: wall, Revision: p.Rev, Cluster: d.a.o.Cluster, Region: d.a.o.Region, Self: d.a.o.Self, Leader: p.Leader,
+		Ledgers: map[cluster.Datacenter]incident.Ledger{}, StoreCommit: d.commitTook, World: w, Findings: incident.Diagnose(w), Open: w.Open, Version: d.a.o.Version, StoreLost: d.state.Store.Lost}
+	for _, dc := range sortedKeys(p.Ledgers) {
+		s.Ledgers[dc] = p.Ledgers[dc].Value
+	}
+	for _, id := range sortedKeys(p.Archive) {
+		s.Closed = append(s.Closed, p.Archive[id])
+	}
+	for _, dc := range sortedKeys(p.Log) {
+		s.Log = append(s.Log, p.Log[dc]...)
+	}
+	if !d.a.control() {
+		s.Missing = append(s.Missing, "view: this agent does not judge, ask a control agent")
+	}
+	if !d.whole {
+		s.Missing = append(s.Missing, "store: it was not read yet")
+	}
+	return s
+}
+
+// copyWorld copies the maps that the desk goes on changing.
+func (d *desk) copyWorld(w incident.World) incident.World {
+	w.Hosts = maps.Clone(w.Hosts)
+	w.Agents = maps.Clone(w.Agents)
+	if _, known := w.Agents[d.a.o.Self]; !known {
+		w.Agents[d.a.o.Self] = d.self() // what it knows of itself needs no store
+	}
+	w.Seen = cloneTwice(w.Seen)
+	w.PoolSeen = cloneTwice(w.PoolSeen)
+	w.Store.Broken = slices.Clone(w.Store.Broken)
+	return w
+}
+
+func cloneTwice[K1, K2 comparable, V any](m map[K1]map[K2]V) map[K1]map[K2]V {
+	out := make(map[K1]map[K2]V, len(m))
+	for k, v := range m {
+		out[k] = maps.Clone(v)
+	}
+	return out
+}
+
+// Submit lays an operator's word into the inbox; the leader folds it in.
+func (a *Agent) Submit(ctx context.Context, w lead.Word) (string, error) {
+	b, err := json.Marshal(w)
+	if err != nil {
+		return "", fmt.Errorf("encode the order: %w", err)
+	}
+	id := fmt.Sprintf("%020d-%s", a.o.Clock.Wall().UnixNano(), a.o.Self)
+	res, err := a.o.Journal.Commit(ctx, store.Txn{
+		Compare: []store.Compare{{Key: store.Word(id), On: store.Create, Rev: 0}},
+		Put:     []store.Put{{Key: store.Word(id), Value: b}}})
+	if err != nil {
+		return "", fmt.Errorf("lay the order into the inbox: %w: %w", api.ErrNoStore, err)
+	}
+	if !res.OK {
+		return "", fmt.Errorf("lay the order into the inbox: %s is taken", id)
+	}
+	return id, nil
+}

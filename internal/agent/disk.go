@@ -1,0 +1,116 @@
+// SPDX-License-Identifier: Apache-2.0
+
+package agent
+
+import (
+	"encoding/json"
+	"errors"
+	"fmt"
+	"io/fs"
+	"os"
+	"path/filepath"
+
+	"supervisor/internal/obey"
+	"supervisor/isolate"
+)
+
+// Disk is the agent's own directory: marks, the gate's copy of what stands.
+// Every write is synced before it counts.
+type Disk struct{ dir string }
+
+// The files of the agent's directory.
+const (
+	marksFile   = "marks.json"
+	localFile   = "state.json"
+	unaskedFile = "gate-unasked"
+)
+
+// NewDisk uses the directory, making it when it is missing.
+func NewDisk(dir string) (Disk, error) {
+	if err := os.MkdirAll(dir, 0o700); err != nil {
+		return Disk{dir}, fmt.Errorf("make state directory: %w", err)
+	}
+	d := Disk{dir}
+	if err := d.write("writable", []byte("ok\n")); err != nil {
+		return d, err
+	}
+	return d, nil
+}
+
+// Marks are the tokens obeyed so far.
+func (d Disk) Marks() (obey.Marks, error) {
+	marks := obey.Marks{}
+	return marks, d.read(marksFile, &marks)
+}
+
+// SaveMarks writes the marks; when it returns nil they survive a power cut.
+func (d Disk) SaveMarks(m obey.Marks) error { return d.save(marksFile, m) }
+
+// Local is what the gate needs when nobody answers it.
+func (d Disk) Local() (isolate.Local, error) {
+	var l isolate.Local
+	return l, d.read(localFile, &l)
+}
+
+// SaveLocal writes it.
+func (d Disk) SaveLocal(l isolate.Local) error { return d.save(localFile, l) }
+
+// NoteUnasked leaves word that Cassandra started without the agent's answer.
+func (d Disk) NoteUnasked(why string) error { return d.write(unaskedFile, []byte(why+"\n")) }
+
+// Unasked takes that word up.
+func (d Disk) Unasked() (why string, found bool) {
+	b, err := os.ReadFile(filepath.Join(d.dir, unaskedFile))
+	if err != nil {
+		return "", false
+	}
+	return string(b), true
+}
+
+// ForgetUnasked clears the word once the node was seen in order.
+func (d Disk) ForgetUnasked() { _ = os.Remove(filepath.Join(d.dir, unaskedFile)) }
+
+func (d Disk) read(name string, into any) error {
+	b, err := os.ReadFile(filepath.Join(d.dir, name))
+	if errors.Is(err, fs.ErrNotExist) {
+		return nil
+	}
+	if err != nil {
+		return fmt.Errorf("read %s: %w", name, err)
+	}
+	if err := json.Unmarshal(b, into); err != nil {
+		return fmt.Errorf("read %s: %w", name, err)
+	}
+	return nil
+}
+
+func (d Disk) save(name string, v any) error {
+	b, err := json.Marshal(v)
+	if err != nil {
+		return fmt.Errorf("encode %s: %w", name, err)
+	}
+	return d.write(name, b)
+}
+
+// write replaces a file as a whole: written beside, synced, renamed, and the
+// directory synced, so that a crash leaves the old or the new one.
+func (d Disk) write(name string, b []byte) error {
+	path := filepath.Join(d.dir, name)
+	f, err := os.OpenFile(path+".new", os.O_WRONLY|os.O_CREATE|os.O_TRUNC, 0o600)
+	if err != nil {
+		return fmt.Errorf("write %s: %w", name, err)
+	}
+	_, err = f.Write(b)
+	err = errors.Join(err, f.Sync(), f.Close())
+	if err != nil {
+		return fmt.Errorf("write %s: %w", name, err)
+	}
+	if err := os.Rename(path+".new", path); err != nil {
+		return fmt.Errorf("write %s: %w", name, err)
+	}
+	dir, err := os.Open(d.dir)
+	if err != nil {
+		return fmt.Errorf("sync state directory: %w", err)
+	}
+	return errors.Join(dir.Sync(), dir.Close())
+}

@@ -1,0 +1,243 @@
+// SPDX-License-Identifier: Apache-2.0
+
+package agent
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"time"
+
+	"go.uber.org/zap"
+
+	"supervisor/cluster"
+	"supervisor/incident"
+	"supervisor/internal/lead"
+	"supervisor/internal/obey"
+)
+
+// errand is an order in an executor's hands, with copies of all it needs.
+type errand struct {
+	key    string
+	order  incident.Order
+	mod    int64
+	era    int64
+	taken  obey.Taken
+	policy *incident.Policy
+	hosts  map[cluster.Name]cluster.Host
+	schema *cluster.Schema
+}
+
+// settledErrand tells the desk that an executor is free again.
+type settledErrand struct{ key string }
+
+// errands gives waiting orders to their executors, oldest token first. An
+// executor has one at a time, so two orders about the own Cassandra never
+// overlap.
+func (d *desk) errands(context.Context) {
+	p := d.state.Picture
+	if d.state.Store.Lost != "" || p.Era.Mod == 0 {
+		return
+	}
+	facts := obey.Facts{Self: d.a.o.Self, Boot: d.a.o.Boot, Era: p.Era.Value.Era, Closed: d.a.o.Closed}
+	if d.cassandra != nil {
+		facts.HostID = d.cassandra.HostID
+	}
+	if _, wrong := d.troubles["CLUSTER_NAME_WRONG"]; wrong {
+		facts.Closed = "this agent is configured for another cluster"
+	}
+	for _, key := range orderedByToken(p) {
+		o := p.Orders[key]
+		if d.inHand[key] {
+			continue
+		}
+		taken := obey.Take(d.marks, o.Order, p.Token(o.Create), facts)
+		if taken.What == obey.Leave || d.busy(taken.Resource) {
+			continue
+		}
+		e := errand{key: key, order: o.Order, mod: o.Mod, era: p.Era.Mod, taken: taken,
+			policy: p.Policy.Value, hosts: p.Hosts, schema: d.state.Schema}
+		select {
+		case d.a.orders[lane(taken.Resource)] <- e:
+			d.inHand[key] = true
+		default: // the executor is busy; the next turn offers it again
+		}
+	}
+}
+
+func orderedByToken(p *lead.Picture) []string {
+	keys := sortedKeys(p.Orders)
+	for i := 1; i < len(keys); i++ {
+		for j := i; j > 0 && p.Orders[keys[j]].Create < p.Orders[keys[j-1]].Create; j-- {
+			keys[j], keys[j-1] = keys[j-1], keys[j]
+		}
+	}
+	return keys
+}
+
+// lane is the executor of a resource.
+func lane(resource string) int {
+	if resource == obey.Cassandra {
+		return 0
+	}
+	return 1
+}
+
+// busy tells whether the resource's executor already has an order.
+func (d *desk) busy(resource string) bool {
+	for key := range d.inHand {
+		o, ok := d.state.Picture.Orders[key]
+		if !ok || o.Once == nil {
+			continue
+		}
+		if r, known := obey.Resource(o.Once.Verb); known && r == resource {
+			return true
+		}
+	}
+	return false
+}
+
+func (d *desk) errandEnded(ctx context.Context, s settledErrand) {
+	delete(d.inHand, s.key)
+	d.errands(ctx)
+}
+
+// execute works off one lane of orders.
+func (a *Agent) execute(ctx context.Context, orders <-chan errand) {
+	for {
+		select {
+		case <-ctx.Done():
+			return
+		case e := <-orders:
+			a.obey(ctx, e)
+			select {
+			case a.settled <- settledErrand{e.key}:
+			case <-ctx.Done():
+				return
+			}
+		}
+	}
+}
+
+// obey claims an order, marks it, acts and settles. Without the claim nothing
+// is done: no etcd, no act.
+func (a *Agent) obey(ctx context.Context, e errand) {
+	log := a.o.Log.With(zap.String("incident", e.order.Incident), zap.String("effect", e.order.ID), zap.Stringer("verb", e.order.Once.Verb))
+	claim, err := obey.Claim(e.key, e.order, e.mod, e.era, a.o.Boot)
+	if err != nil {
+		log.Error("claim", zap.Error(err))
+		return
+	}
+	cctx, cancel := context.WithTimeout(ctx, requestMax)
+	res, err := a.o.Journal.Commit(cctx, claim)
+	cancel()
+	if err != nil || !res.OK {
+		// Somebody was first, or nobody knows: the watch will tell, and a claim
+		// that did land is found as our own and taken up again.
+		log.Warn("order not claimed", zap.Error(err))
+		return
+	}
+	outcome, result := a.carryOut(ctx, e, log)
+	if ctx.Err() != nil {
+		return // the next boot of this agent takes it up by its mark
+	}
+	a.settle(ctx, e, res.Rev, outcome, result, log)
+}
+
+// carryOut marks and acts.
+func (a *Agent) carryOut(ctx context.Context, e errand, log *zap.Logger) (incident.Outcome, incident.Result) {
+	switch e.taken.What {
+	case obey.Known:
+		return e.taken.Mark.Outcome, e.taken.Mark.Result
+	case obey.Refuse:
+		log.Warn("order refused", zap.String("rule", string(e.taken.Rule)), zap.String("why", e.taken.Why))
+		return incident.TurnedAway, incident.Result{Rule: e.taken.Rule, Why: e.taken.Why}
+	case obey.Leave, obey.Start, obey.Resume:
+	}
+	if err := a.mark(ctx, e.taken.Resource, e.taken.Mark); err != nil {
+		return incident.TurnedAway, incident.Result{Rule: incident.IntentFirst, Why: err.Error()}
+	}
+	log.Info("order taken", zap.Bool("resumed", e.taken.What == obey.Resume))
+	began := a.o.Clock.Now()
+	actx, cancel := context.WithTimeout(ctx, e.order.Limit)
+	defer cancel()
+	result, err := a.act(actx, e)
+	result.Took = a.o.Clock.Now().Sub(began)
+	outcome := outcomeOf(ctx, actx, err)
+	if err != nil {
+		result.Why = err.Error()
+		log.Warn("order not done", zap.Stringer("outcome", outcome), zap.Error(err))
+	}
+	var refused refusal
+	if errors.As(err, &refused) {
+		result.Rule = refused.rule
+	}
+	if ctx.Err() == nil {
+		done := e.taken.Mark
+		done.Done, done.Outcome, done.Result = true, outcome, result
+		if err := a.mark(ctx, e.taken.Resource, done); err != nil {
+			log.Warn("mark the end of an order", zap.Error(err))
+		}
+	}
+	return outcome, result
+}
+
+// outcomeOf says how an act ended. One whose limit passed is Uncertain: it is
+// never taken for "not done".
+func outcomeOf(ctx, act context.Context, err error) incident.Outcome {
+	var refused refusal
+	switch {
+	case err == nil:
+		return incident.Done
+	case errors.As(err, &refused):
+		return incident.TurnedAway
+	case act.Err() != nil && ctx.Err() == nil:
+		return incident.Uncertain
+	}
+	return incident.Failed
+}
+
+// mark writes a mark at the desk, which owns them all.
+func (a *Agent) mark(ctx context.Context, resource string, m obey.Mark) error {
+	var err error
+	asked := a.ask(ctx, func(d *desk) {
+		marks := d.marks.With(resource, m)
+		if err = d.a.o.Disk.SaveMarks(marks); err != nil {
+			d.stateDirBroken(err)
+			return
+		}
+		d.marks = marks
+	})
+	return errors.Join(asked, err)
+}
+
+const settleEvery = 500 * time.Millisecond
+
+// settle tells how an order ended, again and again until the store has it or
+// the order is no longer ours.
+func (a *Agent) settle(ctx context.Context, e errand, mod int64, outcome incident.Outcome, result incident.Result, log *zap.Logger) {
+	txn, err := obey.Settle(e.key, e.order, mod, e.era, a.o.Boot, outcome, result)
+	if err != nil {
+		log.Error("settle", zap.Error(err))
+		return
+	}
+	for ctx.Err() == nil {
+		cctx, cancel := context.WithTimeout(ctx, requestMax)
+		res, err := a.o.Journal.Commit(cctx, txn)
+		cancel()
+		if err == nil {
+			log.Info("order settled", zap.Stringer("outcome", outcome), zap.Duration("took", result.Took), zap.Bool("written", res.OK))
+			return
+		}
+		pause(ctx, settleEvery)
+	}
+}
+
+// refusal is an executor's guard speaking: nothing was done.
+type refusal struct {
+	rule incident.Rule
+	why  string
+}
+
+// Error makes a refusal printable.
+func (r refusal) Error() string { return fmt.Sprintf("refused by %s: %s", r.rule, r.why) }

@@ -1,0 +1,226 @@
+// SPDX-License-Identifier: Apache-2.0
+
+package agent
+
+import (
+	"context"
+	"encoding/json"
+	"time"
+
+	"go.uber.org/zap"
+
+	"supervisor/cluster"
+	"supervisor/internal/cassandra"
+	"supervisor/internal/store"
+	"supervisor/isolate"
+)
+
+const (
+	// fenceEvery is how often this host's Cassandra is asked while any fence
+	// stands; the keeper sleeps otherwise.
+	fenceEvery = 200 * time.Millisecond
+	actMax     = 5 * time.Second
+)
+
+// fenceWork is what the fence keeper works from: every standing fence, with
+// the address by which Cassandra knows the node.
+type fenceWork struct {
+	era    int64 // mod revision of the era key
+	fences map[cluster.Name]standing
+}
+
+type standing struct {
+	fence   isolate.Fence
+	token   cluster.Token
+	storage string // address:port, as gossip knows it
+}
+
+// passWanted hands standing fences and pools to their keepers and keeps the
+// gate's copy of the own fence.
+func (d *desk) passWanted() {
+	p := d.state.Picture
+	w := fenceWork{era: p.Era.Mod, fences: map[cluster.Name]standing{}}
+	for n := range p.Fences {
+		f, token, _ := p.Standing(n)
+		w.fences[n] = standing{fence: f, token: token, storage: p.Hosts[n].Storage}
+	}
+	latest(d.a.wanted, w)
+	d.passPools()
+	if d.whole && d.state.Store.Lost == "" {
+		d.keepOwnFence()
+	}
+}
+
+// keepOwnFence writes the gate's copy when the own fence changed. The return
+// is over when the fence is lifted, and not before.
+func (d *desk) keepOwnFence() {
+	f, _, stands := d.state.Picture.Standing(d.a.o.Self)
+	switch {
+	case !stands && d.local.Fence == nil:
+		return
+	case !stands:
+		d.keepLocal(func() { d.local.Fence, d.local.Returning, d.local.Incident = nil, false, "" })
+	case d.local.Fence == nil || *d.local.Fence != f:
+		d.keepLocal(func() {
+			d.local.Fence = &f
+			d.local.Incident = f.Incident
+		})
+	}
+}
+
+// keepFences makes the own fence stand and reports what this host's Cassandra
+// says of every fenced node.
+func (a *Agent) keepFences(ctx context.Context) {
+	k := fenceKeeper{a: a, told: map[string]string{}}
+	for {
+		var tick <-chan time.Time
+		if len(k.work.fences) > 0 || len(k.told) > 0 {
+			tick = time.After(fenceEvery)
+		}
+		select {
+		case <-ctx.Done():
+			return
+		case k.work = <-a.wanted:
+		case <-tick:
+		}
+		k.round(ctx)
+	}
+}
+
+// fenceKeeper is the memory of keepFences: what it told the store last.
+type fenceKeeper struct {
+	a    *Agent
+	work fenceWork
+	told map[string]string // key -> value
+}
+
+func (k *fenceKeeper) round(ctx context.Context) {
+	k.forget(ctx)
+	if len(k.work.fences) == 0 {
+		return
+	}
+	cctx, cancel := context.WithTimeout(ctx, actMax)
+	defer cancel()
+	p := k.a.readPulse(cctx)
+	if own, mine := k.work.fences[k.a.o.Self]; mine && p.running && p.err == nil {
+		if k.converge(cctx, own.fence, p) {
+			p = k.a.readPulse(cctx) // a method that succeeded is a claim; this is the look
+		}
+	}
+	for _, n := range sortedKeys(k.work.fences) {
+		k.tell(ctx, n, k.work.fences[n], p)
+	}
+}
+
+// converge does what the own fence still lacks and tells whether it did
+// anything.
+func (k *fenceKeeper) converge(ctx context.Context, f isolate.Fence, p pulse) bool {
+	acts := isolate.Converge(f, ownState(p))
+	for _, act := range acts {
+		if err := k.act(ctx, act); err != nil {
+			k.a.o.Log.Warn("make the fence stand", zap.String("incident", f.Incident), zap.Error(err))
+			return true
+		}
+	}
+	return len(acts) > 0
+}
+
+func (k *fenceKeeper) act(ctx context.Context, act isolate.Act) error {
+	switch act {
+	case isolate.RaiseSeverity:
+		return k.a.o.Admin.SetSeverity(ctx, isolate.SeverityFenced)
+	case isolate.LowerSeverity:
+		return k.a.o.Admin.SetSeverity(ctx, 0)
+	case isolate.StopNative:
+		return k.a.o.Admin.StopNativeTransport(ctx)
+	case isolate.StartNative:
+		return k.a.o.Admin.StartNativeTransport(ctx)
+	}
+	return nil
+}
+
+// ownState is what a reading says of this host's Cassandra.
+func ownState(p pulse) isolate.OwnState {
+	own := isolate.OwnState{Running: p.running, Process: p.process.Boot}
+	if p.err == nil {
+		own.Mode, own.Native, own.Severity = p.state.OperationMode, p.state.CQL, p.state.Severity
+		own.Generation = p.state.Self.Generation
+	}
+	return own
+}
+
+// seen is this agent's report on one standing fence.
+func (k *fenceKeeper) seen(n cluster.Name, s standing, p pulse) isolate.Seen {
+	out := isolate.Seen{Token: s.token}
+	if n == k.a.o.Self {
+		own := ownState(p)
+		own.Applied = p.err == nil && isolate.Stands(s.fence, own)
+		out.Own = &own
+		return out
+	}
+	if !p.running || p.err != nil {
+		return out
+	}
+	out.SnitchOff = !p.state.DynamicSnitch
+	peer, known := peerAt(p.state.Peers, s.storage)
+	if !known {
+		return out
+	}
+	out.Sight = isolate.Down
+	if peer.Up {
+		out.Sight = isolate.Up
+	}
+	out.Generation, out.Severity = peer.Generation, peer.Severity
+	return out
+}
+
+// peerAt finds a peer by its storage address.
+func peerAt(peers map[string]cassandra.PeerState, storage string) (cassandra.PeerState, bool) {
+	if p, ok := peers[storage]; ok {
+		return p, true
+	}
+	for _, address := range sortedKeys(peers) {
+		if host(address) == host(storage) {
+			return peers[address], true
+		}
+	}
+	return cassandra.PeerState{}, false
+}
+
+// tell writes a report when it changed.
+func (k *fenceKeeper) tell(ctx context.Context, n cluster.Name, s standing, p pulse) {
+	b, err := json.Marshal(k.seen(n, s, p))
+	key := store.SeenFence(k.a.o.Self, n)
+	if err != nil || k.told[key] == string(b) {
+		return
+	}
+	if k.a.report(ctx, key, b, k.work.era) {
+		k.told[key] = string(b)
+	}
+}
+
+// forget removes the reports on fences that stand no more.
+func (k *fenceKeeper) forget(ctx context.Context) {
+	for _, key := range sortedKeys(k.told) {
+		parts := store.Split(key, store.Seens)
+		if _, stands := k.work.fences[cluster.Name(parts[2])]; stands {
+			continue
+		}
+		cctx, cancel := context.WithTimeout(ctx, requestMax)
+		_, err := k.a.o.Journal.Commit(cctx, store.Txn{Delete: []string{key}})
+		cancel()
+		if err == nil {
+			delete(k.told, key)
+		}
+	}
+}
+
+// report puts a key of this agent's own; the era is compared, so that a word
+// for one store never lands in another.
+func (a *Agent) report(ctx context.Context, key string, value []byte, era int64) bool {
+	cctx, cancel := context.WithTimeout(ctx, requestMax)
+	defer cancel()
+	res, err := a.o.Journal.Commit(cctx, store.Txn{
+		Compare: []store.Compare{{Key: store.Era, Rev: era}}, Put: []store.Put{{Key: key, Value: value}}})
+	return err == nil && res.OK
+}

@@ -1,0 +1,252 @@
+// SPDX-License-Identifier: Apache-2.0
+
+package agent
+
+import (
+	"context"
+	"crypto/ed25519"
+	"encoding/base64"
+	"encoding/json"
+	"slices"
+	"time"
+
+	"go.uber.org/zap"
+
+	"supervisor/cluster"
+	"supervisor/internal/lead"
+	"supervisor/membership"
+)
+
+const (
+	digestEvery = time.Second
+	// repeatAfter spaces the two repeats of a digest that changed: one lost
+	// datagram must not cost a second.
+	repeatAfter = 50 * time.Millisecond
+	// lookAgain is how soon the same node may be asked about again.
+	lookAgain = 200 * time.Millisecond
+	// stallAfter is how late a tick may come before this agent abstains, and
+	// stallFor how long it does.
+	stallAfter = time.Second
+	stallFor   = 30 * time.Second
+	// deafAfter is how long a leader may hear fewer than half of the observers.
+	deafAfter = 5 * time.Second
+)
+
+// tick passes time: lateness, digests that are due, verdicts that are due.
+func (d *desk) tick(ctx context.Context) {
+	now := d.a.o.Clock.Now()
+	if now.Sub(d.lastTick) > tickEvery+stallAfter {
+		d.stalled = now.Add(stallFor)
+		d.log.Warn("this agent stalled: it abstains", zap.Duration("late", now.Sub(d.lastTick)), zap.Duration("for", stallFor))
+		d.giveUpTerm()
+	}
+	d.lastTick = now
+	for len(d.resend) > 0 && d.resend[0] <= now {
+		d.resend = d.resend[1:]
+		d.sendDigest(now)
+	}
+	if now.Sub(d.lastSent) >= digestEvery {
+		d.refreshLooks()
+		d.sendDigest(now)
+	}
+	if d.a.control() {
+		d.judge(nil, now)
+		d.listen(now)
+	}
+	d.turn(ctx, lead.Ticked{})
+	d.announce()
+}
+
+// listen lets a leader resign that hears too few observers.
+func (d *desk) listen(now cluster.Moment) {
+	heard, of := d.state.View.Hearing()
+	if !d.state.Leading() || heard*2 >= of || now.Sub(d.state.View.Began) < deafAfter {
+		d.deaf = 0
+		return
+	}
+	if d.deaf == 0 {
+		d.deaf = now
+	}
+	if now.Sub(d.deaf) >= deafAfter {
+		d.log.Warn("hears fewer than half of the observers: resigns", zap.Int("heard", heard), zap.Int("of", of))
+		d.deaf = 0
+		d.giveUpTerm()
+	}
+}
+
+func (d *desk) giveUpTerm() {
+	if d.state.Leading() {
+		wake(d.a.resigns)
+	}
+}
+
+// unwell tells whether this agent abstains.
+func (d *desk) unwell(now cluster.Moment) bool {
+	_, wrong := d.troubles["CLUSTER_NAME_WRONG"]
+	return now < d.stalled || wrong || d.a.o.Closed != "" || d.a.o.Courier.Unwell() || d.a.o.Observer.Unwell()
+}
+
+// observed takes this node's own looks in; a changed outcome is told at once
+// and twice more.
+func (d *desk) observed(ctx context.Context) {
+	if !d.refreshLooks() {
+		return
+	}
+	now := d.a.o.Clock.Now()
+	d.sendDigest(now)
+	d.resend = []cluster.Moment{now.Add(repeatAfter), now.Add(2 * repeatAfter)}
+	d.turn(ctx, lead.Ticked{})
+}
+
+// refreshLooks reads the observer and tells whether an outcome changed.
+func (d *desk) refreshLooks() bool {
+	before := d.looks
+	d.looks = d.a.o.Observer.Looks()
+	if d.drained {
+		d.sayLeaving()
+	}
+	return !slices.EqualFunc(before, d.looks, func(x, y membership.Look) bool {
+		return x.Subject == y.Subject && x.Path == y.Path && x.Outcome == y.Outcome && min(x.Misses, 3) == min(y.Misses, 3)
+	})
+}
+
+// sayLeaving replaces the word about the own process by the announcement of a
+// planned stop: Cassandra was drained before it went.
+func (d *desk) sayLeaving() {
+	for i, l := range d.looks {
+		if l.Subject == d.a.o.Self && l.Path == membership.Process {
+			d.looks[i].Outcome = membership.Leaving
+		}
+	}
+}
+
+// sendDigest signs everything this agent sees and sends it to the control
+// agents, to itself by the short way.
+func (d *desk) sendDigest(now cluster.Moment) {
+	d.lastSent = now
+	d.seq++
+	dg := membership.Digest{Cluster: d.a.o.Cluster, Observer: d.a.o.Self, Boot: d.a.o.Boot, Seq: d.seq,
+		Unwell: d.unwell(now), Process: d.process, Looks: d.looks}
+	if d.a.control() {
+		d.receive(dg, now)
+	}
+	b, err := dg.Encode(func(msg []byte) []byte { return ed25519.Sign(d.a.o.Key, msg) })
+	if err != nil {
+		d.log.Error("encode digest", zap.Error(err))
+		return
+	}
+	others := slices.DeleteFunc(slices.Clone(d.a.o.Control), func(n cluster.Name) bool { return n == d.a.o.Self })
+	// Best effort: who is not there misses this one and hears the next.
+	_ = d.a.o.Courier.SendDigest(others, b)
+}
+
+// mail takes what other agents sent.
+func (d *desk) mail(ctx context.Context) {
+	digests, lookNow := d.a.o.Courier.Take()
+	for _, n := range lookNow {
+		d.a.o.Observer.LookNow(n)
+	}
+	if !d.a.control() {
+		return
+	}
+	now := d.a.o.Clock.Now()
+	for _, b := range digests {
+		dg, err := membership.Decode(b, d.publicKey)
+		if err != nil {
+			d.log.Debug("digest not believed", zap.Error(err))
+			continue
+		}
+		d.receive(dg, now)
+	}
+	d.turn(ctx, lead.Ticked{})
+}
+
+// publicKey is the key of a host on the roster.
+func (d *desk) publicKey(n cluster.Name) (ed25519.PublicKey, bool) {
+	h, ok := d.state.Picture.Hosts[n]
+	if !ok {
+		return nil, false
+	}
+	key, err := base64.StdEncoding.DecodeString(h.PublicKey)
+	if err != nil || len(key) != ed25519.PublicKeySize {
+		return nil, false
+	}
+	return key, true
+}
+
+// receive turns a digest into reports, judges, and asks the others to look
+// where somebody missed an answer.
+func (d *desk) receive(dg membership.Digest, now cluster.Moment) {
+	inbox, reports, err := d.inbox.Take(dg, now)
+	d.inbox = inbox
+	if err != nil {
+		d.log.Debug("digest not taken", zap.Error(err))
+		return
+	}
+	for _, r := range reports {
+		if bad(r.Outcome) && (r.Path == membership.CQL || r.Path == membership.Process) {
+			d.askAround(r.Subject, now)
+		}
+	}
+	d.judge(reports, now)
+}
+
+func bad(o membership.Outcome) bool {
+	return o == membership.Exited || o == membership.Refused || o == membership.Silent || o == membership.Wrong
+}
+
+// askAround has everybody look at a node now, unless the judge knows already.
+func (d *desk) askAround(n cluster.Name, now cluster.Moment) {
+	if d.state.View.Verdicts[n].Answer == membership.Gone || now.Sub(d.asked[n]) < lookAgain && d.asked[n] != 0 {
+		return
+	}
+	d.asked[n] = now
+	d.a.o.Observer.LookNow(n)
+	others := slices.DeleteFunc(slices.Clone(d.state.Topology().Watch[n]), func(o cluster.Name) bool { return o == d.a.o.Self })
+	_ = d.a.o.Courier.LookNow(others, n)
+}
+
+// judge lets the pure judge go on with what came in.
+func (d *desk) judge(reports []membership.Report, now cluster.Moment) {
+	before := d.state.View
+	if wake, due := before.Wake(); len(reports) == 0 && before.Began != 0 && (!due || wake > now) && now.Sub(before.At) < digestEvery {
+		return
+	}
+	view := membership.Judge(before, reports, d.state.Topology(), d.state.Picture.Policy.Value.Bars(), now)
+	d.tellVerdicts(before, view)
+	d.state.View = view
+}
+
+// tellVerdicts logs every answer or cause that changed.
+func (d *desk) tellVerdicts(before, after membership.View) {
+	for n, v := range after.Verdicts {
+		old := before.Verdicts[n]
+		if old.Answer != v.Answer || old.Cause != v.Cause {
+			d.log.Info("verdict", zap.String("node", string(n)), zap.Stringer("answer", v.Answer), zap.Stringer("cause", v.Cause),
+				zap.Int("for", v.For), zap.Int("heard", v.Heard), zap.Int("of", v.Of), zap.Bool("drain", v.Drain))
+		}
+	}
+}
+
+// reroster tells observer and courier who is on the roster, when that changed.
+func (d *desk) reroster(context.Context) {
+	b, err := json.Marshal(d.state.Picture.Hosts)
+	if err != nil || string(b) == d.roster || len(d.state.Picture.Hosts) == 0 {
+		return
+	}
+	d.roster = string(b)
+	t := d.state.Topology()
+	var peers, hosts []cluster.Host
+	for _, n := range t.Watched(d.a.o.Self) {
+		if n != d.a.o.Self {
+			peers = append(peers, d.state.Picture.Hosts[n])
+		}
+	}
+	for _, h := range d.state.Picture.Hosts {
+		if h.Name != d.a.o.Self {
+			hosts = append(hosts, h)
+		}
+	}
+	d.a.o.Observer.Watch(peers)
+	d.a.o.Courier.Join(hosts)
+}

@@ -1,0 +1,248 @@
+// SPDX-License-Identifier: Apache-2.0
+
+package agent
+
+import (
+	"context"
+	"encoding/json"
+	"fmt"
+	"slices"
+	"sync"
+	"time"
+
+	"go.uber.org/zap"
+
+	"supervisor/cluster"
+	"supervisor/incident"
+	"supervisor/internal/store"
+	"supervisor/loadbalancer"
+)
+
+const (
+	poolEvery = 2 * time.Second // every agent reads back
+	proxyMax  = time.Second     // one exchange with one proxy
+)
+
+// poolWork is what the pool keeper works from.
+type poolWork struct {
+	era   int64
+	pools map[string]wantedPool
+}
+
+type wantedPool struct {
+	declared loadbalancer.Declared
+	want     loadbalancer.Pool
+	token    cluster.Token
+	intended bool // a leader wrote it; otherwise it is only read
+	write    bool // this agent is the one that writes
+	stood    bool // this intent was read back once: what differs since is drift
+}
+
+// passPools hands the wanted pools to their keeper.
+func (d *desk) passPools() {
+	p := d.state.Picture
+	w := poolWork{era: p.Era.Mod, pools: map[string]wantedPool{}}
+	if p.Policy.Value == nil {
+		return
+	}
+	for _, decl := range p.Policy.Value.Pools {
+		at, intended := p.Pools[decl.Name]
+		wp := wantedPool{declared: decl, want: decl.Pool(at.Value), token: p.Token(at.Mod), intended: intended,
+			write: d.writes(decl), stood: d.stood(decl.Name, p.Token(at.Mod))}
+		w.pools[decl.Name] = wp
+	}
+	latest(d.a.pools, w)
+}
+
+// writes tells whether this agent is the pool's writer: the first of the
+// declared ones that is heard. An agent that does not judge believes every
+// writer before it to be there.
+func (d *desk) writes(decl loadbalancer.Declared) bool {
+	if !slices.Contains(decl.Writers, d.a.o.Self) || d.a.o.Closed != "" {
+		return false
+	}
+	first, ok := loadbalancer.Writer(decl.Writers, func(n cluster.Name) bool {
+		if n == d.a.o.Self {
+			return true
+		}
+		h, heard := d.state.View.Observers[n]
+		return !d.a.control() || heard && d.a.o.Clock.Now().Sub(h.At) <= d.state.Picture.Policy.Value.Bars().Fresh
+	})
+	return ok && first == d.a.o.Self
+}
+
+// stood tells whether any agent has read this intent back.
+func (d *desk) stood(pool string, token cluster.Token) bool {
+	for _, s := range d.state.Picture.PoolSeen[pool] {
+		if s.InStep && s.Token.Compare(token) >= 0 {
+			return true
+		}
+	}
+	return false
+}
+
+// keepPools writes new intents to the proxies and reads every proxy back.
+func (a *Agent) keepPools(ctx context.Context) {
+	k := poolKeeper{a: a, told: map[string]string{}, proxies: map[string]Proxy{}}
+	ticker := time.NewTicker(poolEvery)
+	defer ticker.Stop()
+	for {
+		select {
+		case <-ctx.Done():
+			return
+		case w := <-a.pools:
+			again := !k.sameAs(w)
+			k.work = w
+			if !again {
+				continue
+			}
+		case <-ticker.C:
+		}
+		k.round(ctx)
+	}
+}
+
+type poolKeeper struct {
+	a       *Agent
+	work    poolWork
+	told    map[string]string
+	proxies map[string]Proxy
+}
+
+// sameAs tells whether nothing that matters to proxies changed.
+func (k *poolKeeper) sameAs(w poolWork) bool {
+	if len(w.pools) != len(k.work.pools) {
+		return false
+	}
+	for name, p := range w.pools {
+		old, ok := k.work.pools[name]
+		if !ok || old.token != p.token || old.write != p.write || old.intended != p.intended {
+			return false
+		}
+	}
+	return true
+}
+
+func (k *poolKeeper) round(ctx context.Context) {
+	for _, name := range sortedKeys(k.work.pools) {
+		w := k.work.pools[name]
+		seen := incident.PoolSeen{Token: w.token, Proxies: k.proxiesOf(ctx, w)}
+		seen.InStep = inStep(seen.Proxies)
+		b, err := json.Marshal(stripped(seen))
+		key := store.SeenPool(k.a.o.Self, name)
+		if err == nil && k.told[key] != string(b) && k.a.report(ctx, key, b, k.work.era) {
+			k.told[key] = string(b)
+		}
+	}
+}
+
+// proxiesOf asks every proxy of a pool at the same time: one that hangs must
+// not delay the others.
+func (k *poolKeeper) proxiesOf(ctx context.Context, w wantedPool) map[string]incident.ProxyStatus {
+	out := make(map[string]incident.ProxyStatus, len(w.declared.Proxies))
+	var mu sync.Mutex
+	var wg sync.WaitGroup
+	for _, p := range w.declared.Proxies {
+		client, err := k.client(p, w.declared.Backend)
+		wg.Go(func() {
+			status := incident.ProxyStatus{}
+			if err != nil {
+				status.Trouble = err.Error()
+			} else {
+				status = k.proxy(ctx, client, w)
+			}
+			mu.Lock()
+			defer mu.Unlock()
+			out[p.Name] = status
+		})
+	}
+	wg.Wait()
+	return out
+}
+
+func (k *poolKeeper) client(p loadbalancer.Proxy, backend string) (Proxy, error) {
+	key := p.Name + " " + p.Socket + " " + backend
+	if c, ok := k.proxies[key]; ok {
+		return c, nil
+	}
+	c, err := k.a.o.Proxies(p.Name, p.Socket, backend)
+	if err != nil {
+		return nil, fmt.Errorf("use proxy %s: %w", p.Name, err)
+	}
+	k.proxies[key] = c
+	return c, nil
+}
+
+// proxy brings one proxy to what is wanted, if that is this agent's to do, and
+// reads it back.
+func (k *poolKeeper) proxy(ctx context.Context, c Proxy, w wantedPool) incident.ProxyStatus {
+	ctx, cancel := context.WithTimeout(ctx, proxyMax)
+	defer cancel()
+	actual, err := c.Read(ctx)
+	if err != nil {
+		return incident.ProxyStatus{Trouble: err.Error()}
+	}
+	drift := loadbalancer.Difference(w.want, actual)
+	if changes := toApply(w, drift.Changes); len(changes) > 0 {
+		if err := c.Apply(ctx, changes); err != nil {
+			return incident.ProxyStatus{Trouble: err.Error()}
+		}
+		k.a.o.Log.Info("proxy told", zap.String("pool", w.declared.Name), zap.Any("changes", changes))
+		if actual, err = c.Read(ctx); err != nil {
+			return incident.ProxyStatus{Trouble: err.Error()}
+		}
+		drift = loadbalancer.Difference(w.want, actual)
+	}
+	status := incident.ProxyStatus{Actual: actual}
+	for _, n := range drift.Unknown() {
+		status.Unknown = append(status.Unknown, string(n))
+	}
+	for _, c := range drift.Changes {
+		status.Drift = append(status.Drift, c.String())
+	}
+	return status
+}
+
+// toApply are the changes that are this agent's to make. A new intent is
+// written whole. Once it stood, a difference is somebody's hand: what keeps a
+// node out is put right, what would let one in is only shown.
+func toApply(w wantedPool, changes []loadbalancer.Change) []loadbalancer.Change {
+	if !w.write || !w.intended {
+		return nil
+	}
+	if !w.stood {
+		return changes
+	}
+	return slices.DeleteFunc(slices.Clone(changes), func(c loadbalancer.Change) bool { return c.To.Want == loadbalancer.Ready })
+}
+
+// inStep tells whether at least one proxy answered and none that answered
+// differs from what is wanted.
+func inStep(proxies map[string]incident.ProxyStatus) bool {
+	answered := false
+	for _, p := range proxies {
+		if p.Trouble != "" {
+			continue
+		}
+		answered = true
+		if len(p.Drift) > 0 {
+			return false
+		}
+	}
+	return answered
+}
+
+// stripped leaves the changing counters out of what is stored, so that a busy
+// proxy does not write to the store all the time.
+func stripped(s incident.PoolSeen) incident.PoolSeen {
+	proxies := make(map[string]incident.ProxyStatus, len(s.Proxies))
+	for name, p := range s.Proxies {
+		p.Actual = slices.Clone(p.Actual)
+		for i := range p.Actual {
+			p.Actual[i].Sessions = 0
+		}
+		proxies[name] = p
+	}
+	s.Proxies = proxies
+	return s
+}

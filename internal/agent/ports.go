@@ -1,0 +1,104 @@
+// SPDX-License-Identifier: Apache-2.0
+
+package agent
+
+import (
+	"context"
+	"time"
+
+	"supervisor/cluster"
+	"supervisor/internal/cassandra"
+	"supervisor/internal/store"
+	"supervisor/loadbalancer"
+	"supervisor/membership"
+)
+
+// Journal is the store as the desk uses it.
+type Journal interface {
+	Commit(ctx context.Context, t store.Txn) (store.Result, error)
+	List(ctx context.Context, prefix string) ([]store.KV, int64, error)
+	Watch(ctx context.Context, prefix string) <-chan store.Batch
+	// Announce wants a key to stand for as long as this agent lives.
+	Announce(key string, value []byte)
+}
+
+// Election is how a control agent becomes the leader.
+type Election interface {
+	Campaign(ctx context.Context) (store.Term, <-chan struct{}, error)
+	Resign(ctx context.Context) error
+}
+
+// Pulse asks the store how it does; it returns the answer's age in the store's
+// own time and an error when it cannot be written now.
+type Pulse interface {
+	Pulse(ctx context.Context) (took time.Duration, err error)
+}
+
+// Courier carries digests between agents. None of its methods wait.
+type Courier interface {
+	SendDigest(to []cluster.Name, digest []byte) error
+	LookNow(to []cluster.Name, subject cluster.Name) error
+	Ready() <-chan struct{}
+	Take() (digests [][]byte, lookNow []cluster.Name)
+	// Join names the hosts this agent wants to be with.
+	Join(hosts []cluster.Host)
+	// Unwell is true while this agent does not answer in time by its own measure.
+	Unwell() bool
+}
+
+// Observer looks at this node and its peers.
+type Observer interface {
+	// Ready is ready when an outcome changed; Looks are all looks as they stand.
+	Ready() <-chan struct{}
+	Looks() []membership.Look
+	LookNow(subject cluster.Name)
+	// Watch names the peers to look at.
+	Watch(peers []cluster.Host)
+	// Unwell is true while the observer's own loop lags.
+	Unwell() bool
+}
+
+// Process is a Cassandra process of this host.
+type Process struct {
+	PID  int
+	Boot cluster.Boot
+}
+
+// Unit starts, ends and finds the Cassandra process of this host. It is never
+// a child of the agent.
+type Unit interface {
+	Running(ctx context.Context) (Process, bool, error)
+	Start(ctx context.Context) error
+	Kill(ctx context.Context, p Process) error
+}
+
+// Admin is the admin interface of this host's Cassandra.
+type Admin interface {
+	State(ctx context.Context) (cassandra.NodeState, error)
+	SetSeverity(ctx context.Context, v float64) error
+	JoinRing(ctx context.Context) error
+	StartNativeTransport(ctx context.Context) error
+	StopNativeTransport(ctx context.Context) error
+	Repair(ctx context.Context, keyspace string, o cassandra.RepairOptions) (cassandra.RepairResult, error)
+}
+
+// Reader reads ring, schema and rows over CQL.
+type Reader interface {
+	// Schema asks the first of the addresses that answers.
+	Schema(ctx context.Context, addresses []string, name func(address string) cluster.Name) (cluster.Schema, error)
+	// Compare reads at most max rows of a table at QUORUM through one address
+	// and then at ONE through another; only counts come back.
+	Compare(ctx context.Context, quorum, one, keyspace, table string, max int) (cassandra.Comparison, error)
+}
+
+// Proxy is the runtime interface of one proxy for one backend.
+type Proxy interface {
+	Apply(ctx context.Context, changes []loadbalancer.Change) error
+	Read(ctx context.Context) ([]loadbalancer.Actual, error)
+}
+
+// Clock is the boot clock and the wall clock of this host.
+type Clock interface {
+	Now() cluster.Moment
+	Wall() time.Time
+}

@@ -1,0 +1,242 @@
+// SPDX-License-Identifier: Apache-2.0
+
+package agent
+
+import (
+	"context"
+	"encoding/json"
+	"net"
+	"slices"
+	"strconv"
+	"strings"
+	"time"
+
+	"go.uber.org/zap"
+
+	"supervisor/cluster"
+	"supervisor/incident"
+	"supervisor/internal/cassandra"
+	"supervisor/internal/lead"
+	"supervisor/internal/store"
+)
+
+const (
+	beatEvery   = time.Second
+	schemaEvery = 10 * time.Second
+	schemaMax   = 5 * time.Second
+	adminQuiet  = 10 * time.Second // then a running process without admin interface is a finding
+	slowCommit  = time.Second
+)
+
+// pulse is one reading of this host's Cassandra.
+type pulse struct {
+	process Process
+	running bool
+	unitErr error
+	state   cassandra.NodeState
+	err     error
+}
+
+// beat reads this host's Cassandra once a second.
+func (a *Agent) beat(ctx context.Context) {
+	for ctx.Err() == nil {
+		latest(a.pulses, a.readPulse(ctx))
+		pause(ctx, beatEvery)
+	}
+}
+
+func (a *Agent) readPulse(ctx context.Context) pulse {
+	var p pulse
+	p.process, p.running, p.unitErr = a.o.Unit.Running(ctx)
+	if p.running {
+		p.state, p.err = a.o.Admin.State(ctx)
+	}
+	return p
+}
+
+// pulsed takes a reading in: what the node is made of, and what is wrong.
+func (d *desk) pulsed(_ context.Context, p pulse) {
+	now := d.a.o.Clock.Now()
+	if p.running && p.process.Boot != "" {
+		d.process = p.process.Boot
+	}
+	d.quietAdmin(p, now)
+	if !p.running || p.err != nil {
+		d.mode = ""
+		return
+	}
+	s := p.state
+	d.mode = s.OperationMode
+	wasDrained := d.drained
+	d.drained = s.Drained || s.OperationMode == "DRAINED"
+	if d.drained && !wasDrained {
+		d.keepLocal(func() { d.local.Clean = true })
+	}
+	if s.ClusterName != "" {
+		d.checkCluster(s.ClusterName)
+	}
+	if s.OperationMode == "NORMAL" {
+		d.inOrder()
+	}
+	if s.HostID == "" {
+		return
+	}
+	d.cassandra = &incident.CassandraFacts{HostID: s.HostID, Cluster: s.ClusterName, Address: host(s.Address), Version: s.Release,
+		Schema: s.Schema, Tokens: s.Tokens, Seeds: hosts(s.Seeds), SnitchOff: !s.DynamicSnitch, Mode: s.OperationMode}
+}
+
+// inOrder notes that this Cassandra serves: the gate may not take its next
+// start for a first one, and an unasked start is history.
+func (d *desk) inOrder() {
+	if !d.local.EverServed || d.local.Clean {
+		d.keepLocal(func() { d.local.EverServed, d.local.Clean = true, false })
+	}
+}
+
+// keepLocal changes the gate's copy and writes it.
+func (d *desk) keepLocal(change func()) {
+	change()
+	if err := d.a.o.Disk.SaveLocal(d.local); err != nil {
+		d.stateDirBroken(err)
+	}
+}
+
+func (d *desk) stateDirBroken(err error) {
+	d.a.o.Closed = "the state directory cannot be written: " + err.Error()
+	d.trouble("STATE_DIR_UNWRITABLE", "path", err.Error())
+}
+
+func (d *desk) checkCluster(found string) {
+	if found == d.a.o.Cluster {
+		d.clear("CLUSTER_NAME_WRONG")
+		return
+	}
+	d.trouble("CLUSTER_NAME_WRONG", "found", found, "want", d.a.o.Cluster)
+}
+
+// quietAdmin notes an admin interface that does not answer though the process
+// runs.
+func (d *desk) quietAdmin(p pulse, now cluster.Moment) {
+	if !p.running || p.err == nil || cassandra.Absent(p.err) {
+		d.quiet = 0
+		d.clear("ADMIN_SILENT")
+		return
+	}
+	if d.quiet == 0 {
+		d.quiet = now
+	}
+	if now.Sub(d.quiet) >= adminQuiet {
+		d.trouble("ADMIN_SILENT", "detail", p.err.Error())
+	}
+}
+
+func (d *desk) slow(took time.Duration) {
+	if took < slowCommit {
+		d.clear("STORE_SLOW")
+		return
+	}
+	d.trouble("STORE_SLOW", "ms", strconv.FormatInt(took.Milliseconds(), 10))
+}
+
+// trouble notes a finding that only this agent can see; it is logged when it
+// begins.
+func (d *desk) trouble(code string, pairs ...string) {
+	t := incident.Trouble{Code: code, Args: map[string]string{}}
+	for i := 0; i+1 < len(pairs); i += 2 {
+		t.Args[pairs[i]] = pairs[i+1]
+	}
+	if _, known := d.troubles[code]; !known {
+		args := map[string]string{"node": string(d.a.o.Self)}
+		for k, v := range t.Args {
+			args[k] = v
+		}
+		d.log.Warn(incident.Sentence(code, args), zap.String("finding", code))
+	}
+	d.troubles[code] = t
+}
+
+func (d *desk) clear(code string) {
+	if _, known := d.troubles[code]; known {
+		delete(d.troubles, code)
+		d.log.Info("finding cleared", zap.String("finding", code))
+	}
+}
+
+// self is what this agent says about itself.
+func (d *desk) self() incident.Agent {
+	me := incident.Agent{Boot: d.a.o.Boot, Version: d.a.o.Version, Level: 1, Control: d.a.control(), Cassandra: d.cassandra}
+	if p := d.state.Picture.Policy.Value; p != nil {
+		me.Policy = p.Version
+	}
+	for _, code := range sortedKeys(d.troubles) {
+		me.Troubles = append(me.Troubles, d.troubles[code])
+	}
+	return me
+}
+
+// announce writes the agent's own key when what it says changed.
+func (d *desk) announce() {
+	b, err := json.Marshal(d.self())
+	if err != nil || string(b) == d.announced {
+		return
+	}
+	d.announced = string(b)
+	d.a.o.Journal.Announce(store.Agent(d.a.o.Self), b)
+}
+
+// readSchema keeps ring and keyspaces fresh, from the own Cassandra or, while
+// that is down, from any other that answers.
+func (a *Agent) readSchema(ctx context.Context) {
+	for ctx.Err() == nil {
+		var addresses []string
+		names := map[string]cluster.Name{}
+		if err := a.ask(ctx, func(d *desk) { addresses, names = d.cqlAddresses() }); err != nil {
+			return
+		}
+		if len(addresses) == 0 {
+			pause(ctx, retryEvery)
+			continue
+		}
+		cctx, cancel := context.WithTimeout(ctx, schemaMax)
+		s, err := a.o.Reader.Schema(cctx, addresses, func(address string) cluster.Name { return names[address] })
+		cancel()
+		if err == nil {
+			a.send(ctx, lead.Schemed{Schema: s})
+		}
+		pause(ctx, schemaEvery)
+	}
+}
+
+// cqlAddresses lists where ring and schema can be read, the own host first,
+// and the names behind storage addresses.
+func (d *desk) cqlAddresses() ([]string, map[string]cluster.Name) {
+	var addresses []string
+	names := map[string]cluster.Name{}
+	for _, n := range sortedKeys(d.state.Picture.Hosts) {
+		h := d.state.Picture.Hosts[n]
+		names[host(h.Storage)] = n
+		if n == d.a.o.Self {
+			addresses = slices.Insert(addresses, 0, h.CQL)
+			continue
+		}
+		addresses = append(addresses, h.CQL)
+	}
+	return addresses, names
+}
+
+// host is an address without its port.
+func host(address string) string {
+	h, _, err := net.SplitHostPort(strings.TrimPrefix(address, "/"))
+	if err != nil {
+		return strings.TrimPrefix(address, "/")
+	}
+	return h
+}
+
+func hosts(addresses []string) []string {
+	out := make([]string, len(addresses))
+	for i, a := range addresses {
+		out[i] = host(a)
+	}
+	return out
+}

@@ -1,0 +1,151 @@
+// SPDX-License-Identifier: Apache-2.0
+
+package agent
+
+import (
+	"context"
+	"math/rand/v2"
+	"time"
+
+	"go.uber.org/zap"
+
+	"supervisor/internal/lead"
+	"supervisor/internal/store"
+)
+
+const (
+	requestMax = 3 * time.Second // one request to the store
+	retryEvery = 500 * time.Millisecond
+	pulseEvery = time.Second
+	// outAfter is how long an agent that resigned stays out.
+	outAfter = 30 * time.Second
+)
+
+// watch brings the store's changes to the desk.
+func (a *Agent) watch(ctx context.Context) {
+	for ctx.Err() == nil {
+		for b := range a.o.Journal.Watch(ctx, "") {
+			a.send(ctx, lead.Changed{Batch: b})
+		}
+		pause(ctx, retryEvery)
+	}
+}
+
+// commit carries the leader's transactions, one after the other.
+func (a *Agent) commit(ctx context.Context) {
+	for {
+		select {
+		case <-ctx.Done():
+			return
+		case c := <-a.commits:
+			cctx, cancel := context.WithTimeout(ctx, requestMax)
+			res, err := a.o.Journal.Commit(cctx, c.Txn)
+			cancel()
+			a.send(ctx, lead.Answered{Commit: c, Result: res, Err: err})
+		}
+	}
+}
+
+// relist reads the whole store when the leader does not trust its picture,
+// until it succeeds.
+func (a *Agent) relist(ctx context.Context) {
+	for {
+		select {
+		case <-ctx.Done():
+			return
+		case <-a.relists:
+		}
+		for ctx.Err() == nil {
+			cctx, cancel := context.WithTimeout(ctx, requestMax)
+			kvs, rev, err := a.o.Journal.List(cctx, "")
+			cancel()
+			if err == nil {
+				a.send(ctx, lead.Changed{Batch: store.Batch{Rev: rev, KVs: kvs, Whole: true}})
+				break
+			}
+			pause(ctx, retryEvery)
+		}
+	}
+}
+
+// checkStore asks how the store does and tells the desk.
+func (a *Agent) checkStore(ctx context.Context) {
+	for ctx.Err() == nil {
+		cctx, cancel := context.WithTimeout(ctx, requestMax)
+		took, err := a.o.Pulse.Pulse(cctx)
+		cancel()
+		_ = a.ask(ctx, func(d *desk) { d.storeWord(took, err) })
+		pause(ctx, pulseEvery)
+	}
+}
+
+// storeWord notes whether the store answers. Nothing follows from it but that
+// nothing new is started.
+func (d *desk) storeWord(took time.Duration, err error) {
+	now := d.a.o.Clock.Now()
+	if err != nil {
+		if d.state.Store.Lost == "" {
+			d.log.Warn("the store does not answer: nothing new is started, nothing standing is undone", zap.Error(err))
+		}
+		d.state.Store.Lost = err.Error()
+		return
+	}
+	if d.state.Store.Lost != "" {
+		d.log.Info("the store answers again")
+	}
+	d.state.Store.Lost = ""
+	d.storeOK = now
+	d.slow(took)
+}
+
+// campaign stands for election, leads while the lease lasts, and resigns when
+// the desk says so.
+func (a *Agent) campaign(ctx context.Context) {
+	for ctx.Err() == nil {
+		term, lost, err := a.o.Election.Campaign(ctx)
+		if err != nil {
+			pause(ctx, retryEvery+time.Duration(rand.Int64N(int64(retryEvery)))) // jitter: candidates must not retry in step
+			continue
+		}
+		drain(a.resigns)
+		a.send(ctx, lead.Won{Term: term})
+		select {
+		case <-ctx.Done():
+		case <-lost:
+			a.send(ctx, lead.Lost{})
+		case <-a.resigns:
+			a.send(ctx, lead.Lost{})
+			a.resign(ctx)
+			pause(ctx, outAfter)
+		}
+	}
+	end, cancel := context.WithTimeout(context.WithoutCancel(ctx), requestMax)
+	defer cancel()
+	a.resign(end)
+}
+
+func (a *Agent) resign(ctx context.Context) {
+	cctx, cancel := context.WithTimeout(ctx, requestMax)
+	defer cancel()
+	if err := a.o.Election.Resign(cctx); err != nil {
+		// The lease ends by itself; nobody is harmed by a later heir.
+		_ = a.ask(ctx, func(d *desk) { d.log.Warn("resign", zap.Error(err)) })
+	}
+}
+
+func drain(c chan struct{}) {
+	select {
+	case <-c:
+	default:
+	}
+}
+
+// pause waits, or ends with ctx.
+func pause(ctx context.Context, d time.Duration) {
+	t := time.NewTimer(d)
+	defer t.Stop()
+	select {
+	case <-t.C:
+	case <-ctx.Done():
+	}
+}
