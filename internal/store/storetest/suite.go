@@ -18,32 +18,36 @@ const patience = 30 * time.Second
 // Run holds a store to the contract. open makes a new empty store each time.
 func Run(t *testing.T, open func(t *testing.T) World) {
 	for _, c := range []struct {
-		name string
-		test func(*suite)
+		name  string
+		test  func(*suite)
+		waits bool // for a lease to run out: all that do wait together
 	}{
-		{"a compare on an old revision refuses, and says so without an error", compareMod},
-		{"only one can create a key", compareCreate},
-		{"a key deleted and made again has another creation revision", createAgain},
-		{"all writes of a transaction share one revision", oneRevision},
-		{"deleting what is absent moves nothing", deleteAbsent},
-		{"an impossible transaction is certainly not written", impossible},
-		{"a list is of one moment and sorted", listed},
-		{"a watch begins with everything and shows transactions whole", watchWhole},
-		{"a watch begun later still misses nothing", watchNoGap},
-		{"a reader that slept is brought to the present", watchSlow},
-		{"history that is gone is replaced by everything", watchCompacted},
-		{"a lost answer to a written transaction is an error and reads back written", lostWritten},
-		{"a lost request is an error and reads back not written", lostUnwritten},
-		{"of two that claim an order exactly one wins", claimRace},
-		{"one leads, the other waits and inherits when it resigns", resigned},
-		{"a dead leader's key goes with its lease and its term commits nothing", leaderDied},
-		{"resigning leaves what was announced", resignKeepsAnnounced},
-		{"an announced key goes with its client", announcedDies},
-		{"a leased put goes with its client", leasedPut},
-		{"a new client takes an announced key over at once", announcedTakenOver},
-		{"a candidate that gives up stands in nobody's way", candidateGivesUp},
+		{"a compare on an old revision refuses, and says so without an error", compareMod, false},
+		{"only one can create a key", compareCreate, false},
+		{"a key deleted and made again has another creation revision", createAgain, false},
+		{"all writes of a transaction share one revision", oneRevision, false},
+		{"deleting what is absent moves nothing", deleteAbsent, false},
+		{"an impossible transaction is certainly not written", impossible, false},
+		{"a list is of one moment and sorted", listed, false},
+		{"a watch begins with everything and shows transactions whole", watchWhole, false},
+		{"a watch begun later still misses nothing", watchNoGap, false},
+		{"a reader that slept is brought to the present", watchSlow, false},
+		{"history that is gone is replaced by everything", watchCompacted, false},
+		{"a lost answer to a written transaction is an error and reads back written", lostWritten, false},
+		{"a lost request is an error and reads back not written", lostUnwritten, false},
+		{"of two that claim an order exactly one wins", claimRace, false},
+		{"one leads, the other waits and inherits when it resigns", resigned, false},
+		{"a dead leader's key goes with its lease and its term commits nothing", leaderDied, true},
+		{"resigning leaves what was announced", resignKeepsAnnounced, false},
+		{"an announced key goes with its client", announcedDies, true},
+		{"a leased put goes with its client", leasedPut, true},
+		{"a new client takes an announced key over at once", announcedTakenOver, true},
+		{"a candidate that gives up stands in nobody's way", candidateGivesUp, false},
 	} {
 		t.Run(c.name, func(t *testing.T) {
+			if c.waits {
+				t.Parallel()
+			}
 			ctx, cancel := context.WithTimeout(t.Context(), 2*patience)
 			defer cancel()
 			c.test(&suite{T: t, ctx: ctx, w: open(t)})

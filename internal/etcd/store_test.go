@@ -1,0 +1,336 @@
+// SPDX-License-Identifier: Apache-2.0
+
+package etcd_test
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"slices"
+	"strings"
+	"testing"
+	"time"
+
+	clientv3 "go.etcd.io/etcd/client/v3"
+	"go.uber.org/zap"
+	"go.uber.org/zap/zapcore"
+	"go.uber.org/zap/zaptest/observer"
+
+	"supervisor/internal/etcd"
+	"supervisor/internal/store"
+)
+
+const patience = 30 * time.Second
+
+func put(key, value string) store.Txn {
+	return store.Txn{Put: []store.Put{{Key: key, Value: []byte(value)}}}
+}
+
+// eventually waits until f has no more complaint.
+func eventually(t *testing.T, what string, f func() error) {
+	t.Helper()
+	var err error
+	for end := time.Now().Add(patience); time.Now().Before(end); time.Sleep(20 * time.Millisecond) {
+		if err = f(); err == nil {
+			return
+		}
+	}
+	t.Fatalf("%s: %v", what, err)
+}
+
+func batch(t *testing.T, ch <-chan store.Batch) store.Batch {
+	t.Helper()
+	select {
+	case b := <-ch:
+		return b
+	case <-time.After(patience):
+		t.Fatal("no batch came")
+	}
+	return store.Batch{}
+}
+
+func member(t *testing.T) (etcd.EmbedOptions, string) {
+	t.Helper()
+	client := freeAddr(t)
+	return etcd.DefaultEmbedOptions("n1", t.TempDir(), "http://"+client, "http://"+freeAddr(t)), client
+}
+
+// TestARestartOfTheStoreIsOnlyAPause restarts the agent that holds the only
+// member: the others wait and then go on.
+func TestARestartOfTheStoreIsOnlyAPause(t *testing.T) {
+	t.Parallel()
+	o, addr := member(t)
+	core, lines := observer.New(zapcore.DebugLevel)
+	o.Logger = zap.New(core)
+	first := startMember(t, o)
+	c := dial(t, options(t, "n2", "/supervisor/1/orders/eu/", addr))
+	ctx := t.Context()
+	c.Announce("agents/n2", []byte("boot"))
+	r, err := c.Commit(ctx, put("record", "1"))
+	if err != nil || !r.OK {
+		t.Fatalf("commit: %+v, %v", r, err)
+	}
+	ch := c.Watch(ctx, "record")
+	batch(t, ch)
+
+	began := time.Now()
+	if err := first.Close(ctx); err != nil {
+		t.Fatalf("close: %v", err)
+	}
+	if took := time.Since(began); took > 5*time.Second {
+		t.Errorf("closing took %v with a watch open", took)
+	}
+	if _, err := c.Commit(ctx, put("record", "lost")); err == nil {
+		t.Error("a commit without a store was answered")
+	}
+	if _, err := c.Health(ctx); err == nil {
+		t.Error("a store that is away is healthy")
+	}
+	o.MustExist = true
+	startMember(t, o)
+	eventually(t, "commit after the restart", func() error {
+		_, err := c.Commit(ctx, store.Txn{Compare: []store.Compare{{Key: "record", Rev: r.Rev}}, Put: put("record", "2").Put})
+		return err
+	})
+	for last := ""; last != "2"; {
+		for _, kv := range batch(t, ch).KVs {
+			last = string(kv.Value)
+		}
+	}
+	eventually(t, "announced key after the restart", func() error {
+		kvs, _, err := c.List(ctx, "agents/")
+		if err == nil && (len(kvs) != 1 || string(kvs[0].Value) != "boot") {
+			err = fmt.Errorf("agents are %v", kvs)
+		}
+		return err
+	})
+	if e := lines.FilterLevelExact(zapcore.ErrorLevel).All(); len(e) != 0 {
+		t.Errorf("a clean restart was logged as error: %v", e)
+	}
+}
+
+func TestAnEmptyDirectoryIsRefusedWhereAStoreWas(t *testing.T) {
+	t.Parallel()
+	o, _ := member(t)
+	o.MustExist = true
+	_, err := etcd.Embed(t.Context(), o)
+	if !errors.Is(err, etcd.ErrNoStore) || !strings.Contains(err.Error(), "supervisor store init") {
+		t.Errorf("got %v, want a refusal that names the command", err)
+	}
+}
+
+func TestThreeMembersOutliveOne(t *testing.T) {
+	t.Parallel()
+	var os [3]etcd.EmbedOptions
+	var ends []string
+	peers := map[string]string{}
+	for i := range os {
+		o, addr := member(t)
+		o.Name = fmt.Sprintf("n%d", i+1)
+		peers[o.Name] = o.PeerURL
+		o.Peers = peers
+		// Not what this test is about, and it would cost 5 s.
+		o.Heartbeat, o.Election = 50*time.Millisecond, 500*time.Millisecond
+		os[i], ends = o, append(ends, "http://"+addr)
+	}
+	ctx, cancel := context.WithTimeout(t.Context(), patience)
+	defer cancel()
+	var members [3]*etcd.Member
+	started := make(chan error, 3)
+	for i, o := range os {
+		go func() {
+			var err error
+			members[i], err = etcd.Embed(ctx, o)
+			started <- err
+		}()
+	}
+	for range os {
+		if err := <-started; err != nil {
+			t.Fatalf("embed: %v", err)
+		}
+	}
+	for _, m := range members {
+		t.Cleanup(func() { m.Close(context.Background()) })
+	}
+	o := options(t, "n1", "/supervisor/1/orders/eu/", "")
+	o.Endpoints = ends
+	c := dial(t, o)
+	st, err := c.Health(ctx)
+	if err != nil || len(st.Members) != 3 || !st.Leader {
+		t.Fatalf("health: %+v, %v; want three members and a leader", st, err)
+	}
+	if err := members[0].Close(ctx); err != nil {
+		t.Fatalf("close: %v", err)
+	}
+	eventually(t, "commit with two of three", func() error {
+		_, err := c.Commit(ctx, put("a", "1"))
+		return err
+	})
+	eventually(t, "health with two of three", func() error {
+		st, err := c.Health(ctx)
+		switch {
+		case err != nil:
+			return err
+		case st.Endpoints[0].Err == nil || st.Endpoints[1].Err != nil || st.Endpoints[2].Err != nil || !st.Leader:
+			return fmt.Errorf("endpoints are %+v", st.Endpoints)
+		}
+		return nil
+	})
+}
+
+func TestHealthNamesWhatTheStoreIs(t *testing.T) {
+	t.Parallel()
+	addr := embedded(t)
+	c := dial(t, options(t, "n1", "/supervisor/1/orders/eu/", addr))
+	r, err := c.Commit(t.Context(), put("a", "1"))
+	if err != nil {
+		t.Fatal(err)
+	}
+	st, err := c.Health(t.Context())
+	if err != nil || st.Revision != r.Rev || st.ClusterID == 0 || !st.Leader || st.Answer <= 0 {
+		t.Errorf("status %+v, %v; want revision %d of a cluster with a leader", st, err, r.Rev)
+	}
+	if len(st.Members) != 1 || st.Members[0].Name != "n1" || !slices.Equal(st.Members[0].ClientURLs, []string{"http://" + addr}) {
+		t.Errorf("members are %+v, want n1 at %s", st.Members, addr)
+	}
+	e := st.Endpoints[0]
+	if e.Err != nil || !e.Leads || e.Member != st.Members[0].ID || e.Version == "" || e.DBBytes == 0 {
+		t.Errorf("endpoint is %+v", e)
+	}
+}
+
+// TestAStoreThatWentBackIsNotBelieved swaps the store for an empty one behind
+// the same address.
+func TestAStoreThatWentBackIsNotBelieved(t *testing.T) {
+	t.Parallel()
+	o, addr := member(t)
+	first := startMember(t, o)
+	p := newProxy(t, addr)
+	c := dial(t, options(t, "n1", "/supervisor/1/orders/eu/", p.addr()))
+	var rev int64
+	for range 10 {
+		r, err := c.Commit(t.Context(), put("a", "1"))
+		if err != nil {
+			t.Fatal(err)
+		}
+		rev = r.Rev
+	}
+	ctx, cancel := context.WithCancel(t.Context())
+	ch := c.Watch(ctx, "")
+	batch(t, ch)
+	if err := first.Close(t.Context()); err != nil {
+		t.Fatal(err)
+	}
+	o.Dir, o.Token = t.TempDir(), "another"
+	startMember(t, o)
+	eventually(t, "refusal", func() error {
+		if _, err := c.Health(t.Context()); !errors.Is(err, etcd.ErrWentBack) {
+			return fmt.Errorf("health says %v", err)
+		}
+		return nil
+	})
+	if _, _, err := c.List(t.Context(), ""); !errors.Is(err, etcd.ErrWentBack) {
+		t.Errorf("list: %v, want %v", err, etcd.ErrWentBack)
+	}
+	cancel()
+	for b := range ch {
+		t.Errorf("the watch believed it: %+v", b)
+	}
+
+	later := options(t, "n1", "/supervisor/1/orders/eu/", addr)
+	later.SeenRev = rev // what a restarted agent finds on its own disk
+	if _, err := dial(t, later).Health(t.Context()); !errors.Is(err, etcd.ErrWentBack) {
+		t.Errorf("after a restart: %v, want %v", err, etcd.ErrWentBack)
+	}
+}
+
+// TestALeaseLostInAPauseIsReplaced takes the lease away behind the client.
+func TestALeaseLostInAPauseIsReplaced(t *testing.T) {
+	t.Parallel()
+	addr := embedded(t)
+	c := dial(t, options(t, "n1", "/supervisor/1/orders/eu/", addr))
+	c.Announce("agents/n1", []byte("boot"))
+	announced := func() error {
+		kvs, _, err := c.List(t.Context(), "agents/")
+		if err == nil && len(kvs) != 1 {
+			err = errors.New("not announced")
+		}
+		return err
+	}
+	eventually(t, "announce", announced)
+	_, lost, err := c.Campaign(t.Context())
+	if err != nil {
+		t.Fatalf("campaign: %v", err)
+	}
+	admin(t, addr, func(ctx context.Context, a *clientv3.Client) error {
+		leases, err := a.Leases(ctx)
+		if err != nil {
+			return err
+		}
+		for _, l := range leases.Leases {
+			if _, err := a.Revoke(ctx, l.ID); err != nil {
+				return err
+			}
+		}
+		return nil
+	})
+	if announced() == nil {
+		t.Fatal("the lease is still there")
+	}
+	select {
+	case <-lost:
+	case <-time.After(patience):
+		t.Fatal("the leader was never told")
+	}
+	eventually(t, "announce again", announced)
+	if _, _, err := c.Campaign(t.Context()); err != nil {
+		t.Errorf("campaign after a lost term: %v", err)
+	}
+	if _, _, err := c.Campaign(t.Context()); err == nil {
+		t.Error("one client holds two candidacies")
+	}
+}
+
+func TestOptionsTellAllFaultsAtOnce(t *testing.T) {
+	t.Parallel()
+	_, err := etcd.Dial(etcd.Options{Prefix: "x", CertFile: "c"})
+	for _, want := range []string{"endpoints", "prefix", "name", "lease TTL", "dial time-out", "request time-out", "watch queue", "logger", "1 of 3"} {
+		if err == nil || !strings.Contains(err.Error(), want) {
+			t.Errorf("client options: no word about %q in %v", want, err)
+		}
+	}
+	_, err = etcd.Embed(t.Context(), etcd.EmbedOptions{Name: "a=b", ClientURL: "http://10.0.0.1:2379", PeerURL: "https://127.0.0.1:1"})
+	for _, want := range []string{"directory", "name", "token", "only a loopback", "http://ADDRESS:PORT", "peers", "heartbeat", "retention", "quota", "longest close", "logger"} {
+		if err == nil || !strings.Contains(err.Error(), want) {
+			t.Errorf("member options: no word about %q in %v", want, err)
+		}
+	}
+}
+
+func TestAStoreThatIsAwayKeepsNobodyFromStarting(t *testing.T) {
+	t.Parallel()
+	c, err := etcd.Dial(options(t, "n1", "/supervisor/1/orders/eu/", freeAddr(t)))
+	if err != nil {
+		t.Fatalf("dial: %v", err)
+	}
+	ctx, cancel := context.WithTimeout(t.Context(), 500*time.Millisecond)
+	defer cancel()
+	c.Announce("agents/n1", []byte("boot"))
+	if _, err := c.Commit(ctx, put("a", "1")); err == nil {
+		t.Error("a commit to nobody was answered")
+	}
+	leased := store.Txn{Put: []store.Put{{Key: "a", Leased: true}}}
+	if _, err := c.Commit(ctx, leased); !errors.Is(err, etcd.ErrNotWritten) {
+		t.Errorf("a leased put without a lease: %v, want %v", err, etcd.ErrNotWritten)
+	}
+	if _, _, err := c.Campaign(ctx); err == nil {
+		t.Error("elected by nobody")
+	}
+	ch := c.Watch(t.Context(), "")
+	if err := c.Close(t.Context()); err != nil {
+		t.Errorf("close: %v", err)
+	}
+	if _, open := <-ch; open {
+		t.Error("a watch survived its store")
+	}
+}
