@@ -143,6 +143,20 @@ printf '%s\n' -Dcassandra.join_ring=false '' -Dcassandra.start_native_transport=
 	}
 }
 
+func TestAGateThatWritesNothingMeansNoOptions(t *testing.T) {
+	n := node(t)
+	if err := os.WriteFile(n.OptionsFile(), []byte("-Dold=answer\n"), 0o600); err != nil {
+		t.Fatal(err)
+	}
+	if _, err := Start(t.Context(), n, gate(t, n, "exit 0\n"), io.Discard); err != nil {
+		t.Fatal(err)
+	}
+	b, err := os.ReadFile(n.ArgvFile())
+	if err != nil || bytes.Contains(b, []byte("-Dold")) {
+		t.Errorf("an old answer outlived the new one: %v, %s", err, b)
+	}
+}
+
 func TestStartObeysTheGate(t *testing.T) {
 	for _, tt := range []struct {
 		why, script string
