@@ -43,22 +43,38 @@ type Endpoint struct {
 	Err     error    // it did not answer; the other fields are empty
 }
 
-// Health asks a quorum for the store's revision, then every endpoint for its
-// own state over a connection of its own, so it is a question for every few
-// seconds and not for every turn. An error means that the store cannot be written now, or went
-// back (ErrWentBack); a single endpoint's silence stands in its Err.
-func (s *Store) Health(ctx context.Context) (Status, error) {
+// Pulse is one linearizable read: how long a quorum took to answer. The errors
+// are those of Health.
+func (s *Store) Pulse(ctx context.Context) (took time.Duration, err error) {
+	st, err := s.pulse(ctx)
+	return st.Answer, err
+}
+
+func (s *Store) pulse(ctx context.Context) (Status, error) {
 	ctx, cancel := context.WithTimeout(ctx, s.o.RequestTimeout)
 	defer cancel()
 	began, floor := time.Now(), s.horizon.floor()
 	resp, err := s.client.Get(ctx, s.o.Prefix+store.Era, clientv3.WithCountOnly())
 	if err != nil {
-		return Status{}, fmt.Errorf("health of the store: %w", err)
+		return Status{}, fmt.Errorf("pulse of the store: %w", err)
 	}
-	status := Status{Revision: resp.Header.Revision, ClusterID: resp.Header.ClusterId, Answer: time.Since(began)}
 	if err := s.horizon.note(resp.Header, floor); err != nil {
-		return status, fmt.Errorf("health of the store: %w", err)
+		return Status{}, fmt.Errorf("pulse of the store: %w", err)
 	}
+	return Status{Revision: resp.Header.Revision, ClusterID: resp.Header.ClusterId, Answer: time.Since(began)}, nil
+}
+
+// Health asks a quorum for the store's revision, then every endpoint for its
+// own state over a connection of its own, so it is a question for every few
+// seconds and not for every turn. An error means that the store cannot be written now, or went
+// back (ErrWentBack); a single endpoint's silence stands in its Err.
+func (s *Store) Health(ctx context.Context) (Status, error) {
+	status, err := s.pulse(ctx)
+	if err != nil {
+		return Status{}, err
+	}
+	ctx, cancel := context.WithTimeout(ctx, s.o.RequestTimeout)
+	defer cancel()
 	list, err := s.client.MemberList(ctx)
 	if err != nil {
 		return status, fmt.Errorf("members of the store: %w", err)

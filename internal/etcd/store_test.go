@@ -193,6 +193,9 @@ func TestHealthNamesWhatTheStoreIs(t *testing.T) {
 	if len(st.Members) != 1 || st.Members[0].Name != "n1" || !slices.Equal(st.Members[0].ClientURLs, []string{"http://" + addr}) {
 		t.Errorf("members are %+v, want n1 at %s", st.Members, addr)
 	}
+	if took, err := c.Pulse(t.Context()); err != nil || took <= 0 {
+		t.Errorf("pulse is %v, %v", took, err)
+	}
 	e := st.Endpoints[0]
 	if e.Err != nil || !e.Leads || e.Member != st.Members[0].ID || e.Version == "" || e.DBBytes == 0 {
 		t.Errorf("endpoint is %+v", e)

@@ -103,11 +103,22 @@ func networks(prefixes []netip.Prefix) []net.IPNet {
 
 // Join names the hosts this agent wants to be with, usually the roster; it
 // replaces what was named before and never waits. In the background they are
-// tried again for as long as one is missing.
-func (g *Gossip) Join(seeds map[cluster.Name]netip.AddrPort) {
+// tried again for as long as one is missing. A host without a usable gossip
+// address is not reached for; it may still come by itself.
+func (g *Gossip) Join(hosts []cluster.Host) {
+	seeds := make(map[cluster.Name]netip.AddrPort, len(hosts))
+	for _, h := range hosts {
+		if at, err := netip.ParseAddrPort(h.Gossip); err == nil && h.Name != g.o.Name {
+			seeds[h.Name] = at
+		}
+	}
 	g.mu.Lock()
-	g.seeds = maps.Clone(seeds)
+	same := maps.Equal(g.seeds, seeds)
+	g.seeds = seeds
 	g.mu.Unlock()
+	if same {
+		return // naming them again is no reason to hurry
+	}
 	select {
 	case g.wake <- struct{}{}:
 	default:
@@ -145,7 +156,7 @@ func (g *Gossip) missing() []string {
 	defer g.mu.Unlock()
 	var all []string
 	for _, name := range slices.Sorted(maps.Keys(g.seeds)) {
-		if _, here := g.roll.find(name); !here && name != g.o.Name {
+		if _, here := g.roll.find(name); !here {
 			all = append(all, string(name)+"/"+g.seeds[name].String())
 		}
 	}
@@ -194,8 +205,9 @@ func (g *Gossip) send(to []cluster.Name, packet []byte) error {
 // Ready is ready when there is mail to Take.
 func (g *Gossip) Ready() <-chan struct{} { return g.inbox.ready }
 
-// Take empties the mailbox.
-func (g *Gossip) Take() Mail { return g.inbox.take() }
+// Take empties the mailbox: digests, oldest first (who sent them is in their
+// signature), and the nodes somebody asks to be looked at now, each once.
+func (g *Gossip) Take() (digests [][]byte, lookNow []cluster.Name) { return g.inbox.take() }
 
 // Dropped counts what did not get into the mailbox or was pushed out of it.
 func (g *Gossip) Dropped() Dropped { return g.inbox.counts() }
@@ -209,6 +221,9 @@ func (g *Gossip) Conflicts() []Conflict { return g.roll.conflicts() }
 // Health is 0 when this agent answers in time by its own measure; above 0 it
 // is unwell and abstains. It only ever says something about this agent.
 func (g *Gossip) Health() int { return g.list.GetHealthScore() }
+
+// Unwell is true while Health is above 0.
+func (g *Gossip) Unwell() bool { return g.Health() > 0 }
 
 // Close says farewell, so that the others do not suspect a failure, and ends
 // everything. It is bounded by LeaveMax and a dial in progress (2 s). A second

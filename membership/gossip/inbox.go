@@ -81,17 +81,17 @@ func (b *inbox) putLookNow(n cluster.Name) {
 	}
 }
 
-func (b *inbox) take() Mail {
+func (b *inbox) take() (digests [][]byte, lookNow []cluster.Name) {
 	b.mu.Lock()
 	defer b.mu.Unlock()
-	m := Mail{LookNow: b.lookNow}
 	for range b.used {
-		m.Digests = append(m.Digests, b.digests[b.first])
+		digests = append(digests, b.digests[b.first])
 		b.digests[b.first] = nil
 		b.first = (b.first + 1) % len(b.digests)
 	}
+	lookNow = b.lookNow
 	b.used, b.lookNow = 0, nil
-	return m
+	return digests, lookNow
 }
 
 func (b *inbox) counts() Dropped {

@@ -11,9 +11,10 @@ import (
 	"supervisor/cluster"
 )
 
-func digests(m Mail) string {
+func digests(b *inbox) string {
 	var all []string
-	for _, d := range m.Digests {
+	taken, _ := b.take()
+	for _, d := range taken {
 		all = append(all, string(d))
 	}
 	return fmt.Sprint(all)
@@ -29,17 +30,17 @@ func TestInboxKeepsTheNewestAndCountsTheRest(t *testing.T) {
 	default:
 		t.Fatal("nobody was told")
 	}
-	if got := digests(b.take()); got != "[d5 d6 d7]" {
+	if got := digests(b); got != "[d5 d6 d7]" {
 		t.Errorf("took %s, want the newest three, oldest first", got)
 	}
 	if got := b.counts(); got != (Dropped{Overflow: 5}) {
 		t.Errorf("dropped %+v, want 5 overflows", got)
 	}
 	b.put(encode(kindDigest, []byte("d8")))
-	if got := digests(b.take()); got != "[d8]" {
+	if got := digests(b); got != "[d8]" {
 		t.Errorf("after a full ring took %s", got)
 	}
-	if got := digests(b.take()); got != "[]" {
+	if got := digests(b); got != "[]" {
 		t.Errorf("an empty box held %s", got)
 	}
 }
@@ -50,14 +51,14 @@ func TestInboxMakesManyRequestsForOneNodeOne(t *testing.T) {
 		b.put(encode(kindLookNow, []byte("n3")))
 		b.put(encode(kindLookNow, []byte("n1")))
 	}
-	if got := b.take().LookNow; !slices.Equal(got, []cluster.Name{"n3", "n1"}) {
+	if _, got := b.take(); !slices.Equal(got, []cluster.Name{"n3", "n1"}) {
 		t.Errorf("look now at %v, want each node once", got)
 	}
 	for i := range lookNowMax + 7 {
 		b.put(encode(kindLookNow, fmt.Appendf(nil, "n%d", i)))
 	}
-	if got, d := len(b.take().LookNow), b.counts().Overflow; got != lookNowMax || d != 7 {
-		t.Errorf("%d different nodes wait and %d are dropped, want %d and 7", got, d, lookNowMax)
+	if _, got := b.take(); len(got) != lookNowMax || b.counts().Overflow != 7 {
+		t.Errorf("%d different nodes wait, dropped %+v; want %d and 7", len(got), b.counts(), lookNowMax)
 	}
 }
 
@@ -74,8 +75,9 @@ func TestInboxTurnsAwayWhatItDoesNotKnow(t *testing.T) {
 	} {
 		b := newInbox(3)
 		b.put(packet)
-		if m, d := b.take(), b.counts(); len(m.Digests)+len(m.LookNow) != 0 || d.Malformed != 1 {
-			t.Errorf("%s: took %+v, dropped %+v; want it counted and dropped", why, m, d)
+		digests, lookNow := b.take()
+		if d := b.counts(); len(digests)+len(lookNow) != 0 || d.Malformed != 1 {
+			t.Errorf("%s: took %q and %q, dropped %+v; want it counted and dropped", why, digests, lookNow, d)
 		}
 	}
 }
@@ -85,7 +87,7 @@ func TestInboxCopiesWhatItKeeps(t *testing.T) {
 	packet := encode(kindDigest, []byte("mine"))
 	b.put(packet)
 	clear(packet)
-	if got := digests(b.take()); got != "[mine]" {
+	if got := digests(b); got != "[mine]" {
 		t.Errorf("took %s after the library used its buffer again", got)
 	}
 }

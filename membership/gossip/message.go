@@ -5,8 +5,6 @@ package gossip
 import (
 	"errors"
 	"fmt"
-
-	"supervisor/cluster"
 )
 
 // wireVersion is the first byte of every packet. A packet of another version
@@ -50,10 +48,4 @@ func decode(packet []byte) (kind, []byte, error) {
 		return 0, nil, fmt.Errorf("%w: kind %d, %d bytes", errMalformed, k, len(body))
 	}
 	return k, append([]byte(nil), body...), nil
-}
-
-// Mail is what arrived since the last Take.
-type Mail struct {
-	Digests [][]byte       // oldest first; who sent them is in their signature
-	LookNow []cluster.Name // nodes somebody asks to be looked at now, each once
 }

@@ -78,7 +78,7 @@ func TestADeadHostIsReplacedAtAnotherAddress(t *testing.T) {
 	}
 	host := begin("n1", "127.0.77.61:7961")
 	dead := begin("n2", "127.0.77.62:7962")
-	dead.Join(map[cluster.Name]netip.AddrPort{"n1": host.o.Bind})
+	dead.Join([]cluster.Host{{Name: "n1", Gossip: host.o.Bind.String()}})
 	at(host, "n2", "127.0.77.62:7962")
 	dead.once.Do(func() { // dies: no farewell
 		dead.cancel()
@@ -86,7 +86,7 @@ func TestADeadHostIsReplacedAtAnotherAddress(t *testing.T) {
 		dead.closed = dead.list.Shutdown()
 	})
 	next := begin("n2", "127.0.77.63:7963")
-	next.Join(map[cluster.Name]netip.AddrPort{"n1": host.o.Bind})
+	next.Join([]cluster.Host{{Name: "n1", Gossip: host.o.Bind.String()}, {Name: "n8", Gossip: "nowhere"}})
 	at(host, "n2", "127.0.77.63:7963")
 	if c := host.Conflicts(); len(c) != 0 {
 		t.Errorf("conflicts %v are left after the name was taken over", c)
