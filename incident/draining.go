@@ -20,11 +20,12 @@ const drainWait = 10 * time.Second
 // suspected decides whether anything is done at all.
 func (t *turn) suspected() {
 	v := t.w.verdict(t.r.Node)
+	observed := t.w.mode(t.r.Datacenter) == Observe
 	if answers(v) {
-		t.close("closed_untouched")
+		t.answeredAtOnce(observed)
 		return
 	}
-	if t.w.mode(t.r.Datacenter) == Observe {
+	if observed {
 		t.would()
 		return
 	}
@@ -35,6 +36,22 @@ func (t *turn) suspected() {
 	t.r.Cause = v.Cause
 	t.enter(Draining)
 	t.drain()
+}
+
+// answeredAtOnce closes an incident whose node answers before anything was
+// done, if it is the same process that answers. Another one may lack what the
+// first had not synced: it is verified, which repairs it.
+func (t *turn) answeredAtOnce(observed bool) {
+	same, known := t.sameProcess(t.r.Process)
+	switch {
+	case observed || same:
+		t.close("closed_untouched")
+	case known:
+		t.enter(Verifying)
+		t.say(Decided, "decided_verify", "node", string(t.r.Node))
+	default:
+		t.wait(RuleReach, "waits_process", "node", string(t.r.Node))
+	}
 }
 
 // would says once what another mode would have done.
@@ -62,22 +79,51 @@ func (t *turn) drain() {
 	t.wantPools(loadbalancer.Wish{Want: loadbalancer.Drain})
 }
 
-// wantPools writes the wanted state of every pool the node is in. A refusal
-// is said and leaves that pool as it is.
-func (t *turn) wantPools(wish loadbalancer.Wish) bool {
-	all := true
+// poolsPerTurn bounds the pools of one transaction; the next turn goes on.
+const poolsPerTurn = 6
+
+// wantPools writes the wanted state of the node's pools that do not want it
+// yet. A refusal is said and leaves that pool as it is.
+func (t *turn) wantPools(wish loadbalancer.Wish) {
+	written := 0
 	for _, d := range t.w.Policy.PoolsOf(t.r.Node) {
-		pool := t.pool(d)
-		next, err := loadbalancer.Take(pool, []cluster.Name{t.r.Node}, wish, func(n cluster.Name) bool { return t.w.Serves(n) })
+		if t.wants(d, wish) || written == poolsPerTurn {
+			continue
+		}
+		next, err := t.taken(d, wish)
 		if err != nil {
-			all = false
 			t.say(Refused, "refused_drain", "reason", err.Error())
 			t.under(PoolFloor)
 			continue
 		}
 		t.emit(Effect{Pool: &next})
+		written++
 	}
-	return all
+}
+
+// wantPoolsStill writes what an earlier turn could not: a storm was on, the
+// floor was too near, or there were too many pools. Refusals were said then.
+func (t *turn) wantPoolsStill(wish loadbalancer.Wish) {
+	written := 0
+	for _, d := range t.w.Policy.PoolsOf(t.r.Node) {
+		if t.wants(d, wish) || written == poolsPerTurn {
+			continue
+		}
+		if next, err := t.taken(d, wish); err == nil {
+			t.emit(Effect{Pool: &next})
+			written++
+		}
+	}
+}
+
+// wants tells whether a pool stands written and wants this of the node.
+func (t *turn) wants(d loadbalancer.Declared, wish loadbalancer.Wish) bool {
+	standing, stands := t.w.Pools[d.Name]
+	return stands && standing.Wants[t.r.Node] == wish
+}
+
+func (t *turn) taken(d loadbalancer.Declared, wish loadbalancer.Wish) (loadbalancer.Pool, error) {
+	return loadbalancer.Take(t.pool(d), []cluster.Name{t.r.Node}, wish, func(n cluster.Name) bool { return t.w.Serves(n) })
 }
 
 // pool is the standing wanted state of a declared pool; before anybody wrote
@@ -114,14 +160,25 @@ func (t *turn) draining() {
 	if v.Answer == membership.Gone && v.Cause != membership.NoCause && v.Cause != membership.Planned {
 		t.r.Cause = v.Cause
 	}
-	drained, rest := t.poolsStand()
+	if t.r.Cause == membership.DiskFailed {
+		t.afterDrain(v)
+		return
+	}
+	if t.w.Storm == "" && !answers(v) {
+		t.wantPoolsStill(loadbalancer.Wish{Want: loadbalancer.Drain})
+	}
+	stand, rest := t.poolsStand()
+	drained := stand && t.wanted(loadbalancer.Wish{Want: loadbalancer.Drain})
 	if drained && !t.marked(StageDrained) {
 		t.mark(StageDrained)
 		t.say(Proved, "proved_drain", "node", string(t.r.Node), "pools", t.poolNames())
 	}
 	if answers(v) {
-		t.enter(Verifying)
-		t.say(Decided, "decided_verify", "node", string(t.r.Node))
+		t.answeredAgain()
+		return
+	}
+	if t.restarted() {
+		t.inPlace()
 		return
 	}
 	if !drained && t.w.Storm == "" {
@@ -133,10 +190,39 @@ func (t *turn) draining() {
 	t.afterDrain(v)
 }
 
+// answeredAgain proves a drained node that answers again. One that was being
+// returned goes on with its pools only if it is still that process.
+func (t *turn) answeredAgain() {
+	if t.r.Return != nil {
+		same, known := t.sameProcess(t.r.Return.Process)
+		switch {
+		case !known:
+			t.wait(RuleReach, "waits_process", "node", string(t.r.Node))
+			return
+		case !same || t.r.Return.Step < Ramping:
+			t.inPlace()
+			return
+		}
+		t.r.Return.Step = Ramping
+	}
+	t.enter(Verifying)
+	t.say(Decided, "decided_verify", "node", string(t.r.Node))
+}
+
+// inPlace repairs a node that runs already, started by somebody else.
+func (t *turn) inPlace() {
+	if t.r.Return == nil {
+		t.r.Return = &Return{}
+	}
+	t.r.Return.Step, t.r.Return.Job = Preflight, nil
+	t.enter(Returning)
+	t.say(Decided, "decided_repair_in_place", "node", string(t.r.Node))
+}
+
 // afterDrain follows the table of causes. What would need a fence is Held in
 // this version: a node that may still act is never returned on a guess.
 func (t *turn) afterDrain(v membership.Verdict) {
-	if v.Answer == membership.Unknown {
+	if v.Answer == membership.Unknown && t.r.Cause != membership.DiskFailed {
 		t.wait(RuleEvidence, "waits_evidence", "for", count(v.For), "heard", count(v.Heard), "of", count(v.Of))
 		return
 	}
@@ -169,7 +255,7 @@ func (t *turn) beginReturn() {
 	if t.r.Return == nil {
 		t.r.Return = &Return{}
 	}
-	t.r.Return.Step = Preflight
+	t.r.Return.Step, t.r.Return.Job = Preflight, nil
 	t.enter(Returning)
 	t.say(Decided, "decided_return", "node", string(t.r.Node), "outage", t.r.Outage.From.Format(time.RFC3339))
 }
@@ -196,25 +282,4 @@ func (t *turn) close(code string, pairs ...string) {
 	t.mark(StageClosed)
 	t.ledger = t.ledger.without(t.r.ID)
 	t.say(Ended, code, append([]string{"node", string(t.r.Node), "after", seconds(t.w.Elapsed)}, pairs...)...)
-}
-
-// held waits for a person, but a node that answers by itself, or whose
-// process is gone for good, needs none: the incident goes back to where it
-// came from.
-func (t *turn) held() {
-	v := t.w.verdict(t.r.Node)
-	released := t.r.HeldRule == RuleFencing || t.r.HeldRule == RuleMinAge
-	if !released || t.r.HeldFrom != Draining {
-		return
-	}
-	gone := v.Answer == membership.Gone && v.Cause == membership.ProcessDown
-	if !answers(v) && !gone {
-		return
-	}
-	if gone {
-		t.r.Cause = v.Cause
-	}
-	t.r.Held, t.r.HeldRule, t.r.HeldFrom = "", "", PhaseUnknown
-	t.enter(Draining)
-	t.say(Decided, "released", "node", string(t.r.Node))
 }

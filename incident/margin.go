@@ -27,45 +27,95 @@ func replicatedIn(ks cluster.Keyspace, dc cluster.Datacenter) bool {
 	return false
 }
 
-// quorumWithout tells whether any range could take quorum writes while the
-// node was away. Without a schema it is not known, and unknown is "yes": then
-// a return repairs.
+// takesWrites tells whether a node may take writes: everybody but those whose
+// process is known to be gone. Unknown counts as "it may".
+func takesWrites(w World, n cluster.Name) bool {
+	v := w.verdict(n)
+	return v.Answer != membership.Gone || v.Cause != membership.ProcessDown
+}
+
+// quorumWithout tells whether writes that the node misses can have been
+// acknowledged: whether the others that may take writes are a quorum of any
+// range it replicates, in any datacenter or over all. What is not known is
+// "yes": then a return repairs.
 func quorumWithout(w World, node cluster.Name) bool {
 	if w.Schema == nil {
-		return len(w.serving(node)) > 0
+		return slices.ContainsFunc(w.nodes(), func(n cluster.Name) bool { return n != node && takesWrites(w, n) })
 	}
-	margins, err := cluster.MarginsOf(*w.Schema, node, func(n cluster.Name) bool { return n != node && w.Serves(n) })
+	ring, err := cluster.NewRing(w.Schema.Members)
 	if err != nil {
 		return true
 	}
-	return slices.ContainsFunc(margins, func(m cluster.Margin) bool {
-		return !cluster.NeverReplicated(m.Keyspace) && m.Have >= 1 && m.Spare() >= 0
-	})
+	home := make(map[cluster.Name]cluster.Datacenter, len(w.Schema.Members))
+	for _, m := range w.Schema.Members {
+		home[m.Name] = m.Datacenter
+	}
+	for _, ks := range w.Schema.Keyspaces {
+		if cluster.NeverReplicated(ks.Name) || cluster.Exempt(ks.Name) || ring.Total(ks.Replication) < 2 {
+			continue
+		}
+		placed, err := ring.Placement(ks.Replication)
+		if err != nil {
+			return true
+		}
+		for _, p := range placed {
+			if slices.Contains(p.Replicas, node) && acknowledges(w, ks, p.Replicas, node, home, ring.Total(ks.Replication)) {
+				return true
+			}
+		}
+	}
+	return false
 }
 
-// quorumAllows holds a fence of a serving node against quorum-survives, and
-// says which range would break. A node that serves nothing costs nothing.
-func (t *turn) quorumAllows() bool {
-	if !t.w.Serves(t.r.Node) {
+// acknowledges tells whether the other replicas of a range can be a quorum.
+func acknowledges(w World, ks cluster.Keyspace, replicas []cluster.Name, node cluster.Name, home map[cluster.Name]cluster.Datacenter, total int) bool {
+	all, in := 0, map[cluster.Datacenter]int{}
+	for _, n := range replicas {
+		if n != node && takesWrites(w, n) {
+			all++
+			in[home[n]]++
+		}
+	}
+	if all >= cluster.Quorum(total) {
 		return true
 	}
+	for dc, rf := range ks.Replication.Factors {
+		if rf > 0 && in[dc] >= cluster.Quorum(rf) {
+			return true
+		}
+	}
+	return false
+}
+
+// quorumFault says which range would break if the node were kept from
+// readers; empty when none. A node that serves nothing costs nothing.
+func (t *turn) quorumFault() string {
+	if !t.w.Serves(t.r.Node) {
+		return ""
+	}
 	if t.w.Schema == nil {
-		t.wait(QuorumSurvives, "waits_preflight", "reason", "the ring is not known")
-		return false
+		return "the ring is not known"
 	}
 	margins, err := cluster.MarginsOf(*t.w.Schema, t.r.Node, func(n cluster.Name) bool { return n != t.r.Node && t.w.Serves(n) })
 	if err != nil {
-		t.wait(QuorumSurvives, "waits_preflight", "reason", err.Error())
-		return false
+		return err.Error()
 	}
 	for _, m := range margins {
 		if !cluster.Exempt(m.Keyspace) && m.Spare() < 0 && !t.authAccepted(m.Keyspace) {
-			t.wait(QuorumSurvives, "waits_preflight", "reason",
-				fmt.Sprintf("it would leave a range of %s with %d of %d replicas, need %d", m.Keyspace, m.Have, m.RF, m.Need))
-			return false
+			return fmt.Sprintf("it would leave a range of %s with %d of %d replicas, need %d", m.Keyspace, m.Have, m.RF, m.Need)
 		}
 	}
-	return true
+	return ""
+}
+
+// quorumAllows holds a fence of a serving node against quorum-survives and
+// waits when it would break a range.
+func (t *turn) quorumAllows() bool {
+	why := t.quorumFault()
+	if why != "" {
+		t.wait(QuorumSurvives, "waits_preflight", "reason", why)
+	}
+	return why == ""
 }
 
 func (t *turn) authAccepted(keyspace string) bool {
@@ -122,15 +172,29 @@ func outage(r Record, v membership.Verdict, w World) Outage {
 	if v.LastAlive != 0 && v.LastAlive < v.Since {
 		last = w.Wall.Add(-w.Now.Sub(v.LastAlive))
 	}
-	o := Outage{From: last.Add(-sync - outageMargin).UTC()}
-	if w.Schema != nil {
-		at, ks, table, _ := repair.Deadline(*w.Schema, o.From, ttlOnly(w.Policy))
-		o.Deadline = at
-		if !at.IsZero() {
-			o.Table = ks + "." + table
-		}
+	return Outage{From: last.Add(-sync - outageMargin).UTC()}.dated(w)
+}
+
+// dated fills in the deadline once the schema is known.
+func (o Outage) dated(w World) Outage {
+	if w.Schema == nil || o.Table != "" {
+		return o
+	}
+	if at, ks, table, _ := repair.Deadline(*w.Schema, o.From, ttlOnly(w.Policy)); !at.IsZero() {
+		o.Deadline, o.Table = at, ks+"."+table
 	}
 	return o
+}
+
+// expired tells whether the data of the node must not be read again. The last
+// instant counts as passed: the repair must have ended before.
+func (t *turn) expired() bool {
+	o := t.r.Outage
+	return !o.Deadline.IsZero() && !t.w.Wall.Before(o.Deadline)
+}
+
+func (t *turn) expiredReason() string {
+	return "the deadline of " + t.r.Outage.Table + " has passed: deleted rows could come back; replace the node"
 }
 
 func (t *turn) deadline() (time.Time, string, string, []string) {

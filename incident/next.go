@@ -117,6 +117,10 @@ func Hold(r Record, w World, why string) Decision {
 func (t *turn) advance() {
 	before := t.r.Step
 	t.trackOutage()
+	if t.lookedAway() {
+		return
+	}
+	t.overdue()
 	switch t.r.Phase {
 	case Suspected:
 		t.suspected()

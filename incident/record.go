@@ -67,6 +67,9 @@ type Outage struct {
 	// Writable is true once the others had a quorum while the node was away:
 	// writes may have been missed.
 	Writable bool `json:"writable"`
+	// Dark is true once all others were gone at the same time as the node: it
+	// went with the whole ring and not alone.
+	Dark bool `json:"dark,omitempty"`
 	// Deadline is when the data on the node must not be read again, the
 	// smallest gc_grace after From; zero: none.
 	Deadline time.Time `json:"deadline,omitzero"`
@@ -76,7 +79,8 @@ type Outage struct {
 // Return is how far a return has come.
 type Return struct {
 	Step       ReturnStep    `json:"step"`
-	Tries      int           `json:"tries"` // hibernated starts
+	Tries      int           `json:"tries"`          // starts
+	Cold       bool          `json:"cold,omitempty"` // the last start was a plain one: the whole ring was out
 	Process    cluster.Boot  `json:"process,omitempty"`
 	Generation int64         `json:"generation,omitempty"` // gossip generation of that process
 	Job        *repair.Job   `json:"job,omitempty"`

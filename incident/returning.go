@@ -12,6 +12,7 @@ import (
 	"supervisor/loadbalancer"
 	"supervisor/membership"
 	"supervisor/repair"
+	"supervisor/replace"
 )
 
 // ReturnStep is where a return stands. The steps follow one another; an exit
@@ -87,6 +88,28 @@ func (t *turn) exited() bool {
 	return t.w.InStep >= exitBelieved && v.Own == membership.Exited
 }
 
+// replaced tells whether another process runs in this step than the one that
+// is being returned: it exited, and somebody was quicker than the reports.
+func (t *turn) replaced() bool {
+	same, known := t.sameProcess(t.r.Return.Process)
+	return t.w.InStep >= exitBelieved && known && !same && t.r.Return.Process != ""
+}
+
+// overdueSlack is how much later than an order's limit its executor may say
+// that it passed.
+const overdueSlack = 15 * time.Second
+
+// overdue takes the orders of a step whose limit passed without a word for
+// Uncertain: their executor died, or cannot tell.
+func (t *turn) overdue() {
+	for _, e := range t.r.Pending {
+		if t.w.InStep >= e.Limit+overdueSlack {
+			t.finished(Finished{Effect: e.ID, Outcome: Uncertain})
+			return
+		}
+	}
+}
+
 // returning moves a return by at most one step.
 func (t *turn) returning() {
 	if t.r.Return == nil {
@@ -94,7 +117,12 @@ func (t *turn) returning() {
 		return
 	}
 	step := t.r.Return.Step
-	if step > Starting && step != Killing && t.exited() {
+	if v := t.w.verdict(t.r.Node); v.Answer == membership.Gone && v.Cause == membership.DiskFailed {
+		_, why := replace.Needed(replace.Case{DiskFailed: true})
+		t.hold(FenceBeforeReplace, "a replacement is needed: "+why.Sentence())
+		return
+	}
+	if step > Starting && step != Killing && (t.exited() || t.replaced()) {
 		t.startOver("exited", fmt.Sprintf("the process exited in step %s", step))
 		return
 	}
@@ -118,27 +146,50 @@ func (t *turn) redo(step ReturnStep) {
 	if len(t.r.Pending) > 0 || t.w.InStep < retryAfter {
 		return
 	}
-	t.nextStep()
 	switch step {
 	case Starting, Killing:
-		t.r.Return.Step = Preflight
+		t.to(Preflight)
 	case Joining:
+		t.nextStep()
 		t.join()
 	case Repairing, RepairingAgain:
+		if t.r.Return.Job == nil || !t.jobLives() {
+			t.planRepair(step)
+			return
+		}
+		t.nextStep()
 		t.nextBatch()
 	case Preflight, AwaitDown, AwaitUp, Previewing, Opening, Reading, Ramping, RampingFull:
 	}
 }
 
-// startOver goes back to Preflight, as often as the policy allows.
+// jobLives tells whether every peer of the segments that are left still
+// serves; otherwise the rest is planned anew with those that do.
+func (t *turn) jobLives() bool {
+	job := t.r.Return.Job
+	for _, i := range job.Batch(len(job.Segments)) {
+		for _, h := range job.Segments[i].Hosts {
+			if h != t.r.Node && !t.w.Serves(h) {
+				return false
+			}
+		}
+	}
+	return true
+}
+
+// startOver goes back to Preflight, as often as the policy allows. The process
+// that ended is the one the incident is about from now on.
 func (t *turn) startOver(code, reason string) {
 	t.r.Pending = nil
+	if t.r.Return.Process != "" {
+		t.r.Process, t.r.Return.Process, t.r.Return.Generation = t.r.Return.Process, "", 0
+	}
+	t.r.Return.Step, t.r.Return.Job = Preflight, nil
+	t.waitAside()
 	if t.r.Return.Tries >= t.w.Policy.Return.TriesMax {
 		t.hold(RuleHibernation, fmt.Sprintf("%s; %d starts were tried; look at its log, then retry", reason, t.r.Return.Tries))
 		return
 	}
-	t.r.Return.Step = Preflight
-	t.r.Return.Job = nil
 	t.enter(Returning)
 	t.say(Saw, "return_"+code, "reason", reason, "try", count(t.r.Return.Tries))
 }
@@ -146,9 +197,15 @@ func (t *turn) startOver(code, reason string) {
 // preflight starts the node when every condition of a return holds.
 func (t *turn) preflight() {
 	v := t.w.verdict(t.r.Node)
-	if answers(v) || (v.Own == membership.Good && v.Process != "" && v.Process != t.r.Process) {
-		t.cameBack(v)
+	if t.neverEnded(v) {
 		return
+	}
+	if answers(v) || t.runsAnother() {
+		t.cameBack()
+		return
+	}
+	if t.r.Return.Tries > 0 && t.w.InStep < retryAfter {
+		return // starts that failed are spaced; what is known of the last one may be old
 	}
 	if v.Own != membership.Exited {
 		t.wait(RuleReach, "waits_agent", "node", string(t.r.Node))
@@ -164,19 +221,41 @@ func (t *turn) preflight() {
 		start, levels = isolate.Normal, 0
 	}
 	t.r.Return.Tries++
+	t.r.Return.Cold = start == isolate.Normal
 	t.ledger = t.ledger.with(t.r, HoldsReturn).started(t.r.Node, t.w.Wall)
 	t.r.Return.Step = Starting
 	t.nextStep()
 	t.say(Did, "did_start", "node", string(t.r.Node), "how", start.String(), "try", count(t.r.Return.Tries))
 	t.fence(levels, start)
 	t.order(Once{Verb: VerbStart}, startMax)
+	if start == isolate.Hibernate {
+		t.wantPoolsStill(loadbalancer.Wish{Want: loadbalancer.Drain}) // nobody is there to lose, and it must stay out until it is proven
+	}
 }
 
-// cold tells whether this is a cluster that lost its power: nobody serves and
-// no write can have been missed.
-func (t *turn) cold() bool {
-	return !t.r.Outage.Writable && len(t.w.serving(t.r.Node)) == 0
+// neverEnded gives up a return that nobody has begun with, of a node that
+// answers with the very process that seemed to be down.
+func (t *turn) neverEnded(v membership.Verdict) bool {
+	same, known := t.sameProcess(t.r.Process)
+	if !known || !same || !answers(v) || t.r.Return.Tries > 0 {
+		return false
+	}
+	t.r.Return = nil
+	t.waitAside()
+	t.enter(Verifying)
+	t.say(Decided, "decided_verify", "node", string(t.r.Node))
+	return true
 }
+
+// runsAnother tells whether a process runs that is not the one that ended.
+func (t *turn) runsAnother() bool {
+	same, known := t.sameProcess(t.r.Process)
+	return known && !same
+}
+
+// cold tells whether this is a cluster that lost its power: all were gone at
+// once, and no write can have been acknowledged since.
+func (t *turn) cold() bool { return !t.r.Outage.Writable && t.r.Outage.Dark }
 
 func (t *turn) preflightWaits(f fault) {
 	if f.held {
@@ -186,27 +265,33 @@ func (t *turn) preflightWaits(f fault) {
 	t.wait(f.rule, "waits_preflight", "reason", f.reason)
 }
 
-// cameBack deals with a node that somebody else started. If it hibernates it
-// is ours as it is; otherwise it is kept from readers and repaired in place.
-func (t *turn) cameBack(v membership.Verdict) {
-	own, ok := t.w.own(t.r.Node)
-	if !ok {
-		if _, standing := t.w.Fences[t.r.Node]; !standing {
-			t.say(Decided, "decided_fence_reads", "node", string(t.r.Node))
-			if !t.quorumAllows() {
-				return
-			}
-			t.fence(isolate.Clients|isolate.Reads, isolate.Hibernate)
+// cameBack deals with a node that somebody else started, or that an earlier
+// start left running. It is kept from readers first, whatever else is true; if
+// it hibernates it is ours as it is, otherwise it is repaired in place.
+func (t *turn) cameBack() {
+	f, stands := t.w.Fences[t.r.Node]
+	if !stands || !f.Levels.Has(isolate.Clients|isolate.Reads) || f.Start != isolate.Hibernate {
+		if t.quorumAllows() {
 			t.nextStep()
-			return
+			t.say(Decided, "decided_fence_reads", "node", string(t.r.Node))
+			t.fence(isolate.Clients|isolate.Reads, isolate.Hibernate)
 		}
+		return
+	}
+	own, ok := t.w.own(t.r.Node)
+	if !ok || !own.Running || own.Generation == 0 || own.Process == t.r.Process {
 		t.wait(RuleReach, "waits_agent", "node", string(t.r.Node))
 		return
 	}
-	if !own.Running || own.Generation == 0 {
+	if t.w.Schema == nil {
+		t.wait(RulePreflight, "waits_preflight", "reason", "ring and schema are not known yet: no Cassandra was asked")
 		return
 	}
-	t.r.Return.Process, t.r.Return.Generation = own.Process, own.Generation
+	if t.expired() {
+		t.hold(RuleGCGrace, t.expiredReason())
+		return
+	}
+	t.r.Return.Process, t.r.Return.Generation, t.r.Return.Cold = own.Process, own.Generation, false
 	t.ledger = t.ledger.with(t.r, HoldsReturn)
 	if own.Mode == "NORMAL" {
 		t.to(AwaitUp)
@@ -226,9 +311,9 @@ func (t *turn) awaitDown() {
 		t.to(Killing)
 		t.order(Once{Verb: VerbKill, Process: t.r.Return.Process}, shortMax)
 	case down:
-		t.say(Proved, "proved_down", "peers", names(peers), "node", string(t.r.Node))
-		t.r.Return.Step = Repairing
-		t.planRepair()
+		if t.planRepair(Repairing) {
+			t.say(Proved, "proved_down", "peers", names(peers), "node", string(t.r.Node))
+		}
 	case t.w.InStep > sightMax:
 		t.hold(RuleHibernation, fmt.Sprintf("no word from %s whether the hibernated node is DOWN there; start their agents, then retry", names(missing)))
 	default:
@@ -236,10 +321,15 @@ func (t *turn) awaitDown() {
 	}
 }
 
-// planRepair makes the job of the current repair and orders its first batch.
-// What is written counters would have to prove; unknown means written, so
-// every replicated table is repaired.
-func (t *turn) planRepair() {
+// planRepair makes the job of a repair and orders its first batch. What is
+// written counters would have to prove; unknown means written, so every
+// replicated table is repaired. It is false when nothing could be planned: too
+// few live replicas is waited for, what a person must mend is held.
+func (t *turn) planRepair(step ReturnStep) bool {
+	if t.expired() {
+		t.hold(RuleGCGrace, t.expiredReason())
+		return false
+	}
 	job, refused, err := repair.Plan(repair.PlanInput{
 		Schema: *t.w.Schema, Node: t.r.Node,
 		Live:      func(n cluster.Name) bool { return n == t.r.Node || t.w.Serves(n) },
@@ -250,21 +340,28 @@ func (t *turn) planRepair() {
 	})
 	if err != nil {
 		t.hold(RulePreflight, "no repair can be planned: "+err.Error())
-		return
+		return false
 	}
 	// Traces and the history of repairs hold nothing a client waits for.
 	refused = slices.DeleteFunc(refused, func(r repair.Refused) bool { return cluster.Exempt(r.Keyspace) })
+	for _, r := range refused {
+		if r.Rule != repair.QuorumRule {
+			t.hold(Rule(r.Rule), fmt.Sprintf("repair of %s refused: %s", r.Keyspace, r.Why))
+			return false
+		}
+	}
 	if len(refused) > 0 {
-		t.hold(Rule(refused[0].Rule), fmt.Sprintf("repair of %s refused: %s", refused[0].Keyspace, refused[0].Why))
-		return
+		t.wait(RuleRepairQuorum, "waits_preflight", "reason", fmt.Sprintf("repair of %s: %s", refused[0].Keyspace, refused[0].Why))
+		return false
 	}
 	t.r.Return.Job = &job
-	t.nextStep()
+	t.to(step)
 	if job.Complete() {
 		t.repaired()
-		return
+		return true
 	}
 	t.nextBatch()
+	return true
 }
 
 func (t *turn) regions() map[cluster.Name]cluster.Region {
@@ -372,7 +469,7 @@ func (t *turn) orderDone(e Effect, res Result) {
 func (t *turn) started(res Result) {
 	t.r.Return.Process, t.r.Return.Generation = res.Process, res.Generation
 	t.say(Proved, "proved_start", "node", string(t.r.Node), "took", seconds(res.Took), "generation", fmt.Sprint(res.Generation))
-	if f, ok := t.w.Fences[t.r.Node]; ok && f.Start == isolate.Normal {
+	if t.r.Return.Cold {
 		t.enter(Verifying)
 		t.r.Return.Step = Opening
 		return
@@ -411,9 +508,9 @@ func (t *turn) awaitUp() {
 	own, known := t.w.own(t.r.Node)
 	switch {
 	case ok && known && own.Mode == "NORMAL" && own.Severity >= isolate.SeverityFenced:
-		t.say(Proved, "proved_up", "peers", names(peers), "node", string(t.r.Node))
-		t.r.Return.Step = RepairingAgain
-		t.planRepair()
+		if t.planRepair(RepairingAgain) {
+			t.say(Proved, "proved_up", "peers", names(peers), "node", string(t.r.Node))
+		}
 	case t.w.InStep > sightMax:
 		t.hold(RuleHibernation, fmt.Sprintf("the node left hibernation and %s do not see it UP under Severity; look at gossip there", names(rest)))
 	default:
@@ -430,17 +527,17 @@ type fault struct {
 
 // preflightFault holds a return against what must be true before it starts.
 func (t *turn) preflightFault() *fault {
-	if o := t.r.Outage; !o.Deadline.IsZero() && !t.w.Wall.Before(o.Deadline) {
-		return &fault{RuleGCGrace, "the deadline of " + o.Table + " has passed: deleted rows could come back; replace the node", true}
-	}
-	if t.w.Schema == nil {
-		return &fault{RulePreflight, "ring and schema are not known yet: no Cassandra was asked", false}
+	if t.expired() {
+		return &fault{RuleGCGrace, t.expiredReason(), true}
 	}
 	if other, busy := t.ledger.returning(t.r.ID); busy {
 		return &fault{RuleBudget, fmt.Sprintf("%s is being returned (%s), one at a time", other.Node, other.Incident), false}
 	}
 	if t.cold() {
 		return nil
+	}
+	if t.w.Schema == nil {
+		return &fault{RulePreflight, "ring and schema are not known yet: no Cassandra was asked", false}
 	}
 	for _, f := range []func() *fault{t.versionFault, t.seedFault, t.snitchFault, t.ringFault, t.residencyFault, t.gcGraceFault} {
 		if f := f(); f != nil {

@@ -219,7 +219,9 @@ func caused(c membership.Cause) func(World) []Subjected {
 		var out []Subjected
 		for _, n := range w.nodes() {
 			v := w.verdict(n)
-			holds := v.Cause == c && (v.Answer == membership.Gone && v.Drain || c == membership.AgentGone)
+			// A disk that fails is told by its own agent alone and drains nobody.
+			drains := v.Answer == membership.Gone && (v.Drain || c == membership.DiskFailed)
+			holds := v.Cause == c && (drains || c == membership.AgentGone)
 			for _, r := range w.Open {
 				holds = holds && r.Node != n || r.Node == n && r.Cause == c
 			}

@@ -28,6 +28,8 @@ var sentences = map[string]string{
 	"decided_give_back":       "{node} answers with the same process: back into its pools",
 	"decided_ramp":            "{node} gets {weight} % of its weight",
 	"waits_agent":             "no agent on {node} can start it; it goes on when that agent is back",
+	"waits_process":           "{node} answers, and only its own agent can tell which process that is; it goes on when that agent is back",
+	"waits_reader":            "no live peer with an agent can compare with {node} now",
 	"waits_preflight":         "{reason}",
 	"did_start":               "start {node}, {how}, try {try}",
 	"proved_start":            "{node} started in {took} (Cassandra's own time), generation {generation}",

@@ -100,8 +100,35 @@ func (t *turn) hold(rule Rule, reason string) {
 	t.r.Held, t.r.HeldRule = reason, rule
 	t.r.Pending = nil
 	t.enter(Held)
+	t.waitAside()
 	t.say(Refused, "held", "reason", reason, "rule", string(rule))
 	t.under(rule)
+	if t.mustStayFenced() {
+		t.fence(isolate.Clients|isolate.Reads, isolate.Hibernate)
+	}
+}
+
+// waitAside gives the turn to return back: who waits for a person, or for its
+// agent, does not keep other nodes from coming back. The node itself still
+// counts as out.
+func (t *turn) waitAside() {
+	for _, h := range t.ledger.Holders {
+		if h.Incident == t.r.ID && h.Kind == HoldsReturn {
+			t.ledger = t.ledger.with(t.r, HoldsOutage)
+		}
+	}
+}
+
+// mustStayFenced tells whether a node that is handed to people would be read
+// with old data if it ran: then its fence is raised with the hold, so that it
+// hibernates however it is started.
+func (t *turn) mustStayFenced() bool {
+	proven := t.r.Return != nil && t.r.Return.Step >= Ramping
+	lost := t.r.Return != nil || t.r.Cause == membership.ProcessDown
+	f, stands := t.w.Fences[t.r.Node]
+	fenced := stands && f.Levels.Has(isolate.Clients|isolate.Reads) && f.Start == isolate.Hibernate
+	changed := t.r.HeldRule != RuleMode && t.r.HeldRule != RulePolicy
+	return lost && !proven && !fenced && changed && !t.cold() && t.quorumFault() == ""
 }
 
 // mark notes that a stage was reached, once.
@@ -180,15 +207,54 @@ func (t *turn) checkDeadline() {
 }
 
 // trackOutage notes whether the others could take writes while the node was
-// away: if no range ever had its quorum, nothing was missed.
+// away: if no range ever had its quorum, nothing was missed. It is followed
+// until the node runs again.
 func (t *turn) trackOutage() {
-	if t.r.Outage.Writable || t.r.Return != nil {
+	if o := t.r.Outage.dated(t.w); o != t.r.Outage {
+		t.r.Outage = o
+		t.changed = true
+	}
+	runs := t.r.Phase == Verifying || t.r.Phase == Returning && t.r.Return != nil && t.r.Return.Step > Starting
+	if t.r.Outage.Writable || runs {
 		return
+	}
+	if !t.r.Outage.Dark && t.allGone() {
+		t.r.Outage.Dark = true
+		t.changed = true
 	}
 	if quorumWithout(t.w, t.r.Node) {
 		t.r.Outage.Writable = true
 		t.changed = true
 	}
+}
+
+// allGone tells whether every other node of the roster is gone by the judge's
+// word. One that is Unknown is not.
+func (t *turn) allGone() bool {
+	return !slices.ContainsFunc(t.w.nodes(), func(n cluster.Name) bool {
+		return n != t.r.Node && t.w.verdict(n).Answer != membership.Gone
+	})
+}
+
+// sameProcess tells whether the node runs the process that the incident is
+// about; known is false without its own agent's fresh word. An answer alone
+// does not tell: whoever started the node past us is answered by it too.
+func (t *turn) sameProcess(about cluster.Boot) (same, known bool) {
+	v := t.w.verdict(t.r.Node)
+	if v.Own != membership.Good || v.Process == "" {
+		return false, false
+	}
+	return v.Process == about, true
+}
+
+// restarted tells whether the own agent names another process than any that
+// the incident knows of.
+func (t *turn) restarted() bool {
+	same, known := t.sameProcess(t.r.Process)
+	if t.r.Return != nil && t.r.Return.Process != "" && !same {
+		same, known = t.sameProcess(t.r.Return.Process)
+	}
+	return known && !same
 }
 
 func count(n int) string { return strconv.Itoa(n) }

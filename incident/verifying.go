@@ -46,14 +46,18 @@ func (t *turn) verifying() {
 // goneAgain sends an incident back when its node fails while it is proven.
 func (t *turn) goneAgain() bool {
 	v := t.w.verdict(t.r.Node)
-	if t.r.Return != nil && t.exited() {
+	if t.r.Return != nil && (t.exited() || t.replaced()) {
 		t.startOver("exited", "the process exited while it was being verified")
+		t.wantPools(loadbalancer.Wish{Want: loadbalancer.Drain})
 		return true
 	}
-	if v.Answer != membership.Gone || !v.Drain || t.closedToClients() {
+	disk := v.Answer == membership.Gone && v.Cause == membership.DiskFailed
+	if !disk && (v.Answer != membership.Gone || !v.Drain || t.closedToClients()) {
 		return false
 	}
 	t.r.Cause = v.Cause
+	t.r.Pending = nil
+	t.waitAside()
 	t.enter(Draining)
 	t.say(Saw, "gone_again", "node", string(t.r.Node), "cause", v.Cause.String())
 	t.wantPools(loadbalancer.Wish{Want: loadbalancer.Drain})
@@ -79,23 +83,28 @@ func (t *turn) verifyUntouched() {
 		t.wait(RuleEvidence, "waits_evidence", "for", count(v.For), "heard", count(v.Heard), "of", count(v.Of))
 		return
 	}
-	if t.r.Process != "" && v.Process != "" && v.Process != t.r.Process {
-		t.r.Return = &Return{}
-		t.enter(Returning)
-		t.say(Decided, "decided_repair_in_place", "node", string(t.r.Node))
+	switch same, known := t.sameProcess(t.r.Process); {
+	case !known:
+		t.wait(RuleReach, "waits_process", "node", string(t.r.Node))
+		return
+	case !same:
+		t.inPlace()
 		return
 	}
 	if !t.wanted(loadbalancer.Full) {
+		t.nextStep()
 		t.say(Decided, "decided_give_back", "node", string(t.r.Node))
-		if t.wantPools(loadbalancer.Full) {
-			t.nextStep()
-		}
+		t.wantPools(loadbalancer.Full)
 		return
 	}
-	if ok, _ := t.poolsStand(); ok {
-		t.mark(StageServing)
-		t.close("closed_answered")
+	ok, rest := t.poolsStand()
+	if !ok {
+		t.wantPoolsStill(loadbalancer.Full)
+		t.wait(RulePreflight, "waits_pools", "pools", fmt.Sprint(rest))
+		return
 	}
+	t.mark(StageServing)
+	t.close("closed_answered")
 }
 
 // wanted tells whether every pool of the node already wants this.
@@ -110,10 +119,15 @@ func (t *turn) wanted(wish loadbalancer.Wish) bool {
 
 // preview orders the comparison by another coordinator than the node itself.
 func (t *turn) preview() {
+	if t.r.Return.Job == nil || len(t.r.Return.Job.Segments) == 0 {
+		t.say(Proved, "proved_nothing_shared", "node", string(t.r.Node))
+		t.mark(StageReturned)
+		t.open()
+		return
+	}
 	agent, segments := t.previewPlan()
 	if agent == "" {
-		t.say(Proved, "proved_nothing_shared", "node", string(t.r.Node))
-		t.open()
+		t.wait(RuleReach, "waits_reader", "node", string(t.r.Node))
 		return
 	}
 	t.order(Once{Verb: VerbPreview, Agent: agent, Segments: segments}, previewMax)
@@ -156,6 +170,10 @@ func (t *turn) previewed(res Result) {
 
 // open lets coordinators and clients in again; the pools still keep it out.
 func (t *turn) open() {
+	if t.expired() {
+		t.hold(RuleGCGrace, t.expiredReason())
+		return
+	}
 	t.to(Opening)
 	t.say(Did, "did_open", "node", string(t.r.Node))
 	t.fence(0, isolate.Hibernate)
@@ -180,7 +198,12 @@ func (t *turn) opening() {
 func (t *turn) readRows() {
 	rows := t.rows()
 	agent := t.reader()
-	if len(rows) == 0 || agent == "" {
+	if len(rows) > 0 && agent == "" && !t.cold() {
+		t.to(Reading)
+		t.wait(RuleReach, "waits_reader", "node", string(t.r.Node))
+		return
+	}
+	if len(rows) == 0 || t.cold() {
 		t.say(Waited, "no_known_rows", "node", string(t.r.Node))
 		t.under(RulePolicy)
 		t.ramp(Ramping)
@@ -238,12 +261,17 @@ func (t *turn) reorder() {
 	if len(t.r.Pending) > 0 || t.w.InStep < retryAfter {
 		return
 	}
-	t.nextStep()
 	if t.r.Return.Step == Previewing {
-		t.preview()
+		if agent, _ := t.previewPlan(); agent != "" {
+			t.nextStep()
+			t.preview()
+		}
 		return
 	}
-	t.readRows()
+	if t.reader() != "" {
+		t.nextStep()
+		t.readRows()
+	}
 }
 
 // ramp gives the node its next weight in every pool.
@@ -261,13 +289,15 @@ func (t *turn) ramp(step ReturnStep) {
 
 // ramping waits for the read-back of each weight and for the pause between.
 func (t *turn) ramping() {
+	wish := rampWish(t.r.Return.Step)
+	t.wantPoolsStill(wish)
 	stand, rest := t.poolsStand()
-	if !stand {
+	if !stand || !t.wanted(wish) {
 		t.wait(RulePreflight, "waits_pools", "pools", fmt.Sprint(rest))
-		if t.w.InStep >= drainWait && !t.wanted(rampWish(t.r.Return.Step)) {
-			t.nextStep()
-			t.wantPools(rampWish(t.r.Return.Step))
-		}
+		return
+	}
+	if v := t.w.verdict(t.r.Node); !answers(v) {
+		t.wait(RuleEvidence, "waits_evidence", "for", count(v.For), "heard", count(v.Heard), "of", count(v.Of))
 		return
 	}
 	if !t.marked(StageServing) {

@@ -53,6 +53,8 @@ func BeforeAsking(l Local, wall time.Time) (a Answer, ok bool) {
 		return Answer{l.Fence.Start, "fenced", "a fence stands: " + l.Fence.Incident}, true
 	case l.Returning:
 		return Answer{Hibernate, "returning", "the return of this node is not finished: " + l.Incident}, true
+	case l.Fence != nil && l.Fence.Start == Normal && l.Fence.Levels == 0:
+		return Answer{Normal, "fenced", "the leader starts it plainly: " + l.Fence.Incident}, true
 	case l.Clean:
 		return Answer{Normal, "clean-drain", "the last stop was a verified clean drain"}, true
 	}

@@ -60,14 +60,7 @@ func (s *State) commit(before incident.Record, d incident.Decision, w incident.W
 	if t.err != nil {
 		return Commit{}, false
 	}
-	if before.ID != "" {
-		ck := s.clocks[rec.ID]
-		if before.Step == rec.Step {
-			ck.entered = w.Now // what was waited so far is in the record now
-			s.clocks[rec.ID] = ck
-		}
-	}
-	return Commit{Datacenter: rec.Datacenter, Incident: rec.ID, Txn: t.t, Decision: d, Entries: entries}, true
+	return Commit{Datacenter: rec.Datacenter, Incident: rec.ID, Txn: t.t, Decision: d, Entries: entries, asOf: w.Now}, true
 }
 
 // number is the journal number of an entry, the last part of its ID.

@@ -3,6 +3,7 @@
 package lead
 
 import (
+	"fmt"
 	"maps"
 	"slices"
 	"time"
@@ -90,6 +91,7 @@ type Commit struct {
 	Decision   incident.Decision
 	Entries    []incident.Entry
 	began      cluster.Moment // of an incident this commit opens
+	asOf       cluster.Moment // when it was decided
 }
 
 // Out is what the loop around a leader has to do.
@@ -152,6 +154,10 @@ func (s *State) answered(in Answered) (relist bool) {
 	s.Picture.Apply(written(in.Commit.Txn, in.Result.Rev))
 	if in.Commit.began != 0 {
 		s.clocks[in.Commit.Incident] = clock{began: in.Commit.began}
+	}
+	if ck, known := s.clocks[in.Commit.Incident]; known && ck.step == in.Commit.Decision.Record.Step {
+		ck.entered = in.Commit.asOf // what was waited until then is in the record now
+		s.clocks[in.Commit.Incident] = ck
 	}
 	if in.Commit.Decision.Record.Ended() {
 		delete(s.clocks, in.Commit.Incident)
@@ -262,7 +268,7 @@ func (s *State) step(rec incident.Record, now cluster.Moment, wall time.Time) (C
 // incident as it was and ends this leader's term.
 func (s *State) next(rec incident.Record, ev incident.Event, w incident.World, folded string) (c Commit, ok bool) {
 	defer func() {
-		if b, broke := recover().(cluster.Broken); broke {
+		if b, broke := breach(recover()); broke {
 			s.Store.Broken = append(s.Store.Broken, incident.Breach{Invariant: b.Invariant, Incident: rec.ID, Detail: b.Detail})
 			s.resign = true
 			c, ok = s.commit(rec, incident.Hold(rec, w, b.Error()), w, folded)
@@ -273,6 +279,18 @@ func (s *State) next(rec incident.Record, ev incident.Event, w incident.World, f
 		return Commit{}, false
 	}
 	return s.commit(rec, d, w, folded)
+}
+
+// breach is what a decision panicked with. Whatever it was, the record it was
+// about is handed to people: a panic that is swallowed would be a silent wait.
+func breach(panicked any) (b cluster.Broken, broke bool) {
+	if panicked == nil {
+		return cluster.Broken{}, false
+	}
+	if b, ok := panicked.(cluster.Broken); ok {
+		return b, true
+	}
+	return cluster.Broken{Invariant: string(incident.NoSilentWait), Detail: fmt.Sprint(panicked)}, true
 }
 
 // open begins an incident about the first node that is worth one.
@@ -298,7 +316,7 @@ func (s *State) begin(dc cluster.Datacenter, v membership.Verdict, now cluster.M
 	w := s.world(incident.Record{ID: id, Datacenter: dc, Node: v.Node}, clock{began: v.Since, entered: now}, now, wall)
 	w.Ledger = ledger
 	defer func() {
-		if b, broke := recover().(cluster.Broken); broke {
+		if b, broke := breach(recover()); broke {
 			s.Store.Broken = append(s.Store.Broken, incident.Breach{Invariant: b.Invariant, Incident: id, Detail: b.Detail})
 			s.broken[v.Node] = true
 			c, ok = Commit{}, false
@@ -331,12 +349,17 @@ func (s *State) burst(r incident.Record) string {
 
 // sweep removes orders that nobody waits for: settled ones of an incident that
 // moved on, and open ones nobody may claim any more. A claimed order is in
-// flight and stays until its executor settles it.
+// flight and stays until its executor settles it, unless the boot that claimed
+// it is over: its next boot must not do hours later what nobody wants now.
 func (s *State) sweep(dc cluster.Datacenter) (Commit, bool) {
 	for _, key := range slices.Sorted(maps.Keys(s.Picture.Orders)) {
 		o := s.Picture.Orders[key]
+		if o.Once == nil {
+			continue // written by somebody else; nobody obeys it either
+		}
 		host := s.Picture.Hosts[o.Once.Target]
-		if o.State == incident.Claimed || host.Datacenter != dc {
+		inFlight := o.State == incident.Claimed && s.Picture.Agents[o.Once.Agent].Boot == o.By
+		if inFlight || host.Datacenter != dc {
 			continue
 		}
 		if rec, open := s.Picture.Records[o.Incident]; open && rec.Value.Awaits(o.ID) {
