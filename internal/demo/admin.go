@@ -29,21 +29,26 @@ func Repair(ctx context.Context, n node.Node, keyspaces ...string) error {
 	return nil
 }
 
-// sees returns how many nodes n believes to be up, itself included.
-func sees(ctx context.Context, n node.Node) (int, error) {
+// ask reads what n says of itself and its peers.
+func ask(ctx context.Context, n node.Node) (cassandra.NodeState, error) {
 	admin := cassandra.NewAdmin(n.Jolokia(), cassandra.DefaultAdminOptions())
 	defer admin.Close()
 	state, err := admin.State(ctx)
 	if err != nil {
-		return 0, fmt.Errorf("ask %s: %w", n.Name, err)
+		return cassandra.NodeState{}, fmt.Errorf("ask %s: %w", n.Name, err)
 	}
-	up := 1
+	return state, nil
+}
+
+// upPeers counts the peers that a node believes to be up.
+func upPeers(state cassandra.NodeState) int {
+	up := 0
 	for _, peer := range state.Peers {
 		if peer.Up {
 			up++
 		}
 	}
-	return up, nil
+	return up
 }
 
 // pause waits for d, or returns why it could not.

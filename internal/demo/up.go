@@ -13,6 +13,7 @@ import (
 
 	"supervisor/internal/demo/haproxy"
 	"supervisor/internal/demo/jars"
+	"supervisor/internal/demo/load"
 	"supervisor/internal/demo/node"
 )
 
@@ -100,6 +101,9 @@ func (p Plan) bringUp(ctx context.Context, o Options) error {
 	if err := p.raiseAuth(ctx); err != nil {
 		return err
 	}
+	if err := load.Prepare(ctx, p.LoadNodes(), Datacenter); err != nil {
+		return err
+	}
 	if err := haproxy.Start(ctx, p.Proxy, p.servers()); err != nil {
 		return err
 	}
@@ -115,6 +119,15 @@ func (p Plan) bringUp(ctx context.Context, o Options) error {
 	}
 	show.Done("system_auth at 3 replicas and repaired; haproxy at " + p.Proxy.Frontend)
 	return nil
+}
+
+// LoadNodes are the nodes as a load reads through them.
+func (p Plan) LoadNodes() []load.Node {
+	var nodes []load.Node
+	for _, n := range p.Nodes {
+		nodes = append(nodes, load.Node{Name: n.Name, CQL: n.CQL()})
+	}
+	return nodes
 }
 
 func (p Plan) servers() []haproxy.Server {
@@ -184,12 +197,13 @@ func seconds(d time.Duration) string { return fmt.Sprintf("%.0f s", d.Seconds())
 func (p Plan) awaitGossip(ctx context.Context) error {
 	for _, n := range p.Nodes {
 		for {
-			live, err := sees(ctx, n)
-			if err == nil && live == len(p.Nodes) {
+			state, err := ask(ctx, n)
+			seen := upPeers(state) + 1
+			if err == nil && seen == len(p.Nodes) {
 				break
 			}
-			if pauseErr := pause(ctx, 250*time.Millisecond); pauseErr != nil {
-				return fmt.Errorf("wait until %s sees all nodes up (sees %d): %w", n.Name, live, errors.Join(pauseErr, err))
+			if ended := pause(ctx, 250*time.Millisecond); ended != nil {
+				return fmt.Errorf("wait until %s sees all nodes up (sees %d): %w", n.Name, seen, errors.Join(ended, err))
 			}
 		}
 	}

@@ -93,15 +93,8 @@ func hang(t *testing.T, l *load.Load, victim node.Node) {
 // find, and a full repair leaves none, which the audit must not invent.
 func TestPlainRestartIsSeenToBeStale(t *testing.T) {
 	p := upCluster(t)
-	var nodes []load.Node
-	for _, n := range p.Nodes {
-		nodes = append(nodes, load.Node{Name: n.Name, CQL: n.CQL()})
-	}
 	victim := p.Nodes[2]
-	if err := load.Prepare(t.Context(), nodes, demo.Datacenter); err != nil {
-		t.Fatal(err)
-	}
-	o := load.Normal(nodes, "t")
+	o := load.Normal(p.LoadNodes(), "t")
 	o.WriteVia = p.Proxy.Frontend
 	l, err := load.Start(t.Context(), o)
 	if err != nil {
@@ -120,6 +113,10 @@ func TestPlainRestartIsSeenToBeStale(t *testing.T) {
 	time.Sleep(2 * time.Second)
 
 	before := l.Counts()
+	hints, err := p.HintsNotStored(t.Context(), victim.Name)
+	if err != nil {
+		t.Fatal(err)
+	}
 	id, err := process.Read(victim.PidFile())
 	if err != nil {
 		t.Fatal(err)
@@ -132,7 +129,17 @@ func TestPlainRestartIsSeenToBeStale(t *testing.T) {
 	if len(rows) < 20 {
 		t.Errorf("%d tail rows, want at least 20", len(rows))
 	}
-	await(t, "hints are no longer stored", 90*time.Second, func() bool { return hintsRefused(t, p, victim) })
+	patience, cancel := context.WithTimeout(t.Context(), 60*time.Second)
+	defer cancel()
+	noticed, err := p.AwaitNoticed(patience, victim.Name)
+	if err != nil || !noticed.Whole() {
+		t.Errorf("a killed node is noticed by all: %+v, %v", noticed, err)
+	}
+	t.Logf("noticed: Cassandra %s to %s, HAProxy %s", noticed.CassandraFirst.Sub(fault), noticed.CassandraAll.Sub(fault), noticed.HAProxy.Sub(fault))
+	await(t, "hints are no longer stored", 60*time.Second, func() bool {
+		refused, err := p.HintsRefused(t.Context(), victim.Name, hints)
+		return err == nil && refused
+	})
 	if err := l.RewriteCold(t.Context(), victim.Name); err != nil {
 		t.Fatal(err)
 	}
@@ -169,6 +176,11 @@ func TestPlainRestartIsSeenToBeStale(t *testing.T) {
 	if err := demo.Repair(t.Context(), victim, load.Keyspace); err != nil {
 		t.Fatal(err)
 	}
+	patience, cancel = context.WithTimeout(t.Context(), 90*time.Second)
+	defer cancel()
+	if err := p.AwaitRest(patience); err != nil {
+		t.Error(err)
+	}
 	if audit, err = l.Audit(t.Context(), rows); err != nil || audit.OldOrMissing() != 0 {
 		t.Errorf("after a full repair: %v, %s", err, words(audit, l, rows))
 	}
@@ -180,21 +192,4 @@ func TestPlainRestartIsSeenToBeStale(t *testing.T) {
 func words(a load.Audit, l *load.Load, tail []string) string {
 	return fmt.Sprintf("%d row reads, %d old, %d missing; cold %d of %d, tail %d of %d", a.Rows, a.Old, a.Missing,
 		a.Of(l.Cold()), len(l.Cold()), a.Of(tail), len(tail))
-}
-
-// hintsRefused says whether every other node has stopped keeping hints for the victim.
-func hintsRefused(t *testing.T, p demo.Plan, victim node.Node) bool {
-	t.Helper()
-	for _, n := range p.Nodes {
-		if n.Name == victim.Name {
-			continue
-		}
-		admin := cassandra.NewAdmin(n.Jolokia(), cassandra.DefaultAdminOptions())
-		count, err := admin.HintsNotStored(t.Context(), victim.Storage())
-		admin.Close()
-		if err != nil || count == 0 {
-			return false
-		}
-	}
-	return true
 }

@@ -65,6 +65,9 @@ func (n Node) path(elem ...string) string {
 // DataDir holds the node's tables.
 func (n Node) DataDir() string { return n.path("data") }
 
+// HintsDir holds the files of hints that wait for other nodes.
+func (n Node) HintsDir() string { return n.path("hints") }
+
 // PidFile names Cassandra's process; its start time is beside it, in
 // PidFile+".start".
 func (n Node) PidFile() string { return n.path("cassandra.pid") }

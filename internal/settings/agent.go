@@ -1,0 +1,176 @@
+// SPDX-License-Identifier: Apache-2.0
+
+package settings
+
+import (
+	"net/netip"
+	"time"
+
+	"supervisor/cluster"
+)
+
+// Agent is the file on a host: who the agent is, where it listens, where its
+// Cassandra and the store are. What judge, decide or a gate read stands in the
+// policy instead. ReadAgent fills in every default, so that a log line that
+// prints it is the truth.
+type Agent struct {
+	Cluster string         `yaml:"cluster"` // Cassandra's cluster_name, if that is a plain word; part of every key
+	Region  cluster.Region `yaml:"region"`
+	Host    Identity       `yaml:"host"`
+	// StateDir is the agent's own directory: marks, local state, host key.
+	StateDir string `yaml:"state_dir"`
+	API      API    `yaml:"api"`
+	Gossip   Gossip `yaml:"gossip"`
+	// ControlAgents campaign, judge and lead; all others observe and obey.
+	ControlAgents []cluster.Name `yaml:"control_agents"`
+	Store         Store          `yaml:"store"`
+	Cassandra     Cassandra      `yaml:"cassandra"`
+	Gate          Gate           `yaml:"gate"`
+	Log           Log            `yaml:"log"`
+}
+
+// Identity is the host as the roster names it.
+type Identity struct {
+	Name       cluster.Name       `yaml:"name"`
+	Datacenter cluster.Datacenter `yaml:"datacenter"`
+	Rack       cluster.Rack       `yaml:"rack"`
+	Labels     map[string]string  `yaml:"labels"`
+}
+
+// API is the unix socket that commands and dashboards speak to.
+type API struct {
+	Socket string `yaml:"socket"`
+	Group  string `yaml:"group"` // may open the socket besides root and the agent's own user; empty: nobody
+}
+
+// Gossip is the encrypted membership of the region's agents.
+type Gossip struct {
+	Bind    string `yaml:"bind"`     // IP:port, UDP and TCP, where the others reach this agent
+	KeyFile string `yaml:"key_file"` // base64 of 32 bytes a line, mode 0600; the first encrypts
+	// Seeds are IP:port of agents to join through; empty: the roster's.
+	Seeds []string `yaml:"seeds"`
+	// Networks are those in which members may stand; the default, for a
+	// loopback address only, is loopback.
+	Networks []string `yaml:"networks"`
+}
+
+// Store says where etcd is.
+type Store struct {
+	Endpoints []string  `yaml:"endpoints"` // client URLs; with an embedded member, by default its own
+	Embedded  *Embedded `yaml:"embedded"`  // nil: this agent runs no member
+	TLS       *TLS      `yaml:"tls"`       // of the client; nil: loopback endpoints only
+}
+
+// Embedded is an etcd member inside this agent. It carries no TLS and so
+// listens on loopback only.
+type Embedded struct {
+	Dir    string `yaml:"dir"`
+	Client string `yaml:"client"` // IP:port
+	Peer   string `yaml:"peer"`   // IP:port
+}
+
+// TLS are PEM files for mutual TLS: all three.
+type TLS struct {
+	CA   string `yaml:"ca"`
+	Cert string `yaml:"cert"`
+	Key  string `yaml:"key"`
+}
+
+// Cassandra is the one process this agent watches and steers.
+type Cassandra struct {
+	CQL             string  `yaml:"cql"`              // IP:port
+	Storage         string  `yaml:"storage"`          // IP:port
+	Jolokia         string  `yaml:"jolokia"`          // URL of the admin interface
+	DataDir         string  `yaml:"data_dir"`         // its disk is looked at
+	CredentialsFile string  `yaml:"credentials_file"` // lines username = and password =; empty: no login
+	Command         Command `yaml:"command"`
+}
+
+// Command is how the process is started and stopped: never by a shell, never
+// as a child of the agent.
+type Command struct {
+	Start    []string      `yaml:"start"` // argv; returns as soon as the process is started
+	Stop     []string      `yaml:"stop"`  // argv; empty: the terminate signal
+	PIDFile  string        `yaml:"pid_file"`
+	Match    string        `yaml:"match"`     // stands in the command line of the process
+	Log      string        `yaml:"log"`       // takes what the commands print; empty: nothing is kept
+	StartMax time.Duration `yaml:"start_max"` // the start command has returned by then
+	StopMax  time.Duration `yaml:"stop_max"`  // the stop command has returned by then
+	ExitMax  time.Duration `yaml:"exit_max"`  // a stopped or killed process has ended by then
+}
+
+// Gate is what `supervisor gate` works with before Cassandra starts.
+type Gate struct {
+	OptionsFile string        `yaml:"options_file"` // takes the JVM options of the gate's answer; the start command reads it
+	Timeout     time.Duration `yaml:"timeout"`      // the agent is asked so long
+}
+
+// Log is how much the agent says.
+type Log struct {
+	Level string `yaml:"level"` // debug, info, warn or error
+}
+
+// DefaultAgent is what a file means that leaves out all it may leave out.
+func DefaultAgent() Agent {
+	return Agent{
+		StateDir: "/var/lib/cassandra-supervisor",
+		API:      API{Socket: "/run/cassandra-supervisor/api.sock"},
+		Cassandra: Cassandra{Command: Command{Match: "CassandraDaemon",
+			StartMax: 2 * time.Minute, StopMax: 2 * time.Minute, ExitMax: time.Minute}},
+		Gate: Gate{Timeout: 20 * time.Second},
+		Log:  Log{Level: "info"},
+	}
+}
+
+// ReadAgent reads the file of `supervisor agent`. A document that is not in
+// order is a Faults; any other error means that the file could not be read.
+// Files that it names are looked at: it belongs on the host it describes.
+func ReadAgent(path string) (Agent, error) {
+	text, err := load(path)
+	if err != nil {
+		return Agent{}, err
+	}
+	return ParseAgent(path, text)
+}
+
+// ParseAgent reads the text of an agent's file; file is its name in faults.
+func ParseAgent(file string, text []byte) (Agent, error) {
+	a := DefaultAgent()
+	d := parse(file, "nothing was started", text, &a)
+	c := agentCheck{d, a}
+	c.identity()
+	c.control()
+	c.gossip()
+	c.store()
+	c.cassandra()
+	c.gate()
+	if err := d.err(); err != nil {
+		return Agent{}, err
+	}
+	a.complete()
+	return a, nil
+}
+
+// complete fills in the defaults that follow from other fields.
+func (a *Agent) complete() {
+	if e := a.Store.Embedded; e != nil && len(a.Store.Endpoints) == 0 {
+		a.Store.Endpoints = []string{"http://" + e.Client}
+	}
+	if len(a.Gossip.Networks) == 0 {
+		if at := netip.MustParseAddrPort(a.Gossip.Bind).Addr().Unmap(); at.Is4() {
+			a.Gossip.Networks = []string{"127.0.0.0/8"}
+		} else {
+			a.Gossip.Networks = []string{"::1/128"}
+		}
+	}
+}
+
+// IsControl tells whether this agent campaigns, judges and leads.
+func (a Agent) IsControl() bool {
+	for _, n := range a.ControlAgents {
+		if n == a.Host.Name {
+			return true
+		}
+	}
+	return false
+}

@@ -1,0 +1,210 @@
+// SPDX-License-Identifier: Apache-2.0
+
+package settings
+
+import (
+	"net"
+	"net/netip"
+	"net/url"
+	"slices"
+	"strings"
+	"time"
+
+	"supervisor/cluster"
+)
+
+// agentCheck holds what one fault cannot see alone: the whole document.
+type agentCheck struct {
+	*document
+	a Agent
+}
+
+func (c agentCheck) identity() {
+	c.name("cluster", c.a.Cluster)
+	c.name("region", string(c.a.Region))
+	c.name("host.name", string(c.a.Host.Name))
+	c.name("host.datacenter", string(c.a.Host.Datacenter))
+	c.name("host.rack", string(c.a.Host.Rack))
+	c.labels("host.labels", c.a.Host.Labels)
+	c.absolute("state_dir", c.a.StateDir)
+	c.socket("api.socket", c.a.API.Socket)
+	if c.a.API.Group != "" {
+		c.name("api.group", c.a.API.Group)
+	}
+	levels := []string{"debug", "info", "warn", "error"}
+	c.must(slices.Contains(levels, c.a.Log.Level), "log.level", "%q; write %s", c.a.Log.Level, list(levels))
+}
+
+// controlMax bounds the agents that campaign: more make elections slower and
+// nothing safer.
+const controlMax = 7
+
+func (c agentCheck) control() {
+	const path = "control_agents"
+	names := c.a.ControlAgents
+	c.must(len(names) > 0, path, "missing; name the agents that judge and lead, three as a rule")
+	c.must(len(names) <= controlMax, path, "%d agents; name at most %d, three as a rule", len(names), controlMax)
+	for i, n := range names {
+		c.name(item(path, i), string(n))
+		c.must(!slices.Contains(names[:i], n), item(path, i), "%q is listed twice; name it once", n)
+	}
+}
+
+func (c agentCheck) gossip() {
+	g := c.a.Gossip
+	at, ok := c.address("gossip.bind", g.Bind)
+	for i, s := range g.Seeds {
+		c.address(item("gossip.seeds", i), s)
+	}
+	inside := false
+	for i, s := range g.Networks {
+		p, err := netip.ParsePrefix(s)
+		c.must(err == nil, item("gossip.networks", i), "%q is no network; write it like 10.0.3.0/24", s)
+		inside = inside || err == nil && p.Contains(at.Addr())
+	}
+	switch {
+	case ok && len(g.Networks) == 0:
+		c.must(at.Addr().Unmap().IsLoopback(), "gossip.networks", "missing; name the networks that members may stand in, like %s/24", at.Addr())
+	case ok:
+		c.must(inside, "gossip.networks", "gossip.bind %s stands in none of them", at.Addr())
+	}
+	c.keyFile("gossip.key_file", g.KeyFile)
+}
+
+const noAuthentication = "nothing listens beyond loopback without authentication"
+
+func (c agentCheck) store() {
+	s := c.a.Store
+	if !c.given("store") || s.Embedded == nil && len(s.Endpoints) == 0 {
+		c.fault("store", "missing; write endpoints: [http://127.0.0.1:2379], or embedded: with dir, client and peer")
+	}
+	for i, e := range s.Endpoints {
+		c.endpoint(item("store.endpoints", i), e, s.TLS != nil)
+		c.must(!slices.Contains(s.Endpoints[:i], e), item("store.endpoints", i), "%q is listed twice; name it once", e)
+	}
+	if s.TLS != nil {
+		c.pemFile("store.tls.ca", s.TLS.CA)
+		c.pemFile("store.tls.cert", s.TLS.Cert)
+		c.secretFile("store.tls.key", s.TLS.Key, 0o077)
+	}
+	if s.Embedded != nil {
+		c.embedded(*s.Embedded)
+	}
+}
+
+func (c agentCheck) embedded(e Embedded) {
+	const path = "store.embedded"
+	c.absolute(path+".dir", e.Dir)
+	c.must(e.Dir == "" || e.Dir != c.a.StateDir, path+".dir", "%q is the agent's state_dir; give the store one of its own", e.Dir)
+	c.must(!within(e.Dir, c.a.Cassandra.DataDir), path+".dir", "%q lies in Cassandra's data_dir; give the store one of its own", e.Dir)
+	for _, of := range []struct{ key, value string }{{".client", e.Client}, {".peer", e.Peer}} {
+		if at, ok := c.address(path+of.key, of.value); ok {
+			c.must(at.Addr().Unmap().IsLoopback(), path+of.key,
+				"%s: %s; write an address like 127.0.0.1, or use an external etcd by endpoints", of.value, noAuthentication)
+		}
+	}
+	c.must(e.Client == "" || e.Client != e.Peer, path+".peer", "%q is the client address too; give it its own port", e.Peer)
+	control := slices.Contains(c.a.ControlAgents, c.a.Host.Name) || len(c.a.ControlAgents) == 0
+	c.must(control, path, "host %q is no control agent; only those run a member of the store", c.a.Host.Name)
+}
+
+// within says whether a path is dir or lies below it.
+func within(path, dir string) bool {
+	return path != "" && dir != "" && (path == dir || strings.HasPrefix(path, strings.TrimSuffix(dir, "/")+"/"))
+}
+
+// endpoint checks a URL of etcd: without TLS it is loopback, since whoever
+// writes to the store commands every agent.
+func (c agentCheck) endpoint(path, s string, tls bool) {
+	u, ok := c.url(path, s)
+	if !ok {
+		return
+	}
+	c.must(u.Path == "" || u.Path == "/", path, "%q has a path; write https://host:2379", s)
+	c.must(u.Scheme != "https" || tls, path, "%q wants TLS; name ca, cert and key under store.tls", s)
+	c.must(u.Scheme != "http" || !tls, path, "%q is without TLS, but store.tls is given; write https://", s)
+	c.must(u.Scheme != "http" || tls || loopback(u.Hostname()), path, "%q: %s; write https:// and name ca, cert and key under store.tls", s, noAuthentication)
+}
+
+func (c agentCheck) url(path, s string) (*url.URL, bool) {
+	u, err := url.Parse(s)
+	ok := err == nil && (u.Scheme == "http" || u.Scheme == "https") && u.Hostname() != "" && u.Port() != "" &&
+		u.Opaque == "" && u.RawQuery == "" && u.Fragment == ""
+	if !c.must(ok, path, "%q is no address; write it like http://127.0.0.1:2379", redacted(s)) {
+		return nil, false
+	}
+	return u, c.must(u.User == nil, path, "a user or password stands in the address; secrets stand in files")
+}
+
+// redacted keeps a password out of a message.
+func redacted(s string) string {
+	if scheme, rest, ok := strings.Cut(s, "//"); ok {
+		if i := strings.LastIndex(rest, "@"); i >= 0 {
+			return scheme + "//…" + rest[i:]
+		}
+	}
+	return s
+}
+
+func loopback(host string) bool {
+	ip := net.ParseIP(host)
+	return host == "localhost" || ip != nil && ip.IsLoopback()
+}
+
+func (c agentCheck) cassandra() {
+	s := c.a.Cassandra
+	c.address("cassandra.cql", s.CQL)
+	c.address("cassandra.storage", s.Storage)
+	c.must(s.CQL == "" || s.CQL != s.Storage, "cassandra.storage", "%q is the CQL address too", s.Storage)
+	if c.must(s.Jolokia != "", "cassandra.jolokia", "missing; write it like http://127.0.0.1:8778/jolokia/") {
+		if u, ok := c.url("cassandra.jolokia", s.Jolokia); ok {
+			c.must(u.Scheme == "https" || loopback(u.Hostname()), "cassandra.jolokia",
+				"%q: %s; bind Jolokia to 127.0.0.1", s.Jolokia, noAuthentication)
+		}
+	}
+	c.absolute("cassandra.data_dir", s.DataDir)
+	if s.CredentialsFile != "" {
+		c.secretFile("cassandra.credentials_file", s.CredentialsFile, 0o007)
+	}
+	c.command(s.Command)
+}
+
+func (c agentCheck) command(m Command) {
+	const path = "cassandra.command"
+	if c.must(len(m.Start) > 0, path+".start", "missing; write the program and its arguments as a list, never a shell line") {
+		c.program(path+".start", m.Start)
+	}
+	if len(m.Stop) > 0 {
+		c.program(path+".stop", m.Stop)
+	}
+	c.absolute(path+".pid_file", m.PIDFile)
+	c.must(m.Match != "", path+".match", "empty; a process must be told from others that bear its number")
+	if m.Log != "" {
+		c.absolute(path+".log", m.Log)
+	}
+	c.within(path+".start_max", m.StartMax, time.Second, 5*time.Minute)
+	c.within(path+".stop_max", m.StopMax, time.Second, 5*time.Minute)
+	c.within(path+".exit_max", m.ExitMax, time.Second, 5*time.Minute)
+}
+
+func (c agentCheck) gate() {
+	c.absolute("gate.options_file", c.a.Gate.OptionsFile)
+	c.within("gate.timeout", c.a.Gate.Timeout, time.Second, 2*time.Minute)
+}
+
+// labels checks free words about a host.
+func (d *document) labels(path string, labels map[string]string) {
+	for _, key := range sortedKeys(labels) {
+		d.must(wellNamed.MatchString(key), child(path, key), "the label %q holds what a name must not; write letters, digits and - _ .", key)
+		d.must(len(labels[key]) <= 256 && !strings.ContainsFunc(labels[key], control), child(path, key), "longer than 256 bytes, or not printable")
+	}
+}
+
+func control(r rune) bool { return r < ' ' || r == 0x7f }
+
+// place checks where a host stands.
+func (d *document) place(path string, h cluster.Host) {
+	d.name(path+".region", string(h.Region))
+	d.name(path+".datacenter", string(h.Datacenter))
+	d.name(path+".rack", string(h.Rack))
+}
