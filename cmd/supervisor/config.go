@@ -1,0 +1,67 @@
+// SPDX-License-Identifier: Apache-2.0
+
+package main
+
+import (
+	"errors"
+	"fmt"
+
+	"github.com/spf13/cobra"
+
+	"supervisor/internal/settings"
+)
+
+func newConfigCommand() *cobra.Command {
+	c := &cobra.Command{
+		Use:   "config",
+		Short: "The agent's file on this host",
+		Args:  noArgs,
+		RunE:  func(c *cobra.Command, _ []string) error { return c.Help() },
+	}
+	c.AddCommand(newConfigCheck())
+	return c
+}
+
+func newConfigCheck() *cobra.Command {
+	return &cobra.Command{
+		Use:   "check FILE",
+		Short: "Say what is wrong in an agent's file, everything at once",
+		Long: "Reads the file of `supervisor agent` and says every fault with its place and what would be right.\n" +
+			"The files that it names are looked at too, so run it on the host it is for. It changes nothing.",
+		Args: oneFile,
+		RunE: func(c *cobra.Command, args []string) error {
+			a, err := settings.ReadAgent(args[0])
+			if err != nil {
+				return inFile(err)
+			}
+			role, store := "observes and obeys", "external store"
+			if a.IsControl() {
+				role = "control agent"
+			}
+			if a.Store.Embedded != nil {
+				store = "embedded store"
+			}
+			fmt.Fprintf(c.OutOrStdout(), "%s is in order: host %s of cluster %s in %s/%s/%s · %s · %s\n",
+				args[0], a.Host.Name, a.Cluster, a.Region, a.Host.Datacenter, a.Host.Rack, role, store)
+			return nil
+		},
+	}
+}
+
+// oneFile demands exactly one argument.
+func oneFile(c *cobra.Command, args []string) error {
+	if len(args) != 1 {
+		return usage(c, fmt.Errorf("one FILE is wanted, %d given", len(args)))
+	}
+	return nil
+}
+
+// inFile is an error of whoever wrote a document: each fault is one line.
+func inFile(err error) error {
+	f := failure{err: err, code: "CONFIG_UNREADABLE", exit: exitUsage}
+	var faults settings.Faults
+	if errors.As(err, &faults) {
+		f.err, f.code, f.remedy = errors.New(faults.Headline()), "CONFIG_INVALID", faults.Lines()
+	}
+	return f
+}
