@@ -10,7 +10,6 @@ import (
 	"fmt"
 	"io"
 	"net"
-	"sync"
 	"time"
 )
 
@@ -30,7 +29,9 @@ const (
 // keeps. It is for one goroutine; only Lost may be watched by others.
 //
 // OPTIONS needs no credentials and touches no data: the answer proves that
-// the process runs its event loop, nothing more.
+// the process runs its event loop, nothing more. A kept connection is served
+// on after the port was closed, so that only a new Dial tells whether clients
+// still get in.
 type Prober struct {
 	address string
 	max     time.Duration
@@ -71,6 +72,7 @@ func (p *Prober) Ask(ctx context.Context) error {
 	own, cancel := context.WithTimeout(ctx, p.max)
 	defer cancel()
 	if err := p.line.ask(own, p.stream); err != nil {
+		p.line.reset()
 		p.Close()
 		return fmt.Errorf("ask %s: %w", p.address, heard(ctx, err))
 	}
@@ -101,7 +103,6 @@ type line struct {
 	frames chan frame    // capacity 1: a late answer nobody waits for is dropped
 	ended  chan struct{} // closed by the reader after err is set
 	err    error
-	once   sync.Once
 }
 
 type frame struct {
@@ -156,15 +157,16 @@ func (l *line) ask(ctx context.Context, stream uint16) error {
 	}
 }
 
-// close resets the connection instead of parting politely: a stopped process
-// would keep every half-closed one.
+// reset makes close cut the connection instead of parting politely: a stopped
+// process would keep every half-closed one.
+func (l *line) reset() {
+	if tcp, ok := l.conn.(*net.TCPConn); ok {
+		_ = tcp.SetLinger(0)
+	}
+}
+
 func (l *line) close() {
-	l.once.Do(func() {
-		if tcp, ok := l.conn.(*net.TCPConn); ok {
-			_ = tcp.SetLinger(0)
-		}
-		_ = l.conn.Close()
-	})
+	_ = l.conn.Close()
 	<-l.ended
 }
 

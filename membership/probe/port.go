@@ -7,6 +7,7 @@ import (
 	"errors"
 	"time"
 
+	"supervisor/cluster"
 	"supervisor/internal/cassandra"
 	"supervisor/membership"
 )
@@ -20,9 +21,16 @@ func (p *Probe) watchCQL(ctx context.Context, t Target, nth int, now <-chan stru
 	pause(ctx, spread(p.o.Pace.CQLEvery, nth))
 	tick := time.NewTicker(p.o.Pace.CQLEvery)
 	defer tick.Stop()
+	var dialled cluster.Moment
 	for ctx.Err() == nil {
-		kept := ask.Lost() != nil
 		began := p.o.Now()
+		if began.Sub(dialled) >= p.o.Pace.CQLRedial {
+			ask.Close()
+		}
+		kept := ask.Lost() != nil
+		if !kept {
+			dialled = began
+		}
 		err := ask.Ask(ctx)
 		if kept && errors.Is(err, cassandra.ErrRefused) {
 			// A lost connection alone is not the node's end: the kernel of a

@@ -59,6 +59,7 @@ type Pace struct {
 	CQLEvery     time.Duration
 	CQLMax       time.Duration // no answer by then is silence
 	CQLLate      time.Duration // an answer later than this is Late
+	CQLRedial    time.Duration // the kept connection is replaced so often: an old one is served on after the port was closed
 	StorageEvery time.Duration
 	StorageMax   time.Duration
 	ProcessEvery time.Duration // while no process runs; an exit is noticed at once
@@ -76,6 +77,7 @@ type Pace struct {
 func DefaultPace() Pace {
 	return Pace{
 		CQLEvery: 500 * time.Millisecond, CQLMax: 400 * time.Millisecond, CQLLate: 200 * time.Millisecond,
+		CQLRedial:    2 * time.Second,
 		StorageEvery: 2 * time.Second, StorageMax: 400 * time.Millisecond,
 		ProcessEvery: 200 * time.Millisecond,
 		AdminEvery:   time.Second, AdminMax: time.Second, AdminLate: 500 * time.Millisecond,
@@ -125,7 +127,7 @@ func (o Options) check() error {
 		seen[t.Name] = true
 	}
 	p := o.Pace
-	for _, d := range []time.Duration{p.CQLEvery, p.CQLMax, p.CQLLate, p.StorageEvery, p.StorageMax, p.ProcessEvery, p.AdminEvery,
+	for _, d := range []time.Duration{p.CQLEvery, p.CQLMax, p.CQLLate, p.CQLRedial, p.StorageEvery, p.StorageMax, p.ProcessEvery, p.AdminEvery,
 		p.AdminMax, p.AdminLate, p.DiskEvery, p.DiskLate, p.DiskMax, p.LagMax, p.UnwellFor} {
 		if d <= 0 {
 			fault(true, "every duration of the pace must be positive")

@@ -97,6 +97,13 @@ func TestAKilledPeerIsRefusedWithoutWaitingForTheNextTurn(t *testing.T) {
 	}
 }
 
+func TestAClosedPortIsSeenAlthoughTheOldConnectionIsServedOn(t *testing.T) {
+	h := run(t, func(o *Options) { o.Pace.CQLEvery, o.Pace.CQLRedial = 10*time.Millisecond, 50*time.Millisecond })
+	h.see("n2", membership.CQL, membership.Good)
+	h.n2.l.Close() // as Cassandra closes its CQL port: what is connected stays
+	h.see("n2", membership.CQL, membership.Refused)
+}
+
 func TestALostConnectionAloneIsNotTheEnd(t *testing.T) {
 	h := run(t)
 	h.see("n2", membership.CQL, membership.Good)
