@@ -4,6 +4,7 @@ package incident
 
 import (
 	"supervisor/isolate"
+	"supervisor/loadbalancer"
 	"supervisor/membership"
 )
 
@@ -12,6 +13,9 @@ import (
 // and lets everything be tried again that a policy can change. A broken
 // invariant and a failed disk stay.
 func (t *turn) held() {
+	if t.lateDrain() {
+		return
+	}
 	if t.r.HeldRule == NoSilentWait || t.r.HeldRule == FenceBeforeReplace || t.w.mode(t.r.Datacenter) == Observe {
 		return
 	}
@@ -23,6 +27,15 @@ func (t *turn) held() {
 		t.heldReturn(renewed)
 	case PhaseUnknown, Fencing, Deciding, Replacing, Closed, Held:
 	}
+}
+
+// lateDrain takes a held node out of its pools when what forbade it is over.
+func (t *turn) lateDrain() bool {
+	if t.r.HeldFrom != Draining || t.w.Storm != "" || t.w.mode(t.r.Datacenter) == Observe || answers(t.w.verdict(t.r.Node)) {
+		return false
+	}
+	t.wantPoolsStill(loadbalancer.Wish{Want: loadbalancer.Drain})
+	return len(t.effects) > 0
 }
 
 // heldDrained lets go of a drained node that answers, or whose process is
@@ -65,7 +78,8 @@ func (t *turn) heldReturn(renewed bool) {
 			t.again()
 		}
 	case t.r.Return.Step == AwaitDown || t.r.Return.Step == AwaitUp:
-		if t.peersSpoke() && t.plannable() {
+		if t.peersSpoke() && t.plannable() && t.budgetFault() == nil {
+			t.ledger = t.ledger.with(t.r, HoldsReturn)
 			t.release(Returning)
 		}
 	}

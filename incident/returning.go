@@ -280,7 +280,11 @@ func (t *turn) cameBack() {
 	}
 	own, ok := t.w.own(t.r.Node)
 	if !ok || !own.Running || own.Generation == 0 || own.Process == t.r.Process {
-		t.wait(RuleReach, "waits_agent", "node", string(t.r.Node))
+		t.wait(RuleReach, "waits_own", "node", string(t.r.Node))
+		return
+	}
+	if f := t.budgetFault(); f != nil {
+		t.preflightWaits(*f)
 		return
 	}
 	if t.w.Schema == nil {
@@ -530,8 +534,8 @@ func (t *turn) preflightFault() *fault {
 	if t.expired() {
 		return &fault{RuleGCGrace, t.expiredReason(), true}
 	}
-	if other, busy := t.ledger.returning(t.r.ID); busy {
-		return &fault{RuleBudget, fmt.Sprintf("%s is being returned (%s), one at a time", other.Node, other.Incident), false}
+	if f := t.budgetFault(); f != nil {
+		return f
 	}
 	if t.cold() {
 		return nil
@@ -543,6 +547,14 @@ func (t *turn) preflightFault() *fault {
 		if f := f(); f != nil {
 			return f
 		}
+	}
+	return nil
+}
+
+// budgetFault lets one node of a datacenter return at a time.
+func (t *turn) budgetFault() *fault {
+	if other, busy := t.ledger.returning(t.r.ID); busy {
+		return &fault{RuleBudget, fmt.Sprintf("%s is being returned (%s), one at a time", other.Node, other.Incident), false}
 	}
 	return nil
 }

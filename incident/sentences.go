@@ -29,6 +29,8 @@ var sentences = map[string]string{
 	"decided_ramp":            "{node} gets {weight} % of its weight",
 	"waits_agent":             "no agent on {node} can start it; it goes on when that agent is back",
 	"waits_process":           "{node} answers, and only its own agent can tell which process that is; it goes on when that agent is back",
+	"waits_own":               "the agent on {node} has not told yet how its fence stands there",
+	"cold_started":            "{node} went with the whole ring: nothing was acknowledged while it was away",
 	"waits_reader":            "no live peer with an agent can compare with {node} now",
 	"waits_preflight":         "{reason}",
 	"did_start":               "start {node}, {how}, try {try}",

@@ -203,7 +203,12 @@ func (t *turn) readRows() {
 		t.wait(RuleReach, "waits_reader", "node", string(t.r.Node))
 		return
 	}
-	if len(rows) == 0 || t.cold() {
+	if t.cold() {
+		t.say(Decided, "cold_started", "node", string(t.r.Node))
+		t.ramp(Ramping)
+		return
+	}
+	if len(rows) == 0 {
 		t.say(Waited, "no_known_rows", "node", string(t.r.Node))
 		t.under(RulePolicy)
 		t.ramp(Ramping)
@@ -247,7 +252,6 @@ func (t *turn) rowsRead(res Result) {
 	t.under(RuleVerify)
 	if t.r.Return.Rounds > t.w.Policy.Return.RoundsMax {
 		t.hold(RuleVerify, fmt.Sprintf("%d old and %d missing rows after %d repairs", res.Old, res.Missing, t.r.Return.Rounds))
-		t.fence(isolate.Clients|isolate.Reads, isolate.Hibernate)
 		return
 	}
 	t.r.Return.Job = nil

@@ -1,0 +1,477 @@
+// SPDX-License-Identifier: Apache-2.0
+
+package incident
+
+import (
+	"flag"
+	"fmt"
+	"maps"
+	"os"
+	"path/filepath"
+	"slices"
+	"strconv"
+	"strings"
+	"testing"
+	"time"
+
+	"supervisor/cluster"
+	"supervisor/isolate"
+	"supervisor/loadbalancer"
+	"supervisor/membership"
+	"supervisor/residency"
+)
+
+var update = flag.Bool("update", false, "write what happens into the stories")
+
+// TestStories plays every script in testdata. A block is some commands, a line
+// of dashes, and the whole visible outcome.
+func TestStories(t *testing.T) {
+	files, err := filepath.Glob("testdata/*.txt")
+	if err != nil || len(files) == 0 {
+		t.Fatalf("no stories: %v", err)
+	}
+	for _, f := range files {
+		t.Run(strings.TrimSuffix(filepath.Base(f), ".txt"), func(t *testing.T) { playFile(t, f) })
+	}
+}
+
+func playFile(t *testing.T, file string) {
+	text, err := os.ReadFile(file)
+	if err != nil {
+		t.Fatal(err)
+	}
+	s := newStage(t)
+	var out []string
+	for _, block := range strings.Split(strings.TrimRight(string(text), "\n"), "\n\n") {
+		commands, want, _ := strings.Cut(block, "----\n")
+		commands = strings.TrimRight(strings.TrimSuffix(commands, "----"), "\n")
+		got := ""
+		for line := range strings.SplitSeq(commands, "\n") {
+			if line != "" && !strings.HasPrefix(line, "#") {
+				got += s.do(strings.Fields(line))
+			}
+		}
+		got = strings.TrimRight(got+s.settle(), "\n")
+		if want = strings.TrimRight(want, "\n"); want != got && !*update {
+			t.Errorf("after\n%s\n---- want\n%s\n---- got\n%s", commands, want, got)
+		}
+		out = append(out, commands+"\n----\n"+got)
+	}
+	if *update {
+		if err := os.WriteFile(file, []byte(strings.Join(out, "\n\n")+"\n"), 0o644); err != nil {
+			t.Fatal(err)
+		}
+	}
+}
+
+// stage is a world that obeys: what Next orders stands at once, what is read
+// back and what executors say is told by the script.
+type stage struct {
+	t       *testing.T
+	w       World
+	rev     int64
+	records map[cluster.Name]Record
+	entered map[cluster.Name]cluster.Moment
+	policy  Policy
+	closed  map[cluster.Name]int
+}
+
+
+func newStage(t *testing.T) *stage {
+	began := time.Date(2026, 3, 1, 12, 0, 0, 0, time.UTC)
+	s := &stage{t: t, records: map[cluster.Name]Record{}, entered: map[cluster.Name]cluster.Moment{}, closed: map[cluster.Name]int{}}
+	s.w = World{Now: cluster.Moment(100 * time.Second), Wall: began, Hosts: map[cluster.Name]cluster.Host{},
+		View:   membership.View{Began: 1, Verdicts: map[cluster.Name]membership.Verdict{}},
+		Fences: map[cluster.Name]StandingFence{}, Pools: map[string]StandingPool{},
+		Seen: map[cluster.Name]map[cluster.Name]isolate.Seen{}, PoolSeen: map[string]map[cluster.Name]PoolSeen{},
+		Agents: map[cluster.Name]Agent{}}
+	s.policy = DefaultPolicy()
+	s.policy.Modes["dc1"] = Auto
+	s.policy.Regions["eu"] = []cluster.Datacenter{"dc1"}
+	s.policy.Residency = residency.Open([]cluster.Region{"eu"})
+	s.policy.KnownRows = []KnownRows{{"ks", "t", 10}}
+	s.policy.AcceptAuthRF = true
+	s.policy.Version = 1
+	return s
+}
+
+// ring makes the first n nodes, one a rack, and one keyspace of three copies.
+func (s *stage) ring(n int) {
+	var hosts []cluster.Host
+	var schema cluster.Schema
+	var members []cluster.Name
+	for i := 1; i <= n; i++ {
+		name := cluster.Name(fmt.Sprintf("n%d", i))
+		rack := cluster.Rack(fmt.Sprintf("r%d", (i-1)%3+1))
+		h := cluster.Host{Name: name, HostID: cluster.HostID("id-" + string(name)), Region: "eu", Datacenter: "dc1", Rack: rack}
+		hosts, members = append(hosts, h), append(members, name)
+		s.w.Hosts[name] = h
+		schema.Members = append(schema.Members, cluster.Member{Name: name, Datacenter: "dc1", Rack: rack,
+			Address: string(name), Tokens: []int64{int64(i) * 100}})
+		s.w.Agents[name] = Agent{Cassandra: &CassandraFacts{Version: "5.0.9", Tokens: 1, Seeds: []string{"n1", "n2", "n3"}}}
+		s.w.View.Verdicts[name] = membership.Verdict{Node: name, Answer: membership.Alive, Own: membership.Good,
+			Process: cluster.Boot("p-" + string(name)), Of: n, Heard: n, Against: n}
+	}
+	schema.Keyspaces = []cluster.Keyspace{{Name: "ks", Replication: cluster.Replication{Strategy: cluster.NetworkTopology,
+		Factors: map[cluster.Datacenter]int{"dc1": 3}}, Tables: []cluster.Table{{Name: "t", GCGrace: 10 * 24 * time.Hour}}}}
+	s.w.Schema = &schema
+	s.w.Topology = membership.NewTopology(hosts)
+	s.policy.Pools = []loadbalancer.Declared{{Name: "web", Backend: "cql", Members: members, Writers: members[:1],
+		Proxies: []loadbalancer.Proxy{{Name: "ha", Socket: "/run/ha.sock"}}}}
+	s.w.Policy = &s.policy
+}
+
+// do plays one command and returns what it shows at once.
+func (s *stage) do(words []string) string {
+	verb, args := words[0], map[string]string{}
+	var names []cluster.Name
+	for _, word := range words[1:] {
+		if k, v, ok := strings.Cut(word, "="); ok {
+			args[k] = v
+		} else {
+			names = append(names, cluster.Name(word))
+		}
+	}
+	play, known := commands[verb]
+	if !known {
+		s.t.Fatalf("no command %q; known: %v", verb, slices.Sorted(maps.Keys(commands)))
+	}
+	return play(s, names, args)
+}
+
+var commands = map[string]func(*stage, []cluster.Name, map[string]string) string{
+	"ring": func(s *stage, n []cluster.Name, args map[string]string) string {
+		s.ring(s.number(args["nodes"]))
+		return ""
+	},
+	"policy": (*stage).applyPolicy,
+	// node NAME answer=gone cause=process_down own=exited process=p2
+	"node":   (*stage).judge,
+	"begin":  (*stage).begin,
+	"storm":  func(s *stage, n []cluster.Name, args map[string]string) string { s.w.Storm = args["why"]; return "" },
+	"adopt":  (*stage).adopt,
+	"stand":  (*stage).stand,
+	"own":    (*stage).ownSays,
+	"peers":  (*stage).peersSay,
+	"order":  (*stage).ended,
+	"wait":   func(s *stage, n []cluster.Name, args map[string]string) string { s.pass(args["for"]); return "" },
+	"schema": func(s *stage, n []cluster.Name, args map[string]string) string { s.w.Schema = nil; return "" },
+	"agent": func(s *stage, n []cluster.Name, args map[string]string) string {
+		delete(s.w.Agents, n[0])
+		return ""
+	},
+}
+
+func (s *stage) number(text string) int {
+	n, err := strconv.Atoi(text)
+	if err != nil {
+		s.t.Fatal(err)
+	}
+	return n
+}
+
+func (s *stage) pass(text string) {
+	d, err := time.ParseDuration(text)
+	if err != nil {
+		s.t.Fatal(err)
+	}
+	s.w.Now, s.w.Wall = s.w.Now.Add(d), s.w.Wall.Add(d)
+}
+
+func (s *stage) applyPolicy(names []cluster.Name, args map[string]string) string {
+	if len(names) > 0 && names[0] == "none" {
+		s.w.Policy = nil
+		return ""
+	}
+	p := s.policy
+	p.Version++
+	for k, v := range args {
+		switch k {
+		case "mode":
+			var m Mode
+			if err := m.UnmarshalText([]byte(v)); err != nil {
+				s.t.Fatal(err)
+			}
+			p.Modes = map[cluster.Datacenter]Mode{"dc1": m}
+		case "residency":
+			p.Residency = residency.Open([]cluster.Region{cluster.Region(v)})
+		default:
+			s.t.Fatalf("policy has no %q", k)
+		}
+	}
+	s.policy, s.w.Policy = p, &p
+	return ""
+}
+
+func (s *stage) judge(names []cluster.Name, args map[string]string) string {
+	for _, n := range names {
+		v := s.w.View.Verdicts[n]
+		for k, word := range args {
+			var err error
+			switch k {
+			case "answer":
+				err = answerOf(&v.Answer, word)
+			case "cause":
+				err = v.Cause.UnmarshalText([]byte(word))
+			case "own":
+				err = v.Own.UnmarshalText([]byte(word))
+			case "process":
+				v.Process = cluster.Boot(word)
+			default:
+				err = fmt.Errorf("a node has no %q", k)
+			}
+			if err != nil {
+				s.t.Fatal(err)
+			}
+		}
+		v.Drain = v.Answer == membership.Gone
+		if v.Answer == membership.Alive {
+			v.Cause = membership.NoCause
+		}
+		v.For, v.At, v.Since = 0, s.w.Now, s.w.Now
+		if v.Drain {
+			v.For, v.LastAlive = v.Of, s.w.Now.Add(-time.Second)
+		}
+		s.w.View.Verdicts[n] = v
+	}
+	return ""
+}
+
+func answerOf(a *membership.Answer, word string) error { return a.UnmarshalText([]byte(word)) }
+
+func (s *stage) begin(names []cluster.Name, _ map[string]string) string {
+	out := ""
+	for _, n := range names {
+		if !Worth(s.w.View.Verdicts[n]) {
+			out += fmt.Sprintf("%s is not worth an incident\n", n)
+			continue
+		}
+		s.w.Ledger.NextIncident++
+		out += s.take(Begin(fmt.Sprintf("inc-%d", s.w.Ledger.NextIncident), s.w.View.Verdicts[n], s.worldOf(n)))
+	}
+	return out
+}
+
+func (s *stage) adopt(names []cluster.Name, _ map[string]string) string {
+	out := ""
+	for _, n := range names {
+		out += s.take(Next(s.records[n], Adopted{By: "n2"}, s.worldOf(n)))
+	}
+	return out
+}
+
+func (s *stage) worldOf(n cluster.Name) World {
+	w := s.w
+	r, open := s.records[n]
+	if open {
+		w.Elapsed = w.Wall.Sub(r.Began)
+		w.InStep = w.Now.Sub(s.entered[n])
+	}
+	w.Open = nil
+	for _, other := range slices.Sorted(maps.Keys(s.records)) {
+		if other != n {
+			w.Open = append(w.Open, s.records[other])
+		}
+	}
+	return w
+}
+
+// take lets a decision come true and tells it.
+func (s *stage) take(d Decision) string {
+	s.rev++
+	n := d.Record.Node
+	if old, had := s.records[n]; !had || old.Step != d.Record.Step {
+		s.entered[n] = s.w.Now
+	}
+	s.records[n] = d.Record
+	s.w.Ledger = d.Ledger
+	ops := 2 + len(d.Lines) + len(d.Effects)
+	out := ""
+	for _, l := range d.Lines {
+		out += "  " + string(l.Kind) + ": " + Sentence(l.Code, l.Args)
+		if l.Rule != "" {
+			out += " [" + string(l.Rule) + "]"
+		}
+		out += "\n"
+		if _, known := sentences[l.Code]; !known {
+			s.t.Errorf("%s has no sentence", l.Code)
+		}
+	}
+	for _, e := range d.Effects {
+		out += "  -> " + s.effect(e) + "\n"
+	}
+	if ops >= 16 {
+		s.t.Errorf("%d writes in one transaction", ops)
+	}
+	if d.Record.Phase == Closed {
+		out += s.quiet(d.Record)
+		delete(s.records, n)
+		s.closed[n]++
+	}
+	return out
+}
+
+// quiet holds a closed incident against what it must have given back.
+func (s *stage) quiet(r Record) string {
+	for _, h := range s.w.Ledger.Holders {
+		if h.Incident == r.ID {
+			s.t.Errorf("%s is closed and still in the ledger", r.ID)
+		}
+	}
+	if _, fenced := s.w.Fences[r.Node]; fenced {
+		s.t.Errorf("%s is closed and fenced", r.Node)
+	}
+	for _, p := range s.w.Pools {
+		if p.Wants[r.Node] != loadbalancer.Full {
+			s.t.Errorf("%s is closed and %s in pool %s", r.Node, p.Wants[r.Node], p.Name)
+		}
+	}
+	return fmt.Sprintf("%s closed\n", r.Node)
+}
+
+func (s *stage) effect(e Effect) string {
+	token := cluster.Token{Era: 1, Rev: s.rev}
+	switch {
+	case e.Fence != nil:
+		s.w.Fences[e.Fence.Node] = StandingFence{*e.Fence, token}
+		return fmt.Sprintf("fence %s: %s, start %s", e.Fence.Node, e.Fence.Levels, e.Fence.Start)
+	case e.Lift != "":
+		delete(s.w.Fences, e.Lift)
+		return "lift the fence of " + string(e.Lift)
+	case e.Pool != nil:
+		s.w.Pools[e.Pool.Name] = StandingPool{*e.Pool, token}
+		var out []string
+		for _, m := range e.Pool.Members() {
+			if e.Pool.Wants[m] != loadbalancer.Full {
+				out = append(out, string(m)+" "+e.Pool.Wants[m].String())
+			}
+		}
+		if out == nil {
+			out = []string{"everybody in full"}
+		}
+		return "pool " + e.Pool.Name + ": " + strings.Join(out, ", ")
+	}
+	return fmt.Sprintf("order %s to %s (%d segments)", e.Once.Verb, e.Once.Agent, len(e.Once.Segments))
+}
+
+// stand has every pool read back as it is wanted.
+func (s *stage) stand([]cluster.Name, map[string]string) string {
+	for name, p := range s.w.Pools {
+		s.w.PoolSeen[name] = map[cluster.Name]PoolSeen{"n1": {Token: p.Token, InStep: true}}
+	}
+	return ""
+}
+
+// ownSays is a node's own agent on its standing fence.
+func (s *stage) ownSays(names []cluster.Name, args map[string]string) string {
+	n := names[0]
+	own := isolate.OwnState{Running: true, Mode: args["mode"], Process: cluster.Boot(args["process"]), Native: args["native"] == "on"}
+	own.Generation = int64(s.number(args["gen"]))
+	own.Severity = float64(s.number(args["severity"]))
+	f := s.w.Fences[n]
+	own.Applied = isolate.Stands(f.Fence, own)
+	s.see(n, n, isolate.Seen{Token: f.Token, Own: &own})
+	return ""
+}
+
+// peersSay is what all other live nodes' Cassandras say, or those named after
+// the first.
+func (s *stage) peersSay(names []cluster.Name, args map[string]string) string {
+	who := names[1:]
+	if len(who) == 0 {
+		who = s.worldOf(names[0]).livePeers(names[0])
+	}
+	var sight isolate.Sight
+	if err := sight.UnmarshalText([]byte(args["sight"])); err != nil {
+		s.t.Fatal(err)
+	}
+	for _, p := range who {
+		s.see(names[0], p, isolate.Seen{Token: s.w.Fences[names[0]].Token, Sight: sight,
+			Generation: int64(s.number(args["gen"])), Severity: float64(s.number(args["severity"]))})
+	}
+	return ""
+}
+
+func (s *stage) see(node, agent cluster.Name, seen isolate.Seen) {
+	if s.w.Seen[node] == nil {
+		s.w.Seen[node] = map[cluster.Name]isolate.Seen{}
+	}
+	s.w.Seen[node][agent] = seen
+}
+
+// ended settles the pending order of a node: order n3 done gen=5 process=p2.
+func (s *stage) ended(names []cluster.Name, args map[string]string) string {
+	r := s.records[names[0]]
+	if len(r.Pending) == 0 {
+		s.t.Fatalf("%s awaits nothing", names[0])
+	}
+	e := r.Pending[0]
+	var outcome Outcome
+	if err := outcome.UnmarshalText([]byte(names[1])); err != nil {
+		s.t.Fatal(err)
+	}
+	res := Result{Why: args["why"], Process: cluster.Boot(args["process"]), Took: time.Second}
+	for k, into := range map[string]*int{"read": &res.Read, "old": &res.Old, "missing": &res.Missing} {
+		if args[k] != "" {
+			*into = s.number(args[k])
+		}
+	}
+	if args["gen"] != "" {
+		res.Generation = int64(s.number(args["gen"]))
+	}
+	if args["differs"] != "" {
+		res.Differs = []string{args["differs"]}
+	}
+	if e.Once.Verb == VerbRepair && outcome == Done {
+		for i := range e.Once.Segments {
+			res.Done = append(res.Done, e.Once.First+i)
+		}
+	}
+	return s.take(Next(r, Finished{Effect: e.ID, Outcome: outcome, Result: res}, s.worldOf(names[0])))
+}
+
+// settle looks again until nothing changes; an incident that never comes to
+// rest would write to the store for ever.
+func (s *stage) settle() string {
+	out := ""
+	const most = 20
+	for range most {
+		changed := false
+		for _, n := range slices.Sorted(maps.Keys(s.records)) {
+			d := Next(s.records[n], Looked{}, s.worldOf(n))
+			if d.Changed {
+				changed = true
+				out += s.take(d)
+			}
+		}
+		if !changed {
+			return out + s.status()
+		}
+	}
+	s.t.Errorf("no rest after %d turns", most)
+	return out + s.status()
+}
+
+func (s *stage) status() string {
+	out := ""
+	for _, n := range slices.Sorted(maps.Keys(s.records)) {
+		r := s.records[n]
+		out += fmt.Sprintf("%s %s", n, r.Phase)
+		if r.Return != nil {
+			out += fmt.Sprintf("/%s try %d", r.Return.Step, r.Return.Tries)
+		}
+		if r.Waits != "" {
+			out += ", waits for " + string(r.Waits)
+		}
+		if len(r.Pending) > 0 {
+			out += ", " + r.Pending[0].Once.Verb.String() + " pending"
+		}
+		for _, h := range s.w.Ledger.Holders {
+			if h.Incident == r.ID {
+				out += ", holds " + string(h.Kind)
+			}
+		}
+		out += "\n"
+	}
+	return out
+}
