@@ -17,7 +17,6 @@ import (
 
 	"go.etcd.io/etcd/server/v3/embed"
 	"go.uber.org/zap"
-	"google.golang.org/grpc"
 )
 
 // EmbedOptions are complete; DefaultEmbedOptions fills in what has a good
@@ -57,7 +56,6 @@ func DefaultEmbedOptions(name, dir, clientURL, peerURL string) EmbedOptions {
 type Member struct {
 	o      EmbedOptions
 	server *embed.Etcd
-	drop   context.CancelFunc // ends the streams of all clients
 	once   sync.Once
 	closed chan struct{}
 }
@@ -73,14 +71,11 @@ func Embed(ctx context.Context, o EmbedOptions) (*Member, error) {
 	if err := o.checkDir(); err != nil {
 		return nil, err
 	}
-	streams, drop := context.WithCancel(context.Background())
-	cfg.GRPCAdditionalServerOptions = []grpc.ServerOption{grpc.ChainStreamInterceptor(endWith(streams))}
 	server, err := embed.StartEtcd(cfg)
 	if err != nil {
-		drop()
 		return nil, fmt.Errorf("start store member %s in %s: %w", o.Name, o.Dir, err)
 	}
-	m := &Member{o: o, server: server, drop: drop, closed: make(chan struct{})}
+	m := &Member{o: o, server: server, closed: make(chan struct{})}
 	select {
 	case <-server.Server.ReadyNotify():
 		return m, nil
@@ -104,7 +99,6 @@ func (m *Member) Stopped() <-chan struct{} { return m.server.Server.StopNotify()
 func (m *Member) Close(ctx context.Context) error {
 	ctx, cancel := context.WithTimeout(ctx, m.o.CloseMax)
 	defer cancel()
-	m.drop()
 	m.once.Do(func() {
 		go func() {
 			defer close(m.closed)

@@ -3,7 +3,6 @@
 package etcd
 
 import (
-	"context"
 	"errors"
 	"fmt"
 	"net"
@@ -13,7 +12,6 @@ import (
 
 	"go.uber.org/zap"
 	"go.uber.org/zap/zapcore"
-	"google.golang.org/grpc"
 )
 
 // loopback accepts http URLs on a loopback address with a port. Without TLS
@@ -35,25 +33,6 @@ func loopback(text string) (*url.URL, error) {
 	}
 	return u, nil
 }
-
-// endWith ends every stream (watches, lease keep-alives) when ctx does. etcd
-// on its own waits 10 s for open watches when it closes.
-func endWith(ctx context.Context) grpc.StreamServerInterceptor {
-	return func(srv any, ss grpc.ServerStream, _ *grpc.StreamServerInfo, handler grpc.StreamHandler) error {
-		streamCtx, cancel := context.WithCancel(ss.Context())
-		defer cancel()
-		defer context.AfterFunc(ctx, cancel)()
-		return handler(srv, endingStream{ss, streamCtx})
-	}
-}
-
-type endingStream struct {
-	grpc.ServerStream
-	ctx context.Context
-}
-
-// Context is what the handler looks at to learn that it is over.
-func (s endingStream) Context() context.Context { return s.ctx }
 
 // harmless drops what etcd says at error level whenever it closes: that its
 // own listeners are closed.

@@ -55,6 +55,7 @@ func createAgain(s *suite) {
 	if kvs[0].Create != first || kvs[0].Mod <= first {
 		s.Errorf("changed key is %+v, want created at %d and changed later", kvs[0], first)
 	}
+	s.written(c, given(puts("b=0"), created("a", first), mod("a", kvs[0].Mod)))
 	s.written(c, store.Txn{Delete: []string{"a"}})
 	s.put(c, "a=3")
 	if r := s.commit(c, given(puts("b=1"), created("a", first))); r.OK {
