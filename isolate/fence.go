@@ -220,6 +220,10 @@ func Stands(f Fence, own OwnState) bool {
 		return !own.Running
 	}
 	severityOK := f.Levels.Has(Reads) == (own.Severity >= SeverityFenced) && (f.Levels.Has(Reads) || own.Severity == 0)
-	nativeOK := f.Levels.Has(Clients) != own.Native
+	// With readers kept off, the transport is not opened, and not closed either.
+	nativeOK := !own.Native
+	if !f.Levels.Has(Clients) {
+		nativeOK = own.Native || f.Levels.Has(Reads)
+	}
 	return own.Running && severityOK && nativeOK
 }
