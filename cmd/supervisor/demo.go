@@ -13,6 +13,7 @@ import (
 	"github.com/spf13/cobra"
 
 	"supervisor/internal/demo"
+	"supervisor/internal/demo/agents"
 	"supervisor/internal/demo/jars"
 	"supervisor/internal/demo/node"
 	"supervisor/internal/demo/process"
@@ -39,6 +40,8 @@ func newDemoUp() *cobra.Command {
 			ctx, stop := signal.NotifyContext(c.Context(), os.Interrupt, syscall.SIGTERM, syscall.SIGHUP)
 			defer stop()
 			o.Progress = demo.NewProgress(c.ErrOrStderr(), demo.UpSteps)
+			exe, _ := os.Executable()
+			o.Attach = agents.Attach(exe)
 			p, err := demo.Up(ctx, o)
 			o.Progress.End()
 			if err != nil {

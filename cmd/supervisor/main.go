@@ -71,7 +71,8 @@ func newRoot() *cobra.Command {
 		SilenceUsage:  true,
 	}
 	root.SetFlagErrorFunc(func(c *cobra.Command, err error) error { return usage(c, err) })
-	root.AddCommand(newVersion(), newDemo())
+	root.AddCommand(newVersion(), newDemo(), newAgentCommand(), newGateCommand(), newStoreCommand())
+	root.AddCommand(newConfigCommand(), newPolicyCommand())
 	return root
 }
 

@@ -47,7 +47,9 @@ type Options struct {
 	// backend of the policy.
 	Proxies func(name, socket, backend string) (Proxy, error)
 	Clock   Clock
-	Log     *zap.Logger
+	// Counters are told what only the loop knows.
+	Counters Counters
+	Log      *zap.Logger
 }
 
 // Agent is one agent. Its Run is the only way to make it do anything.
@@ -274,11 +276,15 @@ func (d *desk) tell(in lead.Input, now cluster.Moment) {
 	switch in := in.(type) {
 	case lead.Answered:
 		d.commitTook = now.Sub(d.commitAt)
+		d.a.o.Counters.Committed(d.commitTook.Seconds())
 		if in.Err != nil || !in.Result.OK {
 			d.log.Warn("commit not written, reading everything anew", zap.String("incident", in.Commit.Incident), zap.Error(in.Err))
 			return
 		}
 		for _, e := range in.Commit.Entries {
+			if e.Kind == incident.Refused {
+				d.a.o.Counters.Refused(e.Rule)
+			}
 			d.log.Info(e.Sentence(), zap.String("incident", e.Incident), zap.String("event", e.ID), zap.String("kind", string(e.Kind)),
 				zap.String("code", e.Code), zap.String("rule", string(e.Rule)), zap.Int64("t_ms", e.TMS))
 		}

@@ -138,6 +138,7 @@ func (a *Agent) obey(ctx context.Context, e errand) {
 		return
 	}
 	outcome, result := a.carryOut(ctx, e, log)
+	a.o.Counters.Settled(e.order.Once.Verb, outcome)
 	if ctx.Err() != nil {
 		return // the next boot of this agent takes it up by its mark
 	}

@@ -7,6 +7,7 @@ import (
 	"time"
 
 	"supervisor/cluster"
+	"supervisor/incident"
 	"supervisor/internal/cassandra"
 	"supervisor/internal/store"
 	"supervisor/loadbalancer"
@@ -85,7 +86,7 @@ type Admin interface {
 // Reader reads ring, schema and rows over CQL.
 type Reader interface {
 	// Schema asks the first of the addresses that answers.
-	Schema(ctx context.Context, addresses []string, name func(address string) cluster.Name) (cluster.Schema, error)
+	Schema(ctx context.Context, addresses []string, names map[string]cluster.Name) (cluster.Schema, error)
 	// Compare reads at most max rows of a table at QUORUM through one address
 	// and then at ONE through another; only counts come back.
 	Compare(ctx context.Context, quorum, one, keyspace, table string, max int) (cassandra.Comparison, error)
@@ -101,4 +102,12 @@ type Proxy interface {
 type Clock interface {
 	Now() cluster.Moment
 	Wall() time.Time
+}
+
+// Counters are the metrics that only the loop can count.
+type Counters interface {
+	Committed(seconds float64)
+	Settled(v incident.Verb, o incident.Outcome)
+	Refused(r incident.Rule)
+	Lag(seconds float64)
 }

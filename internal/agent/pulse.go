@@ -198,7 +198,7 @@ func (a *Agent) readSchema(ctx context.Context) {
 			continue
 		}
 		cctx, cancel := context.WithTimeout(ctx, schemaMax)
-		s, err := a.o.Reader.Schema(cctx, addresses, func(address string) cluster.Name { return names[address] })
+		s, err := a.o.Reader.Schema(cctx, addresses, names)
 		cancel()
 		if err == nil {
 			a.send(ctx, lead.Schemed{Schema: s})

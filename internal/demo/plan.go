@@ -160,7 +160,7 @@ func (p *Plan) claim() error {
 
 // made lists what a demo writes in its folder, and so may remove again.
 func (p Plan) made() []string {
-	names := []string{manifestFile, manifestFile + ".new", filepath.Base(p.Proxy.Dir)}
+	names := []string{manifestFile, manifestFile + ".new", filepath.Base(p.Proxy.Dir), "gossip.key", "hosts.yaml", "policy.yaml"}
 	for _, n := range p.Nodes {
 		names = append(names, n.Name)
 	}

@@ -1,0 +1,318 @@
+// SPDX-License-Identifier: Apache-2.0
+
+package main
+
+import (
+	"context"
+	"crypto/rand"
+	"encoding/hex"
+	"errors"
+	"fmt"
+	"net/netip"
+	"os"
+	"os/signal"
+	"syscall"
+	"time"
+
+	"github.com/spf13/cobra"
+	"go.uber.org/zap"
+	"go.uber.org/zap/zapcore"
+
+	"supervisor/cluster"
+	"supervisor/incident"
+	"supervisor/internal/agent"
+	"supervisor/internal/api"
+	"supervisor/internal/cassandra"
+	"supervisor/internal/etcd"
+	"supervisor/internal/settings"
+	"supervisor/internal/store"
+	service "supervisor/isolate/command"
+	"supervisor/membership/gossip"
+	"supervisor/membership/probe"
+)
+
+func newAgentCommand() *cobra.Command {
+	var config string
+	c := &cobra.Command{
+		Use:   "agent --config FILE",
+		Short: "Run the agent of this host",
+		Long: "Runs until it is told to stop. Stopping it changes nothing: Cassandra, pools and standing\n" +
+			"fences stay as they are.",
+		Args: noArgs,
+		RunE: func(c *cobra.Command, _ []string) error {
+			ctx, stop := signal.NotifyContext(c.Context(), syscall.SIGINT, syscall.SIGTERM)
+			defer stop()
+			return runAgent(ctx, config)
+		},
+	}
+	c.Flags().StringVar(&config, "config", "/etc/cassandra-supervisor/agent.yaml", "the agent's file")
+	return c
+}
+
+// runAgent puts an agent together from its file and runs it. Whatever was
+// opened is closed again, also when a later part cannot be opened.
+func runAgent(ctx context.Context, config string) error {
+	cfg, err := settings.ReadAgent(config)
+	if err != nil {
+		return configFailure(err)
+	}
+	log, err := newLogger(cfg.Log.Level)
+	if err != nil {
+		return err
+	}
+	log = log.With(zap.String("agent", string(cfg.Host.Name)))
+	defer func() { _ = log.Sync() }()
+	j := &joinery{cfg: cfg, log: log, counters: api.NewCounters()}
+	defer j.close()
+	a, err := j.agent(ctx)
+	if err != nil {
+		log.Error("agent does not start", zap.Error(err))
+		return err
+	}
+	ctx, cancel := context.WithCancel(ctx)
+	defer cancel()
+	served := make(chan error, 1)
+	go func() { served <- j.serve(ctx, a) }()
+	ran := make(chan error, 1)
+	go func() { ran <- a.Run(ctx) }()
+	select {
+	case err = <-served:
+		cancel()
+		<-ran
+		return err
+	case err = <-ran:
+		cancel()
+		return errors.Join(err, <-served)
+	}
+}
+
+func newLogger(level string) (*zap.Logger, error) {
+	l, err := zapcore.ParseLevel(level)
+	if err != nil {
+		return nil, fmt.Errorf("log level: %w", err)
+	}
+	enc := zap.NewProductionEncoderConfig()
+	enc.EncodeTime = zapcore.TimeEncoder(func(t time.Time, e zapcore.PrimitiveArrayEncoder) { e.AppendString(incident.Stamp(t)) })
+	enc.TimeKey = "at"
+	core := zapcore.NewCore(zapcore.NewJSONEncoder(enc), zapcore.Lock(os.Stderr), l)
+	return zap.New(core), nil
+}
+
+// joinery opens the parts of an agent and remembers how to close them.
+type joinery struct {
+	cfg      settings.Agent
+	log      *zap.Logger
+	closers  []func()
+	trouble  []incident.Trouble
+	closed   string
+	counters *api.Counters
+}
+
+// closeMax bounds a clean stop, each part for itself.
+const closeMax = 5 * time.Second
+
+func (j *joinery) close() {
+	for i := len(j.closers) - 1; i >= 0; i-- {
+		j.closers[i]()
+	}
+}
+
+func (j *joinery) agent(ctx context.Context) (*agent.Agent, error) {
+	cfg := j.cfg
+	key, err := settings.HostKey(cfg.StateDir)
+	if err != nil {
+		return nil, err
+	}
+	disk, err := agent.NewDisk(cfg.StateDir)
+	if err != nil {
+		j.stateDirBroken(err)
+	}
+	client, err := j.store(ctx)
+	if err != nil {
+		return nil, err
+	}
+	g, err := j.gossip()
+	if err != nil {
+		return nil, err
+	}
+	u, err := service.New(j.command())
+	if err != nil {
+		return nil, fmt.Errorf("cassandra.command: %w", err)
+	}
+	admin := cassandra.NewAdmin(cfg.Cassandra.Jolokia, cassandra.DefaultAdminOptions())
+	j.closers = append(j.closers, admin.Close)
+	credentials, err := j.credentials()
+	if err != nil {
+		return nil, err
+	}
+	look, err := j.observer(ctx, unit{u}, admin)
+	if err != nil {
+		return nil, err
+	}
+	return agent.New(agent.Options{
+		Cluster: cfg.Cluster, Region: cfg.Region, Self: cfg.Host.Name, Boot: newBoot(), Version: version(), Key: key,
+		Control: cfg.ControlAgents, Disk: disk, Closed: j.closed, Trouble: j.trouble,
+		Journal: client, Election: client, Pulse: client, Courier: g, Observer: look,
+		Unit: unit{u}, Admin: admin, Reader: reader{cassandra.SessionOptions{Timeout: 2 * time.Second, Credentials: credentials}},
+		Proxies: newProxy, Clock: agent.BootClock{}, Counters: j.counters, Log: j.log,
+	}), nil
+}
+
+func (j *joinery) stateDirBroken(err error) {
+	j.closed = "the state directory cannot be written: " + err.Error()
+	j.trouble = append(j.trouble, incident.Trouble{Code: "STATE_DIR_UNWRITABLE",
+		Args: map[string]string{"path": j.cfg.StateDir}})
+}
+
+// store starts the embedded member, when this agent has one, and dials.
+func (j *joinery) store(ctx context.Context) (*etcd.Store, error) {
+	if e := j.cfg.Store.Embedded; e != nil {
+		m, err := etcd.Embed(ctx, embedOptions(j.cfg, true, j.log))
+		if err != nil {
+			return nil, fmt.Errorf("start the store in %s: %w", e.Dir, err)
+		}
+		j.closers = append(j.closers, func() {
+			cctx, cancel := context.WithTimeout(context.Background(), closeMax)
+			defer cancel()
+			_ = m.Close(cctx)
+		})
+		if sameDisk(e.Dir, j.cfg.Cassandra.DataDir) {
+			j.trouble = append(j.trouble, incident.Trouble{Code: "STORE_SHARES_DISK"})
+		}
+	}
+	client, err := dialStore(j.cfg, j.log)
+	if err != nil {
+		return nil, err
+	}
+	j.closers = append(j.closers, func() {
+		cctx, cancel := context.WithTimeout(context.Background(), closeMax)
+		defer cancel()
+		_ = client.Close(cctx)
+	})
+	return client, nil
+}
+
+func embedOptions(cfg settings.Agent, mustExist bool, log *zap.Logger) etcd.EmbedOptions {
+	e := cfg.Store.Embedded
+	o := etcd.DefaultEmbedOptions(string(cfg.Host.Name), e.Dir, "http://"+e.Client, "http://"+e.Peer)
+	o.MustExist = mustExist
+	o.Logger = log
+	return o
+}
+
+func dialStore(cfg settings.Agent, log *zap.Logger) (*etcd.Store, error) {
+	o := etcd.DefaultOptions(string(cfg.Host.Name), store.Prefix(cfg.Cluster, cfg.Region), cfg.Store.Endpoints...)
+	o.Logger = log
+	if t := cfg.Store.TLS; t != nil {
+		o.CAFile, o.CertFile, o.KeyFile = t.CA, t.Cert, t.Key
+	}
+	client, err := etcd.Dial(o)
+	if err != nil {
+		return nil, fmt.Errorf("reach the store: %w", err)
+	}
+	return client, nil
+}
+
+// sameDisk tells whether two directories stand on one device.
+func sameDisk(a, b string) bool {
+	var x, y syscall.Stat_t
+	return syscall.Stat(a, &x) == nil && syscall.Stat(b, &y) == nil && x.Dev == y.Dev
+}
+
+func (j *joinery) gossip() (*gossip.Gossip, error) {
+	bind, err := netip.ParseAddrPort(j.cfg.Gossip.Bind)
+	if err != nil {
+		return nil, fmt.Errorf("gossip.bind: %w", err)
+	}
+	var allowed []netip.Prefix
+	for _, n := range j.cfg.Gossip.Networks {
+		p, err := netip.ParsePrefix(n)
+		if err != nil {
+			return nil, fmt.Errorf("gossip.networks: %w", err)
+		}
+		allowed = append(allowed, p)
+	}
+	o := gossip.DefaultOptions(j.cfg.Host.Name, j.cfg.Cluster, j.cfg.Region, bind, j.cfg.Gossip.KeyFile, allowed...)
+	o.Logger = j.log
+	g, err := gossip.Start(o)
+	if err != nil {
+		return nil, fmt.Errorf("gossip: %w", err)
+	}
+	j.closers = append(j.closers, func() { _ = g.Close() })
+	return g, nil
+}
+
+func (j *joinery) command() service.Options {
+	c := j.cfg.Cassandra.Command
+	return service.Options{Start: c.Start, Stop: c.Stop, PIDFile: c.PIDFile, Match: c.Match, Log: c.Log,
+		StartMax: c.StartMax, StopMax: c.StopMax, ExitMax: c.ExitMax}
+}
+
+func (j *joinery) credentials() (cassandra.Credentials, error) {
+	if j.cfg.Cassandra.CredentialsFile == "" {
+		return cassandra.Credentials{}, nil
+	}
+	return cassandra.ReadCredentials(j.cfg.Cassandra.CredentialsFile)
+}
+
+func (j *joinery) observer(ctx context.Context, u unit, admin *cassandra.Admin) (*observer, error) {
+	ctx, cancel := context.WithCancel(context.WithoutCancel(ctx))
+	clock := agent.BootClock{}
+	o, err := newObserver(ctx, func(peers []probe.Target) (*probe.Probe, error) {
+		return probe.New(probe.Options{
+			Own:   probe.Target{Name: j.cfg.Host.Name, CQL: j.cfg.Cassandra.CQL, Storage: j.cfg.Cassandra.Storage},
+			Peers: peers, Process: u, Admin: admin, DataDir: j.cfg.Cassandra.DataDir, Now: clock.Now, Pace: probe.DefaultPace(),
+		})
+	})
+	if err != nil {
+		cancel()
+		return nil, fmt.Errorf("observe: %w", err)
+	}
+	j.closers = append(j.closers, func() { cancel(); o.end() })
+	return o, nil
+}
+
+// newBoot names this start of the agent.
+func newBoot() cluster.Boot {
+	var b [8]byte
+	if _, err := rand.Read(b[:]); err != nil {
+		panic("no randomness: " + err.Error()) // crypto/rand ends the process itself before it returns an error
+	}
+	return cluster.Boot(hex.EncodeToString(b[:]))
+}
+
+// serve answers commands on the unix socket until ctx ends.
+func (j *joinery) serve(ctx context.Context, a *agent.Agent) error {
+	s, err := api.NewServer(api.Options{Socket: j.cfg.API.Socket, Group: j.cfg.API.Group, Source: a, ReadPolicy: readPolicy,
+		Counters: j.counters, Log: j.log})
+	if err != nil {
+		return fmt.Errorf("api socket: %w", err)
+	}
+	return s.Serve(ctx)
+}
+
+// readPolicy reads a document that came over the socket, with every fault.
+func readPolicy(document []byte, hosts []cluster.Host) (incident.Policy, []api.Fault) {
+	p, err := settings.ParsePolicy("policy", document, hosts)
+	if err == nil {
+		p.Hash = settings.Hash(p)
+		return p, nil
+	}
+	var faults settings.Faults
+	if !errors.As(err, &faults) {
+		return p, []api.Fault{{What: err.Error()}}
+	}
+	var out []api.Fault
+	for _, f := range faults.Faults {
+		out = append(out, api.Fault{At: place(f), Path: f.Path, What: f.What})
+	}
+	return p, out
+}
+
+// place is where a fault stands, as line:column.
+func place(f settings.Fault) string {
+	if f.Line == 0 {
+		return ""
+	}
+	return fmt.Sprintf("%d:%d", f.Line, f.Col)
+}

@@ -1,0 +1,125 @@
+// SPDX-License-Identifier: Apache-2.0
+
+package main
+
+import (
+	"context"
+	"encoding/json"
+	"errors"
+	"fmt"
+	"io"
+	"os/user"
+	"time"
+
+	"github.com/spf13/cobra"
+	"go.uber.org/zap"
+
+	"supervisor/cluster"
+	"supervisor/internal/etcd"
+	"supervisor/internal/lead"
+	"supervisor/internal/settings"
+	"supervisor/internal/store"
+)
+
+func newStoreCommand() *cobra.Command {
+	c := &cobra.Command{Use: "store", Short: "The supervisor's own store"}
+	c.AddCommand(newStoreInit())
+	return c
+}
+
+func newStoreInit() *cobra.Command {
+	var config, hosts, reason string
+	c := &cobra.Command{
+		Use:   "init --config FILE --hosts FILE",
+		Short: "Write era and roster into an empty store, once",
+		Long: "Starts the embedded member named in the agent's file when there is one, writes the first era\n" +
+			"and the roster of hosts that may vote, and stops it again. Refuses a store that has an era.",
+		Args: noArgs,
+		RunE: func(c *cobra.Command, _ []string) error {
+			cfg, err := settings.ReadAgent(config)
+			if err != nil {
+				return configFailure(err)
+			}
+			roster, err := settings.ReadHosts(hosts)
+			if err != nil {
+				return configFailure(err)
+			}
+			ctx, cancel := context.WithTimeout(c.Context(), time.Minute)
+			defer cancel()
+			return initStore(ctx, cfg, roster, reason, c.OutOrStdout())
+		},
+	}
+	c.Flags().StringVar(&config, "config", "/etc/cassandra-supervisor/agent.yaml", "the file of an agent that reaches or runs the store")
+	c.Flags().StringVar(&hosts, "hosts", "", "the roster of hosts")
+	c.Flags().StringVar(&reason, "reason", "first roster", "why, kept with every host")
+	_ = c.MarkFlagRequired("hosts")
+	return c
+}
+
+func initStore(ctx context.Context, cfg settings.Agent, roster []cluster.Host, reason string, out io.Writer) error {
+	log := zap.NewNop()
+	if cfg.Store.Embedded != nil {
+		m, err := etcd.Embed(ctx, embedOptions(cfg, false, log))
+		if err != nil {
+			return fmt.Errorf("start the store in %s: %w", cfg.Store.Embedded.Dir, err)
+		}
+		defer func() { _ = m.Close(context.WithoutCancel(ctx)) }()
+	}
+	client, err := dialStore(cfg, log)
+	if err != nil {
+		return err
+	}
+	defer func() { _ = client.Close(context.WithoutCancel(ctx)) }()
+	status, err := client.Health(ctx)
+	if err != nil {
+		return failure{err: fmt.Errorf("reach the store: %w", err), code: "STORE_UNAVAILABLE", exit: exitRefused,
+			remedy: []string{"rule intent-first. Nothing was written."}}
+	}
+	txn, err := firstKeys(roster, reason, status.ClusterID)
+	if err != nil {
+		return err
+	}
+	res, err := client.Commit(ctx, txn)
+	switch {
+	case err != nil:
+		return fmt.Errorf("write the first keys: %w", err)
+	case !res.OK:
+		return failure{err: errors.New("this store was set up before: it has an era"), code: "STORE_EXISTS", exit: exitRefused,
+			remedy: []string{"Nothing was written. Another cluster or region needs its own cluster and region in the agent's file."}}
+	}
+	fmt.Fprintf(out, "store set up: era 1, %d hosts on the roster of %s/%s\n", len(roster), cfg.Cluster, cfg.Region)
+	return nil
+}
+
+// firstKeys is the one transaction that sets a store up: it compares that no
+// era stands.
+func firstKeys(roster []cluster.Host, reason string, clusterID uint64) (store.Txn, error) {
+	txn := store.Txn{Compare: []store.Compare{{Key: store.Era, On: store.Create, Rev: 0}}}
+	put := func(key string, v any) error {
+		b, err := json.Marshal(v)
+		if err != nil {
+			return fmt.Errorf("encode %s: %w", key, err)
+		}
+		txn.Put = append(txn.Put, store.Put{Key: key, Value: b})
+		return nil
+	}
+	err := errors.Join(put(store.Era, lead.EraDoc{Era: 1, EtcdClusterID: fmt.Sprintf("%x", clusterID)}), put(store.Level, 1))
+	by := "unknown"
+	if u, uerr := user.Current(); uerr == nil {
+		by = u.Username
+	}
+	for _, h := range roster {
+		h.By, h.Why = by, reason
+		err = errors.Join(err, put(store.Host(h.Name), h))
+	}
+	return txn, err
+}
+
+// configFailure shows faults of a document as they are, each with its place.
+func configFailure(err error) error {
+	var faults settings.Faults
+	if errors.As(err, &faults) {
+		return failure{err: err, code: "CONFIG_INVALID", exit: exitUsage}
+	}
+	return failure{err: err, code: "CONFIG_INVALID", exit: exitUsage, remedy: []string{"see: supervisor config check FILE"}}
+}

@@ -1,0 +1,190 @@
+// SPDX-License-Identifier: Apache-2.0
+
+package main
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"sync"
+	"time"
+
+	"supervisor/cluster"
+	"supervisor/internal/agent"
+	"supervisor/internal/cassandra"
+	service "supervisor/isolate/command"
+	"supervisor/loadbalancer/haproxy"
+	"supervisor/membership"
+	"supervisor/membership/probe"
+)
+
+// This file joins adapters to what the agent asks for. It is the only place
+// that sees both.
+
+// unit is the Cassandra of this host as the configured commands know it.
+type unit struct{ *service.Unit }
+
+func (u unit) Running(ctx context.Context) (agent.Process, bool, error) {
+	p, ok, err := u.Unit.Running(ctx)
+	if err != nil || !ok {
+		return agent.Process{}, false, err
+	}
+	return agent.Process{PID: p.PID, Boot: p.Boot()}, true, nil
+}
+
+func (u unit) Kill(ctx context.Context, _ agent.Process) error { return u.Unit.Kill(ctx) }
+
+// Start starts through the site's command, which asks the gate. A gate that
+// refused is a refusal, not a failure to be tried again at once.
+func (u unit) Start(ctx context.Context) error {
+	if err := u.Unit.Start(ctx); err != nil && !errors.Is(err, service.ErrRunning) {
+		return err
+	}
+	return nil
+}
+
+// Watch is what the probe asks of the process: its boot, and a channel that
+// closes when it ends.
+func (u unit) Watch(ctx context.Context) (cluster.Boot, <-chan struct{}, error) {
+	p, ok, err := u.Unit.Running(ctx)
+	if err != nil || !ok {
+		return "", nil, err
+	}
+	return p.Boot(), u.Exited(ctx, p), nil
+}
+
+// observer is a probe that is made anew when the peers change.
+type observer struct {
+	ctx   context.Context
+	make  func(peers []probe.Target) (*probe.Probe, error)
+	ready chan struct{}
+
+	mu    sync.Mutex
+	probe *probe.Probe
+	stop  context.CancelFunc
+	done  chan struct{}
+}
+
+func newObserver(ctx context.Context, build func([]probe.Target) (*probe.Probe, error)) (*observer, error) {
+	o := &observer{ctx: ctx, make: build, ready: make(chan struct{}, 1)}
+	return o, o.use(nil)
+}
+
+// use replaces the probe; its looks begin anew, which means Unknown for a
+// moment and never Gone.
+func (o *observer) use(peers []probe.Target) error {
+	p, err := o.make(peers)
+	if err != nil {
+		return fmt.Errorf("look at %d peers: %w", len(peers), err)
+	}
+	o.end()
+	ctx, stop := context.WithCancel(o.ctx)
+	done := make(chan struct{})
+	go func() { defer close(done); p.Run(ctx) }()
+	go o.forward(ctx, p)
+	o.mu.Lock()
+	o.probe, o.stop, o.done = p, stop, done
+	o.mu.Unlock()
+	return nil
+}
+
+func (o *observer) forward(ctx context.Context, p *probe.Probe) {
+	for {
+		select {
+		case <-ctx.Done():
+			return
+		case <-p.Changes():
+			select {
+			case o.ready <- struct{}{}:
+			default:
+			}
+		}
+	}
+}
+
+// end stops the probe and waits for it.
+func (o *observer) end() {
+	o.mu.Lock()
+	stop, done := o.stop, o.done
+	o.mu.Unlock()
+	if stop != nil {
+		stop()
+		<-done
+	}
+}
+
+func (o *observer) current() *probe.Probe {
+	o.mu.Lock()
+	defer o.mu.Unlock()
+	return o.probe
+}
+
+func (o *observer) Ready() <-chan struct{}       { return o.ready }
+func (o *observer) Looks() []membership.Look     { return o.current().Looks() }
+func (o *observer) LookNow(subject cluster.Name) { o.current().LookNow(subject) }
+func (o *observer) Unwell() bool                 { return o.current().Unwell() }
+
+// Watch names the peers; the roster was checked when it was written, so a
+// fault here leaves the probe as it is.
+func (o *observer) Watch(peers []cluster.Host) {
+	targets := make([]probe.Target, len(peers))
+	for i, h := range peers {
+		targets[i] = probe.Target{Name: h.Name, CQL: h.CQL, Storage: h.Storage}
+	}
+	_ = o.use(targets)
+}
+
+// reader opens a session for each question and closes it again: they are rare,
+// and a kept one would hold on to nodes that come and go.
+type reader struct{ options cassandra.SessionOptions }
+
+func (r reader) Schema(ctx context.Context, addresses []string, names map[string]cluster.Name) (cluster.Schema, error) {
+	var errs []error
+	for _, a := range addresses {
+		s, err := r.schema(ctx, a, names)
+		if err == nil {
+			return s, nil
+		}
+		errs = append(errs, err)
+	}
+	return cluster.Schema{}, errors.Join(errs...)
+}
+
+func (r reader) schema(ctx context.Context, address string, names map[string]cluster.Name) (cluster.Schema, error) {
+	o := r.options
+	o.Consistency = cassandra.One
+	s, err := cassandra.OpenSession(ctx, address, o)
+	if err != nil {
+		return cluster.Schema{}, err
+	}
+	defer s.Close()
+	return s.Schema(ctx, names)
+}
+
+func (r reader) Compare(ctx context.Context, quorum, one, keyspace, table string, most int) (cassandra.Comparison, error) {
+	o := r.options
+	o.Consistency = cassandra.Quorum
+	q, err := cassandra.OpenSession(ctx, quorum, o)
+	if err != nil {
+		return cassandra.Comparison{}, fmt.Errorf("ask %s: %w", quorum, err)
+	}
+	defer q.Close()
+	sample, err := q.Sample(ctx, keyspace, table, most)
+	if err != nil {
+		return cassandra.Comparison{}, err
+	}
+	o.Consistency = cassandra.One
+	n, err := cassandra.OpenSession(ctx, one, o)
+	if err != nil {
+		return cassandra.Comparison{}, fmt.Errorf("ask %s: %w", one, err)
+	}
+	defer n.Close()
+	return n.CompareOne(ctx, sample)
+}
+
+// proxyMax bounds one exchange with one proxy.
+const proxyMax = time.Second
+
+func newProxy(name, socket, backend string) (agent.Proxy, error) {
+	return haproxy.New(haproxy.Options{Name: name, Address: socket, Backend: backend, Timeout: proxyMax})
+}
