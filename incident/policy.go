@@ -120,7 +120,7 @@ func (p *Policy) RegionOf(dc cluster.Datacenter) (cluster.Region, bool) {
 	if p == nil {
 		return "", false
 	}
-	for region, dcs := range p.Regions {
+	for region, dcs := range p.Regions { // order: a policy with a datacenter in two regions is refused when it is read
 		if slices.Contains(dcs, dc) {
 			return region, true
 		}

@@ -30,7 +30,7 @@ func Judge(prev View, fresh []Report, t Topology, b Bars, now cluster.Moment) Vi
 	}
 	u.merge(fresh)
 	u.stirWatched()
-	for n := range t.Nodes {
+	for n := range t.Nodes { // order: each node is judged by its own reports
 		due, judged := u.v.Due[n]
 		if !judged || due <= u.now || u.stir[n] {
 			u.judge(n)
@@ -95,7 +95,7 @@ func (u *turn) reroster() {
 	for _, m := range []map[cluster.Name]cluster.Moment{u.v.Changed, u.v.Unrest, u.v.Due, u.v.Planned} {
 		maps.DeleteFunc(m, func(n cluster.Name, _ cluster.Moment) bool { return !listed(n) })
 	}
-	for n := range u.v.Reports {
+	for n := range u.v.Reports { // order: each node keeps its own reports
 		maps.DeleteFunc(u.reports(n), func(k Key, _ Report) bool { return !slices.Contains(u.t.Watch[n], k.Observer) })
 	}
 	for n := range u.t.Nodes {

@@ -76,7 +76,7 @@ const never cluster.Moment = math.MaxInt64
 func (v View) Wake() (cluster.Moment, bool) {
 	var wake cluster.Moment
 	found := false
-	for _, due := range v.Due {
+	for _, due := range v.Due { // order: the least of them
 		if due != never && (!found || due < wake) {
 			wake, found = due, true
 		}

@@ -52,14 +52,14 @@ func Watchers(nodes map[cluster.Name]Place, subject cluster.Name, degree int) []
 		rank uint64
 	}
 	racks := map[place][]candidate{}
-	for n, p := range nodes {
+	for n, p := range nodes { // order: every rack is sorted below
 		if n != subject && p.Region == home.Region {
 			at := place{p.Datacenter, p.Rack}
 			racks[at] = append(racks[at], candidate{n, rendezvous(string(subject), string(n))})
 		}
 	}
 	order := make([]place, 0, len(racks))
-	for at, list := range racks {
+	for at, list := range racks { // order: each list and then all of them are sorted
 		order = append(order, at)
 		slices.SortFunc(list, func(a, b candidate) int {
 			return cmp.Or(cmp.Compare(b.rank, a.rank), cmp.Compare(a.name, b.name))

@@ -27,7 +27,7 @@ func (s *Store) Campaign(l Lease, name string) (t store.Term, won bool, err erro
 // leader is the term of the oldest candidate, zero without one.
 func (s *Store) leader() store.Term {
 	var t store.Term
-	for key, h := range s.keys {
+	for key, h := range s.keys { // order: two candidates never share a create revision
 		if strings.HasPrefix(key, store.Leaders) && (t.Rev == 0 || h.Create < t.Rev) {
 			t = store.Term{Key: key, Rev: h.Create}
 		}
