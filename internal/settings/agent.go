@@ -56,9 +56,9 @@ type Gossip struct {
 
 // Store says where etcd is.
 type Store struct {
-	Endpoints []string  `yaml:"endpoints"` // client URLs; with an embedded member, by default its own
-	Embedded  *Embedded `yaml:"embedded"`  // nil: this agent runs no member
-	TLS       *TLS      `yaml:"tls"`       // of the client; nil: loopback endpoints only
+	Endpoints []string  `yaml:"endpoints"`          // client URLs; with an embedded member, by default its own
+	Embedded  *Embedded `yaml:"embedded,omitempty"` // nil: this agent runs no member
+	TLS       *TLS      `yaml:"tls,omitempty"`      // of the client; nil: loopback endpoints only
 }
 
 // Embedded is an etcd member inside this agent. It carries no TLS and so

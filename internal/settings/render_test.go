@@ -137,8 +137,9 @@ func TestHashIsOfWhatThePolicySays(t *testing.T) {
 	}
 	emptied := otherPolicy()
 	emptied.Pools, base.Pools = []loadbalancer.Declared{}, nil
-	changed := otherPolicy()
-	changed.Ages.Fence += time.Nanosecond
+	long, changed := otherPolicy(), otherPolicy()
+	long.Ages.Replace = 200 * 24 * time.Hour // in nanoseconds more than a float64 keeps
+	changed.Ages.Replace = long.Ages.Replace + time.Nanosecond
 	swapped := otherPolicy()
 	swapped.Versions = []string{"4.1", "5.0.9"}
 	for _, row := range []struct {
@@ -149,7 +150,7 @@ func TestHashIsOfWhatThePolicySays(t *testing.T) {
 		{"author, reason and version say nothing about what is permitted", otherPolicy(), signed, true},
 		{"stored and read back it is the same document", otherPolicy(), stored, true},
 		{"no pools are no pools, however the list is spelled", base, emptied, true},
-		{"a nanosecond is a change: it would be lost in a float", otherPolicy(), changed, false},
+		{"a nanosecond is a change: it would be lost in a float", long, changed, false},
 		{"the order of a list may mean something", otherPolicy(), swapped, false},
 		{"an emptied list is a change", otherPolicy(), base, false},
 	} {
@@ -252,6 +253,17 @@ func TestLongListsOfFaultsAreCut(t *testing.T) {
 	_, err := ParsePolicy("p.yaml", []byte("regions: {r: [d]}\n"+text.String()), nil)
 	f, ok := err.(Faults)
 	if !ok || len(f.Faults) != 150 || len(f.Lines()) != 101 || !strings.Contains(f.Lines()[100], "50 more") {
+		t.Errorf("got %v", err)
+	}
+}
+
+// Each name is compared with each other one: what is longer than any real
+// policy is refused before that begins.
+func TestVeryLongResidencyRulesAreRefusedAtOnce(t *testing.T) {
+	text := "regions: {r: [d]}\nresidency:\n  rules:\n    - {regions: [r], keyspaces: [" + strings.Repeat("k, ", entriesMax+1) + "]}\n"
+	_, err := ParsePolicy("p.yaml", []byte(text), nil)
+	f, ok := err.(Faults)
+	if !ok || len(f.Faults) != 1 || f.Faults[0].Path != "residency.rules" {
 		t.Errorf("got %v", err)
 	}
 }
