@@ -115,7 +115,7 @@ func (a *Admin) bulk(ctx context.Context, max time.Duration, asks ...request) ([
 	defer cancel()
 	text, err := a.post(own, body)
 	if err != nil {
-		return nil, fmt.Errorf("ask %s: %w", a.url, heard(ctx, err))
+		return nil, fmt.Errorf("ask %s: %w", a.url, heardHTTP(ctx, err))
 	}
 	var got []answer
 	if err := json.Unmarshal(text, &got); err != nil {

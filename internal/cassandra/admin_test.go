@@ -3,6 +3,7 @@
 package cassandra
 
 import (
+	"bufio"
 	"context"
 	"errors"
 	"io"
@@ -10,6 +11,7 @@ import (
 	"net/http"
 	"net/http/httptest"
 	"strings"
+	"syscall"
 	"testing"
 	"time"
 )
@@ -36,11 +38,19 @@ func TestAdminErrorsHaveAKind(t *testing.T) {
 		}, ErrRefused},
 		{"something else listens there", func(t *testing.T) string {
 			return listen(t, func(c net.Conn) {
+				hear(c)
 				_, _ = io.WriteString(c, "HTTP/1.1 200 OK\r\nContent-Length: 4\r\n\r\n<ok>")
+			})
+		}, ErrNonsense},
+		{"something else than HTTP listens there", func(t *testing.T) string {
+			return listen(t, func(c net.Conn) {
+				hear(c)
+				_, _ = io.WriteString(c, "220 mail.example ESMTP\r\n")
 			})
 		}, ErrNonsense},
 		{"an answer without end is not read to its end", func(t *testing.T) string {
 			return listen(t, func(c net.Conn) {
+				hear(c)
 				_, _ = io.WriteString(c, "HTTP/1.1 200 OK\r\n\r\n")
 				for {
 					if _, err := io.WriteString(c, strings.Repeat(" ", 4096)); err != nil {
@@ -58,6 +68,33 @@ func TestAdminErrorsHaveAKind(t *testing.T) {
 				t.Fatalf("got %v, want %v", err, row.want)
 			}
 		})
+	}
+}
+
+// hear takes in one request: an answer that comes before it is another fault.
+func hear(c net.Conn) {
+	if r, err := http.ReadRequest(bufio.NewReader(c)); err == nil {
+		_, _ = io.Copy(io.Discard, r.Body)
+	}
+}
+
+func TestWhatTheHTTPClientSays(t *testing.T) {
+	rows := []struct {
+		why  string
+		err  error
+		want error // nil: no word about the node
+	}{
+		{"the connection ended before the question was sent", errors.New("http: server closed idle connection"), ErrRefused},
+		{"an answer that is no HTTP", errors.New("net/http: HTTP/1.x transport connection broken: malformed HTTP status code"), ErrNonsense},
+		{"too many files are open here", &net.OpError{Op: "dial", Err: syscall.EMFILE}, nil},
+	}
+	for _, row := range rows {
+		err := heardHTTP(context.Background(), row.err)
+		for _, kind := range []error{ErrSilent, ErrRefused, ErrNonsense} {
+			if errors.Is(err, kind) != (kind == row.want) {
+				t.Errorf("%s: got %v", row.why, err)
+			}
+		}
 	}
 }
 

@@ -48,6 +48,26 @@ func Absent(err error) bool {
 		(strings.HasSuffix(refused.Type, "InstanceNotFoundException") || strings.HasSuffix(refused.Type, "AttributeNotFoundException"))
 }
 
+// heardHTTP is heard for the HTTP client, which has errors without a type for
+// what the other side did: everything in which no system call failed here.
+func heardHTTP(parent context.Context, err error) error {
+	err = heard(parent, err)
+	var local syscall.Errno
+	var refused *AdminError
+	for _, kind := range []error{ErrSilent, ErrRefused, ErrNonsense, context.Canceled} {
+		if errors.Is(err, kind) {
+			return err
+		}
+	}
+	switch {
+	case errors.As(err, &local), errors.As(err, &refused):
+		return err
+	case strings.Contains(err.Error(), "server closed idle connection"):
+		return fmt.Errorf("%w (%w)", ErrRefused, err)
+	}
+	return fmt.Errorf("%w: %w", ErrNonsense, err)
+}
+
 // heard gives a transport error its kind. The parent context tells a caller
 // who went away (its error is passed on) from a node that did not answer.
 func heard(parent context.Context, err error) error {

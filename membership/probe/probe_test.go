@@ -111,6 +111,9 @@ func TestALostConnectionAloneIsNotTheEnd(t *testing.T) {
 	asked, _ := h.n2.counts()
 	h.n2.drop()
 	for {
+		if l := h.look("n2", membership.CQL); l.Outcome != membership.Good {
+			t.Fatalf("got %+v before the next connection was tried", l)
+		}
 		if now, dials := h.n2.counts(); dials > before && now > asked {
 			break
 		}
