@@ -54,7 +54,7 @@ func newAgentCommand() *cobra.Command {
 func runAgent(ctx context.Context, config string) error {
 	cfg, err := settings.ReadAgent(config)
 	if err != nil {
-		return configFailure(err)
+		return inFile(err)
 	}
 	log, err := newLogger(cfg.Log.Level)
 	if err != nil {

@@ -30,7 +30,7 @@ func newGateCommand() *cobra.Command {
 		RunE: func(c *cobra.Command, _ []string) error {
 			cfg, err := settings.ReadAgent(config)
 			if err != nil {
-				return configFailure(err)
+				return inFile(err)
 			}
 			ans, err := askGate(c.Context(), cfg)
 			if err != nil {

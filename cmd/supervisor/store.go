@@ -38,11 +38,11 @@ func newStoreInit() *cobra.Command {
 		RunE: func(c *cobra.Command, _ []string) error {
 			cfg, err := settings.ReadAgent(config)
 			if err != nil {
-				return configFailure(err)
+				return inFile(err)
 			}
 			roster, err := settings.ReadHosts(hosts)
 			if err != nil {
-				return configFailure(err)
+				return inFile(err)
 			}
 			ctx, cancel := context.WithTimeout(c.Context(), time.Minute)
 			defer cancel()
@@ -113,13 +113,4 @@ func firstKeys(roster []cluster.Host, reason string, clusterID uint64) (store.Tx
 		err = errors.Join(err, put(store.Host(h.Name), h))
 	}
 	return txn, err
-}
-
-// configFailure shows faults of a document as they are, each with its place.
-func configFailure(err error) error {
-	var faults settings.Faults
-	if errors.As(err, &faults) {
-		return failure{err: err, code: "CONFIG_INVALID", exit: exitUsage}
-	}
-	return failure{err: err, code: "CONFIG_INVALID", exit: exitUsage, remedy: []string{"see: supervisor config check FILE"}}
 }
