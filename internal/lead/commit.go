@@ -53,6 +53,7 @@ func (s *State) commit(before incident.Record, d incident.Decision, w incident.W
 	for _, e := range d.Effects {
 		t.effect(e, rec, d)
 	}
+	t.abandon(before, rec, folded)
 	if folded != "" {
 		t.t.Compare = append(t.t.Compare, store.Compare{Key: folded, Rev: s.Picture.Orders[folded].Mod})
 		t.t.Delete = append(t.t.Delete, folded)
@@ -133,6 +134,23 @@ func (t *txn) effect(e incident.Effect, rec incident.Record, d incident.Decision
 		t.put(store.Order(e.Once.Agent, e.ID), o)
 	default:
 		t.err = fmt.Errorf("effect %s of %s has no kind", e.ID, rec.ID)
+	}
+}
+
+// abandon takes back the orders that the record waited for and waits for no
+// more, in the same transaction: from its revision on nobody can claim one,
+// and no later boot of its executor finds it and acts on it. What is already
+// being done is seen through the world.
+func (t *txn) abandon(before, rec incident.Record, folded string) {
+	for _, e := range before.Pending {
+		if e.Once == nil || rec.Awaits(e.ID) {
+			continue
+		}
+		key := store.Order(e.Once.Agent, e.ID)
+		if o, stands := t.s.Picture.Orders[key]; stands && key != folded {
+			t.compare(key, o.Mod)
+			t.t.Delete = append(t.t.Delete, key)
+		}
 	}
 }
 

@@ -347,10 +347,9 @@ func (s *State) burst(r incident.Record) string {
 	return ""
 }
 
-// sweep removes orders that nobody waits for: settled ones of an incident that
-// moved on, and open ones nobody may claim any more. A claimed order is in
-// flight and stays until its executor settles it, unless the boot that claimed
-// it is over: its next boot must not do hours later what nobody wants now.
+// sweep removes orders that nobody waits for. Whoever still does one finds it
+// gone when it settles; its next boot must not do hours later what nobody
+// wants now.
 func (s *State) sweep(dc cluster.Datacenter) (Commit, bool) {
 	for _, key := range slices.Sorted(maps.Keys(s.Picture.Orders)) {
 		o := s.Picture.Orders[key]
@@ -358,8 +357,7 @@ func (s *State) sweep(dc cluster.Datacenter) (Commit, bool) {
 			continue // written by somebody else; nobody obeys it either
 		}
 		host := s.Picture.Hosts[o.Once.Target]
-		inFlight := o.State == incident.Claimed && s.Picture.Agents[o.Once.Agent].Boot == o.By
-		if inFlight || host.Datacenter != dc {
+		if host.Datacenter != dc {
 			continue
 		}
 		if rec, open := s.Picture.Records[o.Incident]; open && rec.Value.Awaits(o.ID) {

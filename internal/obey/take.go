@@ -79,14 +79,12 @@ type Taken struct {
 	Mark     Mark // to be written before the act, or found on disk
 }
 
-// Take decides about one order. token is the revision of the transaction that
-// created it.
+// Take decides about one order that is not in the caller's hands right now.
+// token is the revision of the transaction that created it. A claim of this
+// very boot that is found there is one whose answer was lost: it is taken up.
 func Take(marks Marks, o incident.Order, token cluster.Token, f Facts) Taken {
 	if o.Once == nil || o.State == incident.Settled || o.State == incident.Cancelled || o.Once.Agent != f.Self {
 		return Taken{What: Leave}
-	}
-	if o.State == incident.Claimed && o.By == f.Boot {
-		return Taken{What: Leave} // in our own hands already
 	}
 	resource, known := Resource(o.Once.Verb)
 	t := Taken{Resource: resource, Mark: Mark{Token: token, Effect: o.ID}}
