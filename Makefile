@@ -8,7 +8,7 @@ TAGS  := grpcnotrace
 DEMO  ?= $(CURDIR)/.demo
 export CGO_ENABLED := 0
 
-.PHONY: build tools demo demo-down check real test clean help
+.PHONY: build tools demo demo-down check real test notice lint clean help
 
 help: ## this list
 	@grep -hE '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 12
@@ -36,6 +36,13 @@ real: tools ## tests on real Cassandra processes
 	go test -tags $(TAGS),real -count=1 -p 1 -timeout 20m ./internal/demo/...
 
 test: tools build check real ## everything, with its own set-up
+
+notice: ## write NOTICE anew: every linked module with its licence
+	@scripts/notice.sh >NOTICE.new && mv NOTICE.new NOTICE
+
+lint: ## golangci-lint with .golangci.yml, where it is installed
+	@command -v golangci-lint >/dev/null || { echo "missing: golangci-lint 2.x; make check does without it"; exit 1; }
+	golangci-lint run
 
 clean: ## remove what was built
 	rm -rf bin

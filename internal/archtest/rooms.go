@@ -47,6 +47,7 @@ var back = map[string][]string{
 	"internal/store/storetest": {"cluster", "internal/store"},
 	"internal/settings":        {fronts},
 	"internal/api":             {fronts, "internal/store", "internal/lead", "internal/obey"},
+	"internal/render":          {fronts, "internal/api"},
 	"internal/agent": {fronts, "internal/store", "internal/lead", "internal/obey", "internal/api",
 		"internal/cassandra"},
 	"internal/demo/...": {fronts, adapters, "internal/cassandra", "internal/settings", "internal/etcd",
