@@ -67,8 +67,13 @@ const (
 	retryAfter = 5 * time.Second
 	// sightMax bounds the wait for the peers' word; then a person is asked.
 	sightMax = 90 * time.Second
-	startMax = 4 * time.Minute
-	shortMax = 30 * time.Second
+	// upBelieved is how long a peer may say UP of a hibernating node before it
+	// is taken for one that will never say DOWN: a process that starts soon
+	// after it was killed is UP there until its new status has arrived. Severity
+	// stands meanwhile.
+	upBelieved = 4 * time.Second
+	startMax   = 4 * time.Minute
+	shortMax   = 30 * time.Second
 	// rangesPerSegment bounds one repair command.
 	rangesPerSegment = 64
 	// uncertainMax bounds the orders whose end nobody knows.
@@ -309,6 +314,8 @@ func (t *turn) awaitDown() {
 	peers := t.w.livePeers(t.r.Node)
 	down, up, missing := isolate.AllDown(t.w.Seen[t.r.Node], peers, t.r.Return.Generation)
 	switch {
+	case len(up) > 0 && t.w.InStep < upBelieved:
+		t.wait(RuleHibernation, "waits_down", "peers", names(slices.Concat(up, missing)))
 	case len(up) > 0:
 		t.say(Saw, "saw_up", "peers", names(up), "node", string(t.r.Node))
 		t.under(RuleHibernation)

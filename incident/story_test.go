@@ -76,7 +76,6 @@ type stage struct {
 	closed  map[cluster.Name]int
 }
 
-
 func newStage(t *testing.T) *stage {
 	began := time.Date(2026, 3, 1, 12, 0, 0, 0, time.UTC)
 	s := &stage{t: t, records: map[cluster.Name]Record{}, entered: map[cluster.Name]cluster.Moment{}, closed: map[cluster.Name]int{}}

@@ -26,6 +26,8 @@ type Local struct {
 	Fence *Fence `json:"fence,omitempty"`
 	// Incident names the incident that Returning belongs to.
 	Incident string `json:"incident,omitempty"`
+	// Unasked is what the policy says for a gate that nobody answers.
+	Unasked Start `json:"unasked,omitempty"`
 	// EverServed is true once the agent saw this Cassandra in mode NORMAL.
 	EverServed bool `json:"ever_served,omitempty"`
 }

@@ -74,7 +74,7 @@ func askGate(ctx context.Context, cfg settings.Agent) (isolate.Answer, error) {
 		local.Clean = false // consumed: the next stop must earn its own
 		return ans, disk.SaveLocal(local)
 	}
-	unasked := isolate.Unasked(isolate.Normal)
+	unasked := isolate.Unasked(local.Unasked)
 	return unasked, disk.NoteUnasked(unasked.Why)
 }
 

@@ -202,9 +202,6 @@ func newDesk(a *Agent) (*desk, error) {
 	if d.local, err = a.o.Disk.Local(); err != nil {
 		return nil, err
 	}
-	if why, found := a.o.Disk.Unasked(); found {
-		d.troubles["GATE_UNASKED"] = incident.Trouble{Code: "GATE_UNASKED", Args: map[string]string{"detail": why}}
-	}
 	return d, nil
 }
 
@@ -298,7 +295,7 @@ func (d *desk) tell(in lead.Input, now cluster.Moment) {
 // facts tells the leader's state what this agent knows of its store.
 func (d *desk) facts(now cluster.Moment) {
 	s := &d.state.Store
-	s.Leader = d.state.Picture.Leader
+	s.Leader, s.Chain = d.state.Picture.Leader, d.state.Picture.Chain
 	if s.Leader != "" {
 		d.leadless = now
 	}

@@ -9,6 +9,7 @@ import (
 	"io/fs"
 	"os"
 	"path/filepath"
+	"time"
 
 	"supervisor/internal/obey"
 	"supervisor/isolate"
@@ -58,17 +59,23 @@ func (d Disk) SaveLocal(l isolate.Local) error { return d.save(localFile, l) }
 // NoteUnasked leaves word that Cassandra started without the agent's answer.
 func (d Disk) NoteUnasked(why string) error { return d.write(unaskedFile, []byte(why+"\n")) }
 
-// Unasked takes that word up.
-func (d Disk) Unasked() (why string, found bool) {
-	b, err := os.ReadFile(filepath.Join(d.dir, unaskedFile))
+// unaskedKept is how long an unasked start stays a finding.
+const unaskedKept = time.Hour
+
+// Unasked takes that word up; an old one is forgotten.
+func (d Disk) Unasked(wall time.Time) (found bool) {
+	info, err := os.Stat(filepath.Join(d.dir, unaskedFile))
 	if err != nil {
-		return "", false
+		return false
 	}
-	return string(b), true
+	if wall.Sub(info.ModTime()) > unaskedKept {
+		d.forgetUnasked()
+		return false
+	}
+	return true
 }
 
-// ForgetUnasked clears the word once the node was seen in order.
-func (d Disk) ForgetUnasked() { _ = os.Remove(filepath.Join(d.dir, unaskedFile)) }
+func (d Disk) forgetUnasked() { _ = os.Remove(filepath.Join(d.dir, unaskedFile)) }
 
 func (d Disk) read(name string, into any) error {
 	b, err := os.ReadFile(filepath.Join(d.dir, name))

@@ -48,6 +48,7 @@ func (d *desk) passWanted() {
 	d.passPools()
 	if d.whole && d.state.Store.Lost == "" {
 		d.keepOwnFence()
+		d.keepGateRules()
 	}
 }
 
@@ -65,6 +66,24 @@ func (d *desk) keepOwnFence() {
 			d.local.Fence = &f
 			d.local.Incident = f.Incident
 		})
+	}
+}
+
+// keepGateRules keeps what the gate must know when nobody answers it: the
+// policy's word for that case, and the deadline of this node's data while an
+// incident is open.
+func (d *desk) keepGateRules() {
+	p := d.state.Picture
+	unasked := isolate.StartUnknown
+	if p.Policy.Value != nil {
+		unasked = p.Policy.Value.Gate.Unasked
+	}
+	var deadline time.Time
+	if at, open := p.Opens[d.a.o.Self]; open {
+		deadline = p.Records[at.Value].Value.Outage.Deadline
+	}
+	if d.local.Unasked != unasked || !d.local.Deadline.Equal(deadline) {
+		d.keepLocal(func() { d.local.Unasked, d.local.Deadline = unasked, deadline })
 	}
 }
 

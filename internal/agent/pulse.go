@@ -57,6 +57,7 @@ func (a *Agent) readPulse(ctx context.Context) pulse {
 // pulsed takes a reading in: what the node is made of, and what is wrong.
 func (d *desk) pulsed(_ context.Context, p pulse) {
 	now := d.a.o.Clock.Now()
+	d.lookAround()
 	if p.running && p.process.Boot != "" {
 		d.process = p.process.Boot
 	}
@@ -83,6 +84,21 @@ func (d *desk) pulsed(_ context.Context, p pulse) {
 	}
 	d.cassandra = &incident.CassandraFacts{HostID: s.HostID, Cluster: s.ClusterName, Address: host(s.Address), Version: s.Release,
 		Schema: s.Schema, Tokens: s.Tokens, Seeds: hosts(s.Seeds), SnitchOff: !s.DynamicSnitch, Mode: s.OperationMode}
+}
+
+// lookAround notes what stands on this host's disk and in the store that only
+// this agent can see: a start without an answer, a policy it cannot read.
+func (d *desk) lookAround() {
+	if d.a.o.Disk.Unasked(d.a.o.Clock.Wall()) {
+		d.trouble("GATE_UNASKED")
+	} else {
+		d.clear("GATE_UNASKED")
+	}
+	if why, strange := d.state.Picture.Strange[store.Policy]; strange {
+		d.trouble("CONFIG_REJECTED", "detail", why)
+	} else {
+		d.clear("CONFIG_REJECTED")
+	}
 }
 
 // inOrder notes that this Cassandra serves: the gate may not take its next

@@ -50,6 +50,7 @@ type Picture struct {
 	Orders     map[string]OrderAt                             // by key
 	Inbox      map[string]At[Word]                            // by request
 	Leader     cluster.Name                                   // who holds the leader key
+	Chain      map[cluster.Datacenter]int64                   // journals that do not follow on: the number of the first such event
 	Strange    map[string]string                              // key -> why it could not be read: hands off
 	candidates map[string]candidate
 	mods       map[string]int64 // of every key, so that an older change never overwrites
@@ -93,7 +94,7 @@ func (p *Picture) reset() {
 		Hosts: map[cluster.Name]cluster.Host{}, Agents: map[cluster.Name]incident.Agent{},
 		Ledgers: map[cluster.Datacenter]At[incident.Ledger]{}, Opens: map[cluster.Name]At[string]{},
 		Records: map[string]At[incident.Record]{}, Archive: map[string]incident.Record{},
-		Log:    map[cluster.Datacenter][]incident.Entry{},
+		Log: map[cluster.Datacenter][]incident.Entry{}, Chain: map[cluster.Datacenter]int64{},
 		Fences: map[cluster.Name]At[isolate.Fence]{}, Pools: map[string]At[loadbalancer.Pool]{},
 		Seen:     map[cluster.Name]map[cluster.Name]isolate.Seen{},
 		PoolSeen: map[string]map[cluster.Name]incident.PoolSeen{},
@@ -249,9 +250,23 @@ func (p *Picture) placeLog(kv store.KV, gone bool) error {
 		return err
 	}
 	dc := cluster.Datacenter(parts[0])
+	p.follow(dc, e)
 	log := append(p.Log[dc], e)
 	p.Log[dc] = log[max(0, len(log)-logKept):]
 	return nil
+}
+
+// follow notes an event whose hash of the one before is not that of the one
+// before. The first event in memory has nothing to be compared with.
+func (p *Picture) follow(dc cluster.Datacenter, e incident.Entry) {
+	log := p.Log[dc]
+	if _, broken := p.Chain[dc]; broken || len(log) == 0 {
+		return
+	}
+	hash, err := log[len(log)-1].Hash()
+	if err != nil || hash != e.Prev {
+		p.Chain[dc] = number(e)
+	}
 }
 
 func putIn[K comparable, T any](m map[K]T, k K, kv store.KV) error {

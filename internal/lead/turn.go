@@ -179,7 +179,7 @@ func written(t store.Txn, rev int64) store.Batch {
 
 // decide makes at most one commit per datacenter.
 func (s *State) decide(out *Out, now cluster.Moment, wall time.Time) {
-	if s.term == nil || s.resync || s.Picture.Era.Mod == 0 || !s.warm(now) {
+	if s.term == nil || s.resync || s.Picture.Era.Mod == 0 || len(s.Picture.Chain) > 0 || !s.warm(now) {
 		return
 	}
 	if s.resign && len(s.busy) == 0 {
