@@ -88,7 +88,7 @@ func (f Fleet) bringUp(ctx context.Context) error {
 			return err
 		}
 		if i == 0 {
-			if err := f.await(ctx, n, "it leads", func(s Status) bool { return s.Data.Leader == n.Name }); err != nil {
+			if err := f.await(ctx, n, "it leads", func(s Status) bool { return s.Leader() == n.Name }); err != nil {
 				return err
 			}
 		}
@@ -244,9 +244,19 @@ func (f Fleet) verb(ctx context.Context, args ...string) error {
 // Status is the part of GET /v1/status that a demo waits for.
 type Status struct {
 	Data struct {
-		State  string `json:"state"`
-		Leader string `json:"leader"`
+		State       string `json:"state"`
+		Datacenters []struct {
+			Leader string `json:"leader"`
+		} `json:"datacenters"`
 	} `json:"data"`
+}
+
+// Leader is who leads the demo's only datacenter; empty: nobody.
+func (s Status) Leader() string {
+	if len(s.Data.Datacenters) == 0 {
+		return ""
+	}
+	return s.Data.Datacenters[0].Leader
 }
 
 const (
