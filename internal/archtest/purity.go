@@ -23,7 +23,7 @@ var harmless = []string{
 }
 
 // seeded may be imported by the simulator alone, for a source made of a seed.
-const seeded = "math/rand/v2"
+var seeded = []string{"math/rand", "math/rand/v2"}
 
 // forbidden are the names in harmless packages that read a clock, the machine
 // or chance, or that write somewhere.
@@ -36,8 +36,9 @@ var forbidden = map[string][]string{
 
 // permitted are the only names that may be used of these packages.
 var permitted = map[string][]string{
-	"io":   {"EOF", "ErrUnexpectedEOF"},
-	seeded: {"New", "NewPCG", "NewChaCha8", "Rand", "PCG", "ChaCha8", "Source"},
+	"io":           {"EOF", "ErrUnexpectedEOF"},
+	"math/rand":    {"New", "NewSource", "Rand", "Source", "Source64"},
+	"math/rand/v2": {"New", "NewPCG", "NewChaCha8", "Rand", "PCG", "ChaCha8", "Source"},
 }
 
 // panics and recovers are the only places of their kind.
@@ -85,7 +86,7 @@ func (p *purity) imports() {
 		if err != nil || strings.HasPrefix(name, Module+"/") || slices.Contains(harmless, name) {
 			continue
 		}
-		if name == seeded && p.file.Room() == "internal/sim" {
+		if slices.Contains(seeded, name) && p.file.Room() == "internal/sim" {
 			continue
 		}
 		p.breach("purity", spec, "a pure room does not import %s", name)
