@@ -5,6 +5,7 @@ package demo
 import (
 	"context"
 	"fmt"
+	"strings"
 	"time"
 
 	"github.com/gocql/gocql"
@@ -20,13 +21,34 @@ func (p Plan) raiseAuth(ctx context.Context) error {
 	}
 	defer session.Close()
 	alter := fmt.Sprintf("ALTER KEYSPACE system_auth WITH replication = {'class': 'NetworkTopologyStrategy', '%s': %d}", Datacenter, len(p.Nodes))
-	if err := session.Query(alter).WithContext(ctx).Exec(); err != nil {
+	if err := whenNormal(ctx, session, alter); err != nil {
 		return fmt.Errorf("raise system_auth: %w", err)
 	}
 	if err := session.AwaitSchemaAgreement(ctx); err != nil {
 		return fmt.Errorf("raise system_auth: %w", err)
 	}
 	return Repair(ctx, p.Nodes[0], "system_auth")
+}
+
+// notNormal is Cassandra's refusal to change a replication factor while a
+// node's status has not reached the coordinator: UP is gossiped a moment
+// before NORMAL.
+const notNormal = "not in normal state"
+
+// whenNormal runs a statement again until all nodes are NORMAL to whoever
+// coordinates it, or ctx ends.
+func whenNormal(ctx context.Context, session *gocql.Session, statement string) error {
+	for {
+		err := session.Query(statement).WithContext(ctx).Exec()
+		if err == nil || !strings.Contains(err.Error(), notNormal) {
+			return err
+		}
+		select {
+		case <-ctx.Done():
+			return fmt.Errorf("%w: %w", context.Cause(ctx), err)
+		case <-time.After(250 * time.Millisecond):
+		}
+	}
 }
 
 // session talks to all nodes, each of them coordinator in turn.
