@@ -1,0 +1,281 @@
+// SPDX-License-Identifier: Apache-2.0
+
+package sim
+
+import (
+	"maps"
+	"slices"
+	"time"
+
+	"supervisor/cluster"
+	"supervisor/incident"
+	"supervisor/internal/lead"
+	"supervisor/internal/obey"
+	"supervisor/internal/store"
+	"supervisor/isolate"
+)
+
+// errands takes up orders, the oldest token first, one at a time per resource.
+func (a *agent) errands() {
+	p := a.state.Picture
+	if !a.whole || a.cut {
+		return
+	}
+	keys := slices.SortedFunc(maps.Keys(p.Orders), func(x, y string) int {
+		if d := p.Orders[x].Create - p.Orders[y].Create; d != 0 {
+			return int(d)
+		}
+		return len(x) - len(y)
+	})
+	for _, key := range keys {
+		o := p.Orders[key]
+		if a.inHand[key] {
+			continue
+		}
+		taken := obey.Take(a.n.marks, o.Order, p.Token(o.Create), obey.Facts{Self: a.n.name, Boot: a.id, HostID: a.n.place.HostID, Era: p.Era.Value.Era})
+		if taken.What == obey.Refuse && taken.Rule == incident.TokenNeverFalls && a.w.o.Bugs.OldTokens {
+			taken.What = obey.Start
+		}
+		if taken.What == obey.Leave || a.lane[taken.Resource] {
+			continue
+		}
+		a.claim(key, o, taken)
+	}
+}
+
+// claim takes an order into this boot's hands, or leaves it.
+func (a *agent) claim(key string, o lead.OrderAt, taken obey.Taken) {
+	txn, err := obey.Claim(key, o.Order, o.Mod, a.state.Picture.Era.Mod, a.id)
+	if err != nil {
+		return
+	}
+	a.inHand[key], a.lane[taken.Resource] = true, true
+	if a.w.o.Bugs.NoClaim {
+		a.perform(key, o.Order, o.Mod, taken)
+		return
+	}
+	a.commit(txn, func(res store.Result, err error) {
+		if err != nil || !res.OK {
+			a.free(key, taken)
+			return
+		}
+		a.perform(key, o.Order, res.Rev, taken)
+	})
+}
+
+func (a *agent) free(key string, taken obey.Taken) {
+	delete(a.inHand, key)
+	delete(a.lane, taken.Resource)
+}
+
+// perform marks, acts, marks again and settles.
+func (a *agent) perform(key string, o incident.Order, mod int64, taken obey.Taken) {
+	switch taken.What {
+	case obey.Known:
+		a.settle(key, o, mod, taken, taken.Mark.Outcome, taken.Mark.Result)
+		return
+	case obey.Refuse:
+		a.settle(key, o, mod, taken, incident.TurnedAway, incident.Result{Rule: taken.Rule, Why: taken.Why})
+		return
+	case obey.Leave, obey.Start, obey.Resume:
+	}
+	a.w.actBegins(a, key, o, taken)
+	a.n.marks = a.n.marks.With(taken.Resource, taken.Mark)
+	began := a.w.now
+	ended := func(out incident.Outcome, res incident.Result) {
+		res.Took = a.w.now.Sub(began)
+		m := taken.Mark
+		m.Done, m.Outcome, m.Result = true, out, res
+		a.n.marks = a.n.marks.With(taken.Resource, m)
+		a.w.settled[o.ID] = true
+		a.w.note("%s: %s %s %s %s", a.id, o.ID, o.Once.Verb, out, res.Why)
+		a.after(a.w.between(0, 50*time.Millisecond), func() { a.settle(key, o, mod, taken, out, res) })
+	}
+	a.after(a.w.between(time.Millisecond, 100*time.Millisecond), func() { a.act(o, ended) })
+}
+
+// settle tells how it ended until the store knows.
+func (a *agent) settle(key string, o incident.Order, mod int64, taken obey.Taken, out incident.Outcome, res incident.Result) {
+	txn, err := obey.Settle(key, o, mod, a.state.Picture.Era.Mod, a.id, out, res)
+	if err != nil {
+		return
+	}
+	a.commit(txn, func(r store.Result, err error) {
+		if err != nil {
+			a.after(500*time.Millisecond, func() { a.settle(key, o, mod, taken, out, res) })
+			return
+		}
+		a.free(key, taken)
+	})
+}
+
+type outcome func(incident.Outcome, incident.Result)
+
+func (a *agent) act(o incident.Order, ended outcome) {
+	if a.w.chance(0.04) {
+		a.after(a.w.between(0, second), func() { ended(incident.Failed, incident.Result{Why: "bad luck"}) })
+		return
+	}
+	switch o.Once.Verb {
+	case incident.VerbStart:
+		a.start(o, ended)
+	case incident.VerbKill:
+		if a.n.runs() && (a.n.process == o.Once.Process || a.w.o.Bugs.AnyKill) {
+			a.w.killOrdered(a.n)
+		}
+		ended(incident.Done, incident.Result{})
+	case incident.VerbJoinRing:
+		a.join(ended)
+	case incident.VerbRepair:
+		a.repair(o, ended)
+	case incident.VerbPreview:
+		a.preview(o, ended)
+	case incident.VerbReadRows:
+		a.readRows(o, ended)
+	default:
+		ended(incident.TurnedAway, incident.Result{Rule: incident.IntentFirst})
+	}
+}
+
+func (a *agent) start(o incident.Order, ended outcome) {
+	f, _, stands := a.state.Picture.Standing(a.n.name)
+	if !stands {
+		ended(incident.TurnedAway, incident.Result{Rule: incident.IntentFirst, Why: "no fence stands"})
+		return
+	}
+	hibernate := f.Start == isolate.Hibernate
+	a.n.local.Returning, a.n.local.Incident = hibernate, o.Incident
+	if !a.n.runs() {
+		switch ans := a.n.gate(0); ans.Start {
+		case isolate.Hibernate:
+			a.n.start(true)
+		case isolate.Normal:
+			if hibernate && !a.w.o.Bugs.PlainGate {
+				a.w.broken("gate", "%s was told to hibernate and its gate starts it plainly: %s", a.n.name, ans.Rule)
+			}
+			a.w.coldStart(a.n)
+			a.n.start(false)
+		default:
+			ended(incident.Failed, incident.Result{Why: "the gate says " + ans.Start.String() + " by " + ans.Rule})
+			return
+		}
+	}
+	a.awaitStart(a.n.process, hibernate, a.w.now.Add(o.Limit), ended)
+}
+
+func (a *agent) awaitStart(process cluster.Boot, hibernate bool, until cluster.Moment, ended outcome) {
+	n := a.n
+	switch {
+	case !n.runs() || n.process != process:
+		ended(incident.Failed, incident.Result{Why: "it ended while it started"})
+	case a.w.now > until:
+		ended(incident.Uncertain, incident.Result{})
+	case n.hung:
+		a.after(200*time.Millisecond, func() { a.awaitStart(process, hibernate, until, ended) })
+	case hibernate && n.mode == normal && !a.w.o.Bugs.PlainGate:
+		ended(incident.Failed, incident.Result{Why: "it runs in the ring"})
+	case hibernate && (n.mode == starting && n.sleeps || n.mode == normal) && n.w.now.Sub(n.changedAt) > 4500*time.Millisecond && n.severity >= isolate.SeverityFenced,
+		!hibernate && n.answers():
+		ended(incident.Done, incident.Result{Process: n.process, Generation: n.generation})
+	default:
+		if hibernate && n.severity < isolate.SeverityFenced {
+			n.setSeverity(isolate.SeverityFenced)
+			n.changedAt = n.w.now
+		}
+		a.after(200*time.Millisecond, func() { a.awaitStart(process, hibernate, until, ended) })
+	}
+}
+
+func (a *agent) join(ended outcome) {
+	n := a.n
+	switch {
+	case !n.runs() || n.hung:
+		ended(incident.Failed, incident.Result{Why: "no answer"})
+	case n.mode == normal:
+		ended(incident.Done, incident.Result{})
+	default:
+		n.joins(n.process, false)
+		ended(incident.Done, incident.Result{})
+	}
+}
+
+// repair compares and streams, one segment after the other.
+func (a *agent) repair(o incident.Order, ended outcome) {
+	a.w.repairBegins(a, o)
+	segments := o.Once.Segments
+	var step func(i int, done []int)
+	step = func(i int, done []int) {
+		if i == len(segments) {
+			ended(incident.Done, incident.Result{Done: done})
+			return
+		}
+		process, hosts := a.n.process, segments[i].Hosts
+		snapshot := map[int]bool{}
+		for _, h := range hosts {
+			for id := range a.w.byName[h].held {
+				snapshot[id] = true
+			}
+		}
+		a.after(a.w.between(300*time.Millisecond, 3*second), func() {
+			for _, h := range hosts {
+				t := a.w.byName[h]
+				if !t.runs() || t.hung || h == a.n.name && t.process != process {
+					ended(incident.Failed, incident.Result{Why: "no answer from " + string(h), Done: done})
+					return
+				}
+			}
+			if !a.w.o.Bugs.FakeRepair {
+				for _, h := range hosts {
+					a.w.fill(a.w.byName[h], snapshot, hosts)
+				}
+			}
+			step(i+1, append(done, o.Once.First+i))
+		})
+	}
+	step(0, nil)
+}
+
+// fill gives a node what the hosts of a segment have of the ranges they share.
+func (w *world) fill(n *node, snapshot map[int]bool, hosts []cluster.Name) {
+	for id := range w.writes {
+		shared := snapshot[id] && slices.Contains(w.writes[id].replicas, n.name)
+		for _, h := range hosts {
+			shared = shared && (slices.Contains(w.writes[id].replicas, h) || w.byName[h].place.Datacenter != "dc1")
+		}
+		if shared && !n.held[id] {
+			n.store(id)
+		}
+	}
+}
+
+func (a *agent) preview(o incident.Order, ended outcome) {
+	a.after(a.w.between(200*time.Millisecond, second), func() {
+		target := a.w.byName[o.Once.Target]
+		if !a.n.takes() || !target.takes() {
+			ended(incident.Failed, incident.Result{Why: "no answer"})
+			return
+		}
+		var res incident.Result
+		if len(a.w.lacks(target, a.w.now)) > 0 || a.w.rng.Intn(4) == 0 {
+			res.Differs = []string{"ks.t"}
+		}
+		ended(incident.Done, res)
+	})
+}
+
+// readRows reads a few rows only: it may miss what a repair missed.
+func (a *agent) readRows(o incident.Order, ended outcome) {
+	a.after(a.w.between(100*time.Millisecond, second), func() {
+		target := a.w.byName[o.Once.Target]
+		if !a.n.answers() || !target.answers() {
+			ended(incident.Failed, incident.Result{Why: "no answer"})
+			return
+		}
+		res := incident.Result{Read: 3}
+		lacks := a.w.lacks(target, a.w.now)
+		if len(lacks) > 0 && a.w.rng.Intn(len(a.w.writes)) < len(lacks)*3 {
+			res.Old = 1
+		}
+		ended(incident.Done, res)
+	})
+}
