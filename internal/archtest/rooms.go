@@ -46,7 +46,7 @@ var back = map[string][]string{
 	"internal/etcd":            {"cluster", "internal/store"},
 	"internal/store/storetest": {"cluster", "internal/store"},
 	"internal/settings":        {fronts},
-	"internal/api":             {fronts, "internal/store", "internal/lead", "internal/obey"},
+	"internal/api/...":         {fronts, "internal/store", "internal/lead", "internal/obey", "internal/api/..."},
 	"internal/render":          {fronts, "internal/api"},
 	"internal/agent": {fronts, "internal/store", "internal/lead", "internal/obey", "internal/api",
 		"internal/cassandra"},
