@@ -52,6 +52,9 @@ func run(args []string, stdout, stderr io.Writer) int {
 	if !errors.As(err, &f) {
 		f.err = err
 	}
+	if f.err != nil && f.code == "" {
+		return f.exit // it was said already
+	}
 	word := "error"
 	if f.exit == exitRefused {
 		word = "refused"
@@ -73,6 +76,8 @@ func newRoot() *cobra.Command {
 	root.SetFlagErrorFunc(func(c *cobra.Command, err error) error { return usage(c, err) })
 	root.AddCommand(newVersion(), newDemo(), newAgentCommand(), newGateCommand(), newStoreCommand())
 	root.AddCommand(newConfigCommand(), newPolicyCommand())
+	root.AddCommand(newStatusCommand(), newCheckCommand(), newNodesCommand(), newNodeCommand(), newExplainCommand(),
+		newIncidentCommand(), newFindingCommand(), newPoolCommand(), newCompletionCommand())
 	return root
 }
 

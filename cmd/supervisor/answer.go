@@ -1,0 +1,290 @@
+// SPDX-License-Identifier: Apache-2.0
+
+package main
+
+import (
+	"bytes"
+	"context"
+	"encoding/json"
+	"errors"
+	"fmt"
+	"io"
+	"os"
+	"os/signal"
+	"slices"
+	"strings"
+	"syscall"
+	"time"
+
+	"github.com/spf13/cobra"
+	"go.yaml.in/yaml/v3"
+	"golang.org/x/sys/unix"
+
+	"supervisor/internal/api"
+	"supervisor/internal/render"
+)
+
+// asking is how a command asks an agent and prints what it says.
+type asking struct {
+	socket string
+	output string
+	watch  bool
+}
+
+// answerLimit bounds one question.
+const answerLimit = 10 * time.Second
+
+// outputs are the forms of an answer.
+var outputs = []string{"table", "json", "yaml", "name"}
+
+// socketFlag adds --socket alone.
+func (a *asking) socketFlag(c *cobra.Command) *cobra.Command {
+	socket := os.Getenv("SUPERVISOR_SOCKET")
+	if socket == "" {
+		socket = api.DefaultSocket
+	}
+	c.Flags().StringVar(&a.socket, "socket", socket, "socket of the agent; also $SUPERVISOR_SOCKET")
+	return c
+}
+
+// flags adds the flags of a command that reads.
+func (a *asking) flags(c *cobra.Command, watch bool) *cobra.Command {
+	a.socketFlag(c)
+	c.Flags().StringVarP(&a.output, "output", "o", "table", strings.Join(outputs, ", "))
+	_ = c.RegisterFlagCompletionFunc("output", cobra.FixedCompletions(outputs, cobra.ShellCompDirectiveNoFileComp))
+	if watch {
+		c.Flags().BoolVar(&a.watch, "watch", false, "go on: repaint on a terminal, append what changed elsewhere")
+	}
+	return c
+}
+
+// answer draws what one path says.
+type answer[T any] struct {
+	draw  func(render.Page, api.Envelope[T]) string
+	names func(T) []string // what -o name prints, one a line
+}
+
+// show asks and prints; with --watch again and again until it is interrupted.
+func show[T any](c *cobra.Command, a asking, path string, by answer[T]) error {
+	if !slices.Contains(outputs, a.output) {
+		return usage(c, fmt.Errorf("output %q is not known; known: %s", a.output, strings.Join(outputs, ", ")))
+	}
+	client := api.NewClient(a.socket)
+	defer client.Close()
+	ctx, stop := signal.NotifyContext(c.Context(), os.Interrupt, syscall.SIGTERM)
+	defer stop()
+	page, onTerminal := pageOf(c.OutOrStdout())
+	ask := func(page render.Page) (string, error) {
+		ctx, cancel := context.WithTimeout(ctx, answerLimit)
+		defer cancel()
+		raw, err := client.Get(ctx, path)
+		if err != nil {
+			return "", asFailure(err)
+		}
+		return drawn(raw, a, page, by)
+	}
+	if !a.watch {
+		text, err := ask(page)
+		if err != nil {
+			return err
+		}
+		_, err = io.WriteString(c.OutOrStdout(), text)
+		return err
+	}
+	page.Steady = !onTerminal
+	return watch(ctx, c, onTerminal, func() (string, error) {
+		page.Now = time.Now()
+		return ask(page)
+	})
+}
+
+// drawn turns an answer into the form that was asked for.
+func drawn[T any](raw []byte, a asking, page render.Page, by answer[T]) (string, error) {
+	e, err := api.Decode[T](raw)
+	if err != nil {
+		return "", asFailure(err)
+	}
+	switch a.output {
+	case "json":
+		return asJSON(raw, a.watch && page.Steady)
+	case "yaml":
+		return asYAML(raw)
+	case "name":
+		return strings.Join(append(by.names(e.Data), ""), "\n"), nil
+	}
+	return by.draw(page, e), nil
+}
+
+// asJSON prints the envelope as the agent gave it; on one line where lines are
+// appended.
+func asJSON(raw []byte, oneLine bool) (string, error) {
+	if oneLine {
+		return string(bytes.TrimSpace(raw)) + "\n", nil
+	}
+	var b bytes.Buffer
+	if err := json.Indent(&b, bytes.TrimSpace(raw), "", "  "); err != nil {
+		return "", fmt.Errorf("indent the answer: %w", err)
+	}
+	return b.String() + "\n", nil
+}
+
+// asYAML keeps the order of the fields: JSON is YAML in another style.
+func asYAML(raw []byte) (string, error) {
+	var doc yaml.Node
+	if err := yaml.Unmarshal(raw, &doc); err != nil {
+		return "", fmt.Errorf("read the answer as YAML: %w", err)
+	}
+	plainStyle(&doc)
+	var b bytes.Buffer
+	enc := yaml.NewEncoder(&b)
+	enc.SetIndent(2)
+	if err := enc.Encode(&doc); err != nil {
+		return "", fmt.Errorf("write YAML: %w", err)
+	}
+	return b.String(), nil
+}
+
+func plainStyle(n *yaml.Node) {
+	n.Style = 0
+	for _, child := range n.Content {
+		plainStyle(child)
+	}
+}
+
+// watchEvery is how often a watcher asks.
+const watchEvery = time.Second
+
+// watch draws until ctx ends, which is not an error: nothing was under way.
+// The first answer must come; later ones may fail and come again.
+func watch(ctx context.Context, c *cobra.Command, repaint bool, draw func() (string, error)) error {
+	out, last := c.OutOrStdout(), ""
+	complained := false
+	for first := true; ; first = false {
+		text, err := draw()
+		switch {
+		case ctx.Err() != nil:
+			return nil
+		case err != nil && first:
+			return err
+		case err != nil && repaint:
+			text = last + "\nno answer now: " + err.Error() + "\n"
+			fmt.Fprint(out, painted(text))
+		case err != nil && !complained:
+			complained = true
+			fmt.Fprintf(c.ErrOrStderr(), "no answer now: %v\n", err)
+		case err != nil:
+		case repaint:
+			fmt.Fprint(out, painted(text))
+			last = text
+		default:
+			complained = false
+			fmt.Fprint(out, changedLines(last, text))
+			last = text
+		}
+		select {
+		case <-ctx.Done():
+			return nil
+		case <-time.After(watchEvery):
+		}
+	}
+}
+
+// painted goes home, draws over what stands there and clears the rest.
+func painted(text string) string {
+	return "\x1b[H" + strings.ReplaceAll(text, "\n", "\x1b[K\n") + "\x1b[J"
+}
+
+// changedLines are the lines of now that did not stand in before.
+func changedLines(before, now string) string {
+	stood := map[string]int{}
+	for line := range strings.Lines(before) {
+		stood[line]++
+	}
+	var b strings.Builder
+	for line := range strings.Lines(now) {
+		if stood[line] > 0 {
+			stood[line]--
+			continue
+		}
+		b.WriteString(line)
+	}
+	return b.String()
+}
+
+// pageOf is how to draw on this writer, and whether it is a terminal.
+func pageOf(w io.Writer) (render.Page, bool) {
+	page := render.Page{Now: time.Now()}
+	f, ok := w.(*os.File)
+	if !ok {
+		return page, false
+	}
+	if _, err := unix.IoctlGetTermios(int(f.Fd()), unix.TCGETS); err != nil {
+		return page, false
+	}
+	page.Color = os.Getenv("NO_COLOR") == ""
+	if size, err := unix.IoctlGetWinsize(int(f.Fd()), unix.TIOCGWINSZ); err == nil {
+		page.Width = int(size.Col)
+	}
+	return page, true
+}
+
+// asFailure shows a problem of the interface as every error is shown.
+func asFailure(err error) error {
+	var p *api.Problem
+	if !errors.As(err, &p) {
+		return err
+	}
+	f := failure{err: errors.New(p.Detail), code: string(p.Code), exit: p.Exit}
+	if p.Rule != "" {
+		f.remedy = append(f.remedy, "rule "+p.Rule+". Nothing was done.")
+	}
+	for _, fault := range p.Faults {
+		f.remedy = append(f.remedy, faultLine(fault))
+	}
+	f.remedy = append(f.remedy, p.Remedy...)
+	return f
+}
+
+func faultLine(f api.Fault) string {
+	at, path := f.At, ""
+	if at == "" {
+		at = "-"
+	}
+	if f.Path != "" {
+		path = f.Path + ": "
+	}
+	return fmt.Sprintf("%-6s %s%s", at, path, f.What)
+}
+
+// oneArg demands exactly one argument and names it.
+func oneArg(name string) cobra.PositionalArgs {
+	return func(c *cobra.Command, args []string) error {
+		if len(args) != 1 {
+			return usage(c, fmt.Errorf("one %s is wanted, %d given", name, len(args)))
+		}
+		return nil
+	}
+}
+
+// completing offers names that an agent gives; without an agent it offers
+// nothing, quickly.
+func completing[T any](a *asking, path string, names func(T) []string) cobra.CompletionFunc {
+	return func(c *cobra.Command, args []string, _ string) ([]string, cobra.ShellCompDirective) {
+		if len(args) > 0 {
+			return nil, cobra.ShellCompDirectiveNoFileComp
+		}
+		ctx, cancel := context.WithTimeout(c.Context(), time.Second)
+		defer cancel()
+		client := api.NewClient(a.socket)
+		defer client.Close()
+		raw, err := client.Get(ctx, path)
+		if err != nil {
+			return nil, cobra.ShellCompDirectiveNoFileComp
+		}
+		e, err := api.Decode[T](raw)
+		if err != nil {
+			return nil, cobra.ShellCompDirectiveNoFileComp
+		}
+		return names(e.Data), cobra.ShellCompDirectiveNoFileComp
+	}
+}

@@ -1,0 +1,118 @@
+// SPDX-License-Identifier: Apache-2.0
+
+package render
+
+import (
+	"encoding/json"
+	"flag"
+	"os"
+	"path/filepath"
+	"strings"
+	"testing"
+	"time"
+	"unicode/utf8"
+
+	"supervisor/cluster"
+	"supervisor/internal/api"
+	"supervisor/internal/api/apitest"
+)
+
+var update = flag.Bool("update", false, "write the golden files anew")
+
+// through sends an answer over the wire: what a page cannot find in the JSON,
+// it cannot print.
+func through[T any](t *testing.T, s api.Snapshot, data T) api.Envelope[T] {
+	t.Helper()
+	b, err := json.Marshal(api.Envelope[T]{API: api.Version, AsOf: api.Time{Time: s.At}, Revision: s.Revision,
+		Partial: len(s.Missing) > 0, Missing: append([]string{}, s.Missing...), Data: data})
+	if err != nil {
+		t.Fatal(err)
+	}
+	e, err := api.Decode[T](b)
+	if err != nil {
+		t.Fatal(err)
+	}
+	return e
+}
+
+func must[T any](v T, err error) T {
+	if err != nil {
+		panic(err)
+	}
+	return v
+}
+
+// TestPages draws every page in the situations people meet, 100 columns wide.
+func TestPages(t *testing.T) {
+	p := Page{Now: apitest.At.Add(time.Second), Width: 100}
+	healthy, returning, held, observing := apitest.Healthy(), apitest.Returning(), apitest.Held(), apitest.Observing()
+	blind, deaf, unsure := apitest.Blind(), apitest.Deaf(), apitest.Unsure()
+	story, _, err := api.TimelineOf(returning, "42")
+	if err != nil {
+		t.Fatal(err)
+	}
+	widened := *healthy.World.Policy
+	widened.Regions = map[cluster.Region][]cluster.Datacenter{"eu-central": {"dc1"}, "us-east": {"dc2"}}
+	widened.Residency.Rules = append(widened.Residency.Rules[:0:0], widened.Residency.Rules...)
+	widened.Residency.Rules[0].Regions = []cluster.Region{"eu-central", "us-east"}
+	plan := must(api.PlanPolicy(healthy, widened))
+	plan.Hash = "7f3a91c20b44"
+	for name, text := range map[string]string{
+		"status-healthy":     Status(p, through(t, healthy, api.StatusOf(healthy))),
+		"status-returning":   Status(p, through(t, returning, api.StatusOf(returning))),
+		"status-held":        Status(p, through(t, held, api.StatusOf(held))),
+		"status-observing":   Status(p, through(t, observing, api.StatusOf(observing))),
+		"status-blind":       Status(p, through(t, blind, api.StatusOf(blind))),
+		"status-deaf":        Status(p, through(t, deaf, api.StatusOf(deaf))),
+		"status-unsure":      Status(p, through(t, unsure, api.StatusOf(unsure))),
+		"nodes-returning":    Nodes(p, through(t, returning, api.NodesOf(returning))),
+		"nodes-unsure":       Nodes(p, through(t, unsure, api.NodesOf(unsure))),
+		"nodes-deaf":         Nodes(p, through(t, deaf, api.NodesOf(deaf))),
+		"node-healthy":       Node(p, through(t, healthy, must(api.NodeOf(healthy, "n1")))),
+		"node-returning":     Node(p, through(t, returning, must(api.NodeOf(returning, "n3")))),
+		"explain-healthy":    Explain(p, through(t, healthy, must(api.Explain(healthy, "n1")))),
+		"explain-returning":  Explain(p, through(t, returning, must(api.Explain(returning, "42")))),
+		"explain-held":       Explain(p, through(t, held, must(api.Explain(held, "n3")))),
+		"explain-observing":  Explain(p, through(t, observing, must(api.Explain(observing, "n3")))),
+		"explain-unsure":     Explain(p, through(t, unsure, must(api.Explain(unsure, "n3")))),
+		"explain-closed":     Explain(p, through(t, healthy, must(api.Explain(healthy, "41")))),
+		"incidents":          Incidents(p, through(t, returning, api.IncidentsOf(returning))),
+		"incident-returning": Incident(p, through(t, returning, must(api.IncidentOf(returning, "42")))),
+		"incident-closed":    Incident(p, through(t, healthy, must(api.IncidentOf(healthy, "inc-dc1-41")))),
+		"timeline":           Timeline(p, through(t, returning, story)),
+		"findings":           Findings(p, through(t, returning, api.FindingsOf(returning))),
+		"findings-none":      Findings(p, through(t, healthy, api.FindingsOf(healthy))),
+		"finding-code":       FindingCode(p, through(t, returning, must(api.FindingOf(returning, "CASS_PROCESS_DOWN")))),
+		"pools":              Pools(p, through(t, returning, api.PoolsOf(returning))),
+		"policy":             Policy(p, through(t, healthy, api.PolicyOf(healthy))),
+		"plan-widens":        Plan(p, through(t, healthy, plan)),
+		"status-steady":      Status(Page{Steady: true}, through(t, returning, api.StatusOf(returning))),
+	} {
+		t.Run(name, func(t *testing.T) { golden(t, name, text) })
+	}
+}
+
+func golden(t *testing.T, name, text string) {
+	t.Helper()
+	path := filepath.Join("testdata", name+".txt")
+	if *update {
+		if err := os.WriteFile(path, []byte(text), 0o644); err != nil {
+			t.Fatal(err)
+		}
+	}
+	want, err := os.ReadFile(path)
+	if err != nil {
+		t.Fatal(err)
+	}
+	if text != string(want) {
+		t.Errorf("%s changed; look at it, then go test -update. Now:\n%s", path, text)
+	}
+	for line := range strings.Lines(text) {
+		if n := utf8.RuneCountInString(strings.TrimRight(line, "\n")); n > 100 && name != "status-steady" {
+			t.Errorf("%d columns, a terminal has 100: %s", n, line)
+		}
+		if strings.TrimRight(line, " \n") != strings.TrimRight(line, "\n") {
+			t.Errorf("ends with spaces: %q", line)
+		}
+	}
+}
