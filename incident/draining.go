@@ -182,7 +182,7 @@ func (t *turn) draining() {
 		return
 	}
 	if !drained && t.w.Storm == "" {
-		t.wait(RulePreflight, "waits_pools", "pools", fmt.Sprint(rest))
+		t.wait(RuleVerify, "waits_pools", "pools", fmt.Sprint(rest))
 		if t.w.InStep < drainWait {
 			return
 		}
@@ -235,14 +235,24 @@ func (t *turn) afterDrain(v membership.Verdict) {
 			t.hold(RuleMinAge, "the JVM lives and its native transport is off: was it turned off by hand? turn it on, or fence the node")
 		}
 	case membership.Hung, membership.HostGone, membership.Isolated:
-		t.hold(RuleFencing, fmt.Sprintf("%s would need a fence, which this version does not raise by itself; it goes on when the node answers or its process is gone",
-			cluster.Title(t.r.Cause.String())))
+		t.wantsFence()
 	case membership.DiskFailed:
 		_, why := replace.Needed(replace.Case{DiskFailed: true})
 		t.hold(FenceBeforeReplace, "a replacement is needed: "+why.Sentence())
 	case membership.NoCause, membership.Slow, membership.AgentGone, membership.Planned:
 		t.wait(RuleEvidence, "waits_evidence", "for", count(v.For), "heard", count(v.Heard), "of", count(v.Of))
 	}
+}
+
+// wantsFence waits until the evidence is as old as a fence needs it, because it
+// may be a long collection, and then asks a person.
+func (t *turn) wantsFence() {
+	if age := t.w.Policy.Ages.Fence; t.w.InStep < age {
+		t.wait(RuleMinAge, "waits_fence", "age", seconds(age))
+		return
+	}
+	t.hold(RuleFencing, fmt.Sprintf("%s would need a fence, which this version does not raise by itself; it goes on when the node answers or its process is gone",
+		cluster.Title(t.r.Cause.String())))
 }
 
 // beginReturn checks the rate of starts and enters Returning.

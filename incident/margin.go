@@ -27,20 +27,30 @@ func replicatedIn(ks cluster.Keyspace, dc cluster.Datacenter) bool {
 	return false
 }
 
-// takesWrites tells whether a node may take writes: everybody but those whose
-// process is known to be gone. Unknown counts as "it may".
-func takesWrites(w World, n cluster.Name) bool {
+// coldSkew is how far apart two nodes may be seen to go that went at once.
+const coldSkew = 2 * time.Second
+
+// takesWrites tells whether a node took writes after a moment, or may do so
+// now: everybody but those whose process is known to be gone and was not seen
+// to answer since. One of which nobody knows counts as unknown says.
+func takesWrites(w World, n cluster.Name, after cluster.Moment, unknown bool) bool {
 	v := w.verdict(n)
-	return v.Answer != membership.Gone || v.Cause != membership.ProcessDown
+	switch {
+	case v.Answer == membership.Unknown:
+		return unknown
+	case v.Answer == membership.Gone && v.Cause == membership.ProcessDown:
+		return v.LastAlive > after
+	}
+	return w.Now > after
 }
 
 // quorumWithout tells whether writes that the node misses can have been
 // acknowledged: whether the others that may take writes are a quorum of any
 // range it replicates, in any datacenter or over all. What is not known is
-// "yes": then a return repairs.
-func quorumWithout(w World, node cluster.Name) bool {
+// "yes": then a return repairs. takes tells who took writes.
+func quorumWithout(w World, node cluster.Name, takes func(cluster.Name) bool) bool {
 	if w.Schema == nil {
-		return slices.ContainsFunc(w.nodes(), func(n cluster.Name) bool { return n != node && takesWrites(w, n) })
+		return slices.ContainsFunc(w.nodes(), func(n cluster.Name) bool { return n != node && takes(n) })
 	}
 	ring, err := cluster.NewRing(w.Schema.Members)
 	if err != nil {
@@ -59,7 +69,8 @@ func quorumWithout(w World, node cluster.Name) bool {
 			return true
 		}
 		for _, p := range placed {
-			if slices.Contains(p.Replicas, node) && acknowledges(w, ks, p.Replicas, node, home, ring.Total(ks.Replication)) {
+			if slices.Contains(p.Replicas, node) && acknowledges(ks, p.Replicas, home, ring.Total(ks.Replication),
+				func(n cluster.Name) bool { return n != node && takes(n) }) {
 				return true
 			}
 		}
@@ -68,10 +79,10 @@ func quorumWithout(w World, node cluster.Name) bool {
 }
 
 // acknowledges tells whether the other replicas of a range can be a quorum.
-func acknowledges(w World, ks cluster.Keyspace, replicas []cluster.Name, node cluster.Name, home map[cluster.Name]cluster.Datacenter, total int) bool {
+func acknowledges(ks cluster.Keyspace, replicas []cluster.Name, home map[cluster.Name]cluster.Datacenter, total int, takes func(cluster.Name) bool) bool {
 	all, in := 0, map[cluster.Datacenter]int{}
 	for _, n := range replicas {
-		if n != node && takesWrites(w, n) {
+		if takes(n) {
 			all++
 			in[home[n]]++
 		}

@@ -545,6 +545,9 @@ func (t *turn) preflightFault() *fault {
 		return f
 	}
 	if t.cold() {
+		if t.othersWrote(true) {
+			return &fault{RuleEvidence, "the whole ring went; whether others took writes since is not known yet", false}
+		}
 		return nil
 	}
 	if t.w.Schema == nil {

@@ -222,10 +222,17 @@ func (t *turn) trackOutage() {
 		t.r.Outage.Dark = true
 		t.changed = true
 	}
-	if quorumWithout(t.w, t.r.Node) {
+	if t.othersWrote(false) {
 		t.r.Outage.Writable = true
 		t.changed = true
 	}
+}
+
+// othersWrote tells whether the others were a quorum of any range after the
+// node went; unknown says how those count of which nobody knows now.
+func (t *turn) othersWrote(unknown bool) bool {
+	went := t.w.Now.Add(-t.w.Elapsed).Add(coldSkew)
+	return quorumWithout(t.w, t.r.Node, func(n cluster.Name) bool { return takesWrites(t.w, n, went, unknown) })
 }
 
 // allGone tells whether every other node of the roster is gone by the judge's

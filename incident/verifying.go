@@ -100,7 +100,7 @@ func (t *turn) verifyUntouched() {
 	ok, rest := t.poolsStand()
 	if !ok {
 		t.wantPoolsStill(loadbalancer.Full)
-		t.wait(RulePreflight, "waits_pools", "pools", fmt.Sprint(rest))
+		t.wait(RuleVerify, "waits_pools", "pools", fmt.Sprint(rest))
 		return
 	}
 	t.mark(StageServing)
@@ -183,7 +183,7 @@ func (t *turn) open() {
 func (t *turn) opening() {
 	own, known := t.w.own(t.r.Node)
 	ok, rest := isolate.AllUp(t.w.Seen[t.r.Node], t.w.livePeers(t.r.Node), own.Generation, false)
-	if t.cold() {
+	if t.r.Return.Cold {
 		ok = true
 	}
 	if !known || !own.Applied || !ok || !answers(t.w.verdict(t.r.Node)) {
@@ -198,12 +198,12 @@ func (t *turn) opening() {
 func (t *turn) readRows() {
 	rows := t.rows()
 	agent := t.reader()
-	if len(rows) > 0 && agent == "" && !t.cold() {
+	if len(rows) > 0 && agent == "" && !t.r.Return.Cold {
 		t.to(Reading)
 		t.wait(RuleReach, "waits_reader", "node", string(t.r.Node))
 		return
 	}
-	if t.cold() {
+	if t.r.Return.Cold {
 		t.say(Decided, "cold_started", "node", string(t.r.Node))
 		t.ramp(Ramping)
 		return
@@ -297,7 +297,7 @@ func (t *turn) ramping() {
 	t.wantPoolsStill(wish)
 	stand, rest := t.poolsStand()
 	if !stand || !t.wanted(wish) {
-		t.wait(RulePreflight, "waits_pools", "pools", fmt.Sprint(rest))
+		t.wait(RuleVerify, "waits_pools", "pools", fmt.Sprint(rest))
 		return
 	}
 	if v := t.w.verdict(t.r.Node); !answers(v) {
