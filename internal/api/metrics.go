@@ -6,7 +6,6 @@ import (
 	"context"
 	"slices"
 	"strconv"
-	"strings"
 
 	"github.com/prometheus/client_golang/prometheus"
 
@@ -300,13 +299,10 @@ func NewCounters() *Counters {
 		}
 	}
 	for _, rule := range incident.Rules() {
-		c.refused.WithLabelValues(label(rule))
+		c.refused.WithLabelValues(string(rule))
 	}
 	return c
 }
-
-// label spells a rule as label values are spelled.
-func label(r incident.Rule) string { return strings.ReplaceAll(string(r), "-", "_") }
 
 // Committed notes how long a commit took, in seconds.
 func (c *Counters) Committed(seconds float64) { c.commit.Observe(seconds) }
@@ -320,7 +316,7 @@ func (c *Counters) Settled(v incident.Verb, o incident.Outcome) {
 // is not counted: labels stay bounded.
 func (c *Counters) Refused(r incident.Rule) {
 	if slices.Contains(incident.Rules(), r) {
-		c.refused.WithLabelValues(label(r)).Inc()
+		c.refused.WithLabelValues(string(r)).Inc()
 	}
 }
 

@@ -18,6 +18,7 @@ type Source struct {
 	words []lead.Word
 	asked []api.GateQuestion
 	err   error
+	lost  error
 }
 
 // NewSource answers with s.
@@ -37,6 +38,13 @@ func (s *Source) Fail(err error) {
 	s.err = err
 }
 
+// FailSubmit makes every further word fail.
+func (s *Source) FailSubmit(err error) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	s.lost = err
+}
+
 // Snapshot is what was set.
 func (s *Source) Snapshot(context.Context) (api.Snapshot, error) {
 	s.mu.Lock()
@@ -48,8 +56,8 @@ func (s *Source) Snapshot(context.Context) (api.Snapshot, error) {
 func (s *Source) Submit(_ context.Context, w lead.Word) (string, error) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
-	if s.err != nil {
-		return "", s.err
+	if s.lost != nil {
+		return "", s.lost
 	}
 	s.words = append(s.words, w)
 	p := *w.Policy
