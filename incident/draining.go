@@ -157,8 +157,9 @@ func (t *turn) poolSeen(pool string, token cluster.Token) bool {
 // draining waits for the proxies' read-back and then chooses the way on.
 func (t *turn) draining() {
 	v := t.w.verdict(t.r.Node)
-	if v.Answer == membership.Gone && v.Cause != membership.NoCause && v.Cause != membership.Planned {
+	if v.Answer == membership.Gone && v.Cause != membership.NoCause && v.Cause != membership.Planned && v.Cause != t.r.Cause {
 		t.r.Cause = v.Cause
+		t.changed = true
 	}
 	if t.r.Cause == membership.DiskFailed {
 		t.afterDrain(v)
@@ -214,7 +215,7 @@ func (t *turn) inPlace() {
 	if t.r.Return == nil {
 		t.r.Return = &Return{}
 	}
-	t.r.Return.Step, t.r.Return.Job = Preflight, nil
+	t.r.Return.Step, t.r.Return.Job, t.r.Return.InPlace = Preflight, nil, true
 	t.enter(Returning)
 	t.say(Decided, "decided_repair_in_place", "node", string(t.r.Node))
 }

@@ -79,8 +79,9 @@ type Outage struct {
 // Return is how far a return has come.
 type Return struct {
 	Step       ReturnStep    `json:"step"`
-	Tries      int           `json:"tries"`          // starts
-	Cold       bool          `json:"cold,omitempty"` // the last start was a plain one: the whole ring was out
+	Tries      int           `json:"tries"`              // starts
+	Cold       bool          `json:"cold,omitempty"`     // the last start was a plain one: the whole ring was out
+	InPlace    bool          `json:"in_place,omitempty"` // it runs and lacks writes: it is repaired where it is
 	Process    cluster.Boot  `json:"process,omitempty"`
 	Generation int64         `json:"generation,omitempty"` // gossip generation of that process
 	Job        *repair.Job   `json:"job,omitempty"`

@@ -189,7 +189,7 @@ func (t *turn) startOver(code, reason string) {
 	if t.r.Return.Process != "" {
 		t.r.Process, t.r.Return.Process, t.r.Return.Generation = t.r.Return.Process, "", 0
 	}
-	t.r.Return.Step, t.r.Return.Job = Preflight, nil
+	t.r.Return.Step, t.r.Return.Job, t.r.Return.InPlace = Preflight, nil, false
 	t.waitAside()
 	if t.r.Return.Tries >= t.w.Policy.Return.TriesMax {
 		t.hold(RuleHibernation, fmt.Sprintf("%s; %d starts were tried; look at its log, then retry", reason, t.r.Return.Tries))
@@ -205,7 +205,7 @@ func (t *turn) preflight() {
 	if t.neverEnded(v) {
 		return
 	}
-	if answers(v) || t.runsAnother() {
+	if answers(v) || t.runsAnother() || t.r.Return.InPlace && v.Own == membership.Good {
 		t.cameBack()
 		return
 	}
@@ -226,7 +226,7 @@ func (t *turn) preflight() {
 		start, levels = isolate.Normal, 0
 	}
 	t.r.Return.Tries++
-	t.r.Return.Cold = start == isolate.Normal
+	t.r.Return.Cold, t.r.Return.InPlace = start == isolate.Normal, false
 	t.ledger = t.ledger.with(t.r, HoldsReturn).started(t.r.Node, t.w.Wall)
 	t.r.Return.Step = Starting
 	t.nextStep()
@@ -242,7 +242,7 @@ func (t *turn) preflight() {
 // answers with the very process that seemed to be down.
 func (t *turn) neverEnded(v membership.Verdict) bool {
 	same, known := t.sameProcess(t.r.Process)
-	if !known || !same || !answers(v) || t.r.Return.Tries > 0 {
+	if !known || !same || !answers(v) || t.r.Return.Tries > 0 || t.r.Return.InPlace {
 		return false
 	}
 	t.r.Return = nil
@@ -284,7 +284,7 @@ func (t *turn) cameBack() {
 		return
 	}
 	own, ok := t.w.own(t.r.Node)
-	if !ok || !own.Running || own.Generation == 0 || own.Process == t.r.Process {
+	if !ok || !own.Running || own.Generation == 0 || own.Process == t.r.Process && !t.r.Return.InPlace {
 		t.wait(RuleReach, "waits_own", "node", string(t.r.Node))
 		return
 	}
@@ -313,7 +313,10 @@ func (t *turn) cameBack() {
 func (t *turn) awaitDown() {
 	peers := t.w.livePeers(t.r.Node)
 	down, up, missing := isolate.AllDown(t.w.Seen[t.r.Node], peers, t.r.Return.Generation)
+	own, known := t.w.own(t.r.Node)
 	switch {
+	case known && own.Process == t.r.Return.Process && own.Mode == "NORMAL":
+		t.to(AwaitUp) // it was started plainly: behind its fence, and in the ring
 	case len(up) > 0 && t.w.InStep < upBelieved:
 		t.wait(RuleHibernation, "waits_down", "peers", names(slices.Concat(up, missing)))
 	case len(up) > 0:

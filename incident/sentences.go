@@ -24,7 +24,7 @@ var sentences = map[string]string{
 	"waits_cql":               "the JVM of {node} lives, its native transport is off: drained, never fenced; a person is asked after {age}",
 	"decided_verify":          "{node} answers again: verify",
 	"decided_return":          "return: it ended unclean, so it is repaired before it is read; window of missed writes from {outage}",
-	"decided_repair_in_place": "{node} answers with another process that nobody of us started: it is kept from readers and repaired",
+	"decided_repair_in_place": "{node} runs and may lack writes (another process, or a silence beyond its hints): it is kept from readers and repaired",
 	"decided_fence_reads":     "keep clients and readers off {node} until it is repaired",
 	"decided_give_back":       "{node} answers with the same process: back into its pools",
 	"decided_ramp":            "{node} gets {weight} % of its weight",

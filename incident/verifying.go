@@ -87,7 +87,7 @@ func (t *turn) verifyUntouched() {
 	case !known:
 		t.wait(RuleReach, "waits_process", "node", string(t.r.Node))
 		return
-	case !same:
+	case !same, t.beyondHints(v):
 		t.inPlace()
 		return
 	}
@@ -105,6 +105,29 @@ func (t *turn) verifyUntouched() {
 	}
 	t.mark(StageServing)
 	t.close("closed_answered")
+}
+
+const (
+	// hintWindowUnknown stands for a hint window that nobody told: short, so
+	// that a repair too many is done and not one too few.
+	hintWindowUnknown = time.Minute
+	// hintMargin is how much longer a silence may be than it was seen to be.
+	hintMargin = 2 * time.Second
+	// phiSettled is how long a node must be silent before its gossip, or the
+	// end of it, tells a hung process from a closed transport.
+	phiSettled = 15 * time.Second
+)
+
+// beyondHints tells whether the node was silent for so long that writes of it
+// were left without a hint. It still has its memory, but not those.
+func (t *turn) beyondHints(v membership.Verdict) bool {
+	window := hintWindowUnknown
+	if facts := t.w.Agents[t.r.Node].Cassandra; facts != nil && facts.HintWindow > 0 {
+		window = facts.HintWindow
+	}
+	silent := t.w.Elapsed - t.w.Now.Sub(v.Since)
+	took := t.r.Cause == membership.CQLDead && silent >= phiSettled // only its clients were silent
+	return !took && silent >= window-hintMargin && !t.wanted(loadbalancer.Full)
 }
 
 // wanted tells whether every pool of the node already wants this.

@@ -92,6 +92,8 @@ type CassandraFacts struct {
 	SnitchOff  bool           `json:"snitch_off,omitempty"` // dynamic snitch off or ignoring Severity
 	Mode       string         `json:"mode"`
 	SyncPeriod time.Duration  `json:"sync_period"` // commitlog_sync_period
+	// HintWindow is max_hint_window; zero: not known.
+	HintWindow time.Duration `json:"hint_window,omitempty"`
 }
 
 // Trouble is a finding that only the agent itself can see.

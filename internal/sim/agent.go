@@ -356,7 +356,7 @@ func (a *agent) tell(key string, v any, leased bool) {
 
 func (a *agent) tellSelf() {
 	a.tell(store.Agent(a.n.name), incident.Agent{Boot: a.id, Control: a.control, Cassandra: &incident.CassandraFacts{
-		HostID: a.n.place.HostID, Version: "5.0.9", Tokens: 2, SyncPeriod: time.Second}}, true)
+		HostID: a.n.place.HostID, Version: "5.0.9", Tokens: 2, SyncPeriod: time.Second, HintWindow: hintWindow}}, true)
 }
 
 // own is what the agent reads of its own Cassandra.

@@ -43,6 +43,8 @@ type node struct {
 	starts     int
 	restarts   bool // its unit has Restart=
 	wentAt     cluster.Moment
+	hungAt     cluster.Moment
+	helplessAt cluster.Moment
 	changedAt  cluster.Moment
 	agent      *agent
 
@@ -314,11 +316,26 @@ func (w *world) clientWrites() {
 		}
 		// The window is persistent: how long it has been away counts, not for how
 		// long it has been seen so.
-		if w.now.Sub(r.wentAt) < hintWindow || r.hung {
+		if !r.runs() && w.now.Sub(r.wentAt) < hintWindow || r.hung && w.now.Sub(r.hungAt) < hintWindow {
 			coordinator.hints[name] = append(coordinator.hints[name], id)
 		}
 	}
 	w.writes = append(w.writes, write{w.now, local, homes >= cluster.Quorum(3)})
+}
+
+// wakes lets a hung process go on. Its queues and hints give it what it missed
+// within the window.
+func (n *node) wakes() {
+	n.hung, n.changedAt = false, n.w.now
+	n.w.note("%s goes on", n.name)
+	for id, x := range n.w.writes {
+		if x.at >= n.hungAt && x.at < n.hungAt.Add(hintWindow) && slices.Contains(x.replicas, n.name) {
+			n.held[id] = true
+		}
+	}
+	if n.mode == starting && !n.sleeps {
+		n.joins(n.process, true)
+	}
 }
 
 // lacks lists acknowledged writes of before that the node should hold and

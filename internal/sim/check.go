@@ -254,9 +254,9 @@ func (w *world) quorumSurvives(n *node) {
 }
 
 // killOrdered ends a process by order: only one that nobody may read from.
-func (w *world) killOrdered(n *node) {
-	if n.mode == normal {
-		w.broken(string(incident.UnknownDestroysNothing), "%s is killed by order while it is NORMAL", n.name)
+func (w *world) killOrdered(n *node, meant cluster.Boot) {
+	if n.process != meant || n.read() {
+		w.broken(string(incident.UnknownDestroysNothing), "%s is killed by order: it runs %s, %s was meant; anybody reads there: %v", n.name, n.process, meant, n.read())
 	}
 	n.kill("by order")
 }
@@ -291,7 +291,7 @@ func (w *world) coldStart(n *node) {
 		for _, r := range x.replicas {
 			mine = mine || r == n.name
 		}
-		if mine && x.acked && x.at > n.wentAt && !n.held[id] {
+		if mine && x.acked && x.at > n.wentAt.Add(4*second) && !n.held[id] {
 			w.broken("cold-start", "%s starts plainly and lacks write %d of %s, after it went", n.name, id, time.Duration(x.at-cluster.Moment(time.Hour)))
 			return
 		}
@@ -334,28 +334,38 @@ func (w *world) staleReads() {
 		if n.place.Datacenter != "dc1" {
 			continue
 		}
+		w.helpless(n)
 		_, open := get[string](w, store.Open(n.name))
-		if n.excused && !open && n.takes() && w.now.Sub(n.changedAt) > grace {
+		if n.excused && !open && n.takes() && w.now.Sub(max(n.changedAt, n.helplessAt)) > grace {
 			w.note("%s is excused no more", n.name)
 			n.excused = false
 		}
 		if !n.read() || n.excused || n.mode == normal && n.severity > 0 && n.severity < isolate.SeverityFenced {
 			continue
 		}
-		if l := w.lacks(n, w.now.Add(-second)); len(l) > 0 && !w.hinted(n, l) {
+		if l := w.lacks(n, w.now.Add(-second)); len(l) > 0 && !w.unnoticed(n) {
 			w.broken("no-stale-read", "%s may be read and lacks %d acknowledged writes, first %d of %s; severity %v native %v", n.name, len(l), l[0],
 				time.Duration(w.writes[l[0]].at-cluster.Moment(time.Hour)), n.severity, n.native)
 		}
 	}
 }
 
-// hinted tells whether the node never ended and its peers keep hints for what
-// it lacks: that is Cassandra's own way, and no business of ours.
-func (w *world) hinted(n *node, ids []int) bool {
-	if n.wentAt != 0 {
-		return false
+// unnoticed tells whether the node woke up so lately that nobody can have
+// kept readers off it: a hung process that goes on answers at once.
+func (w *world) unnoticed(n *node) bool {
+	return n.hungAt > n.wentAt && w.now.Sub(max(n.changedAt, n.helplessAt)) < grace
+}
+
+// helpless notes when nobody could have kept readers off a node: without a
+// leader, or without its agent.
+func (w *world) helpless(n *node) {
+	leads := false
+	for _, c := range w.nodes[:3] {
+		leads = leads || c.agent.up && c.agent.term && !c.agent.cut
 	}
-	return true
+	if !leads || !n.agent.up || n.agent.cut {
+		n.helplessAt = w.now
+	}
 }
 
 // finalChecks are those of the end: the journal's chain, and no silent wait.

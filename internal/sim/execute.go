@@ -121,7 +121,7 @@ func (a *agent) act(o incident.Order, ended outcome) {
 		a.start(o, ended)
 	case incident.VerbKill:
 		if a.n.runs() && (a.n.process == o.Once.Process || a.w.o.Bugs.AnyKill) {
-			a.w.killOrdered(a.n)
+			a.w.killOrdered(a.n, o.Once.Process)
 		}
 		ended(incident.Done, incident.Result{})
 	case incident.VerbJoinRing:

@@ -83,7 +83,7 @@ func (w *world) pause(n *node) {
 	if !n.runs() || n.hung {
 		return
 	}
-	n.hung, n.changedAt = true, w.now
+	n.hung, n.changedAt, n.hungAt = true, w.now, w.now
 	process := n.process
 	w.note("%s hangs", n.name)
 	length := w.between(second, 12*second)
@@ -93,11 +93,7 @@ func (w *world) pause(n *node) {
 	}
 	w.after(length, func() {
 		if n.process == process && n.hung {
-			n.hung, n.changedAt = false, w.now
-			w.note("%s goes on", n.name)
-			if n.mode == starting && !n.sleeps {
-				n.joins(process, true)
-			}
+			n.wakes()
 		}
 	})
 }
@@ -138,10 +134,7 @@ func (w *world) heal() {
 	w.storm, w.mute = false, false
 	for _, n := range w.nodes {
 		if n.hung {
-			n.hung, n.changedAt = false, w.now
-			if n.mode == starting && !n.sleeps {
-				n.joins(n.process, true)
-			}
+			n.wakes()
 		}
 		n.agent.cut = false
 		if !n.agent.up {

@@ -25,7 +25,7 @@ func TestSeeds(t *testing.T) {
 	for s := *from; s < *from+int64(*seeds); s++ {
 		r := Run(options(s))
 		if r.Violation != "" {
-			t.Errorf("%s\nreplay: go test ./internal/sim -run TestSeed$ -v -seed=%d", r.Violation, s)
+			t.Errorf("seed %d: %s\nreplay: go test ./internal/sim -run TestSeed$ -v -seed=%d", s, r.Violation, s)
 		}
 		sum.Steps, sum.Opened, sum.Closed, sum.Held = sum.Steps+r.Steps, sum.Opened+r.Opened, sum.Closed+r.Closed, sum.Held+r.Held
 		sum.Kills, sum.Crashes, sum.Lost, sum.Cold = sum.Kills+r.Kills, sum.Crashes+r.Crashes, sum.Lost+r.Lost, sum.Cold+r.Cold

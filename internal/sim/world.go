@@ -156,6 +156,7 @@ func (w *world) build() {
 func (w *world) makePolicy(pool []cluster.Name) {
 	p := incident.DefaultPolicy()
 	p.Version = 1
+	p.Ages.Replace = 5 * time.Minute // steps are held after so long: a run is short
 	p.Modes["dc1"] = incident.Auto
 	p.Regions["eu"] = []cluster.Datacenter{"dc1"}
 	p.Regions["us"] = []cluster.Datacenter{"dc2"}
