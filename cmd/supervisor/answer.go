@@ -92,7 +92,7 @@ func show[T any](c *cobra.Command, a asking, path string, by answer[T]) error {
 		return err
 	}
 	page.Steady = !onTerminal
-	return watch(ctx, c, onTerminal, func() (string, error) {
+	return follow(ctx, c, watchEvery, onTerminal, func() (string, error) {
 		page.Now = time.Now()
 		return ask(page)
 	})
@@ -154,9 +154,9 @@ func plainStyle(n *yaml.Node) {
 // watchEvery is how often a watcher asks.
 const watchEvery = time.Second
 
-// watch draws until ctx ends, which is not an error: nothing was under way.
+// follow draws until ctx ends, which is not an error: nothing was under way.
 // The first answer must come; later ones may fail and come again.
-func watch(ctx context.Context, c *cobra.Command, repaint bool, draw func() (string, error)) error {
+func follow(ctx context.Context, c *cobra.Command, every time.Duration, repaint bool, draw func() (string, error)) error {
 	out, last := c.OutOrStdout(), ""
 	complained := false
 	for first := true; ; first = false {
@@ -184,7 +184,7 @@ func watch(ctx context.Context, c *cobra.Command, repaint bool, draw func() (str
 		select {
 		case <-ctx.Done():
 			return nil
-		case <-time.After(watchEvery):
+		case <-time.After(every):
 		}
 	}
 }
