@@ -44,8 +44,10 @@ func (t *turn) suspected() {
 func (t *turn) answeredAtOnce(observed bool) {
 	same, known := t.sameProcess(t.r.Process)
 	switch {
-	case observed || same:
+	case observed || same && !t.beyondHints(t.w.verdict(t.r.Node)):
 		t.close("closed_untouched")
+	case same:
+		t.inPlace()
 	case known:
 		t.enter(Verifying)
 		t.say(Decided, "decided_verify", "node", string(t.r.Node))
@@ -205,6 +207,10 @@ func (t *turn) answeredAgain() {
 			return
 		}
 		t.r.Return.Step = Ramping
+	}
+	if t.beyondHints(t.w.verdict(t.r.Node)) {
+		t.inPlace()
+		return
 	}
 	t.enter(Verifying)
 	t.say(Decided, "decided_verify", "node", string(t.r.Node))

@@ -87,7 +87,7 @@ func (t *turn) verifyUntouched() {
 	case !known:
 		t.wait(RuleReach, "waits_process", "node", string(t.r.Node))
 		return
-	case !same, t.beyondHints(v):
+	case !same:
 		t.inPlace()
 		return
 	}
@@ -127,7 +127,7 @@ func (t *turn) beyondHints(v membership.Verdict) bool {
 	}
 	silent := t.w.Elapsed - t.w.Now.Sub(v.Since)
 	took := t.r.Cause == membership.CQLDead && silent >= phiSettled // only its clients were silent
-	return !took && silent >= window-hintMargin && !t.wanted(loadbalancer.Full)
+	return !took && silent >= window-hintMargin
 }
 
 // wanted tells whether every pool of the node already wants this.

@@ -363,7 +363,12 @@ func (w *world) helpless(n *node) {
 	for _, c := range w.nodes[:3] {
 		leads = leads || c.agent.up && c.agent.term && !c.agent.cut
 	}
-	if !leads || !n.agent.up || n.agent.cut {
+	barred := false // it is needed, whatever it lacks
+	if id, open := get[string](w, store.Open(n.name)); open {
+		r, _ := get[incident.Record](w, store.Record(id))
+		barred = r.Waits == incident.QuorumSurvives
+	}
+	if !leads || !n.agent.up || n.agent.cut || barred {
 		n.helplessAt = w.now
 	}
 }
