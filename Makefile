@@ -8,7 +8,7 @@ TAGS  := grpcnotrace
 DEMO  ?= $(CURDIR)/.demo
 export CGO_ENABLED := 0
 
-.PHONY: build tools demo demo-down check real test notice lint clean help
+.PHONY: build tools demo bench demo-up demo-down check real test notice lint clean help
 
 help: ## this list
 	@grep -hE '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 12
@@ -19,7 +19,13 @@ build: ## bin/supervisor
 tools: ## install what the demo needs and is missing, or say how
 	scripts/setup.sh
 
-demo: tools build ## a real cluster in .demo (DEMO=folder), until `make demo-down`
+demo: tools build ## break one node twice, without and with the supervisor, and compare; about 7 minutes
+	bin/supervisor demo run --scenario outage
+
+bench: tools build ## five crashes: medians beside Cassandra's and HAProxy's own times; about 20 minutes
+	bin/supervisor demo run --scenario crash --runs 5
+
+demo-up: tools build ## a real cluster in .demo (DEMO=folder), until `make demo-down`
 	bin/supervisor demo up --dir $(DEMO)
 
 demo-down: build ## end it and remove what it made

@@ -82,6 +82,12 @@ func (p *Progress) Done(text string) {
 	p.End()
 }
 
+// Print prints text of its own, a whole number of lines.
+func (p *Progress) Print(text string) {
+	p.End()
+	fmt.Fprint(p.out, text)
+}
+
 // End ends the line that stands open, so that other text can follow.
 func (p *Progress) End() {
 	if p.open {

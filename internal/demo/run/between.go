@@ -1,0 +1,67 @@
+// SPDX-License-Identifier: Apache-2.0
+
+package run
+
+import (
+	"context"
+	"errors"
+	"fmt"
+
+	"supervisor/incident"
+	"supervisor/internal/api"
+	"supervisor/internal/demo"
+	"supervisor/internal/demo/load"
+)
+
+// replicated are the keyspaces that have more than one replica.
+var replicated = []string{load.Keyspace, "system_auth", "system_distributed", "system_traces"}
+
+// between removes what the first half left: the second one must not heal it,
+// and must not be blamed for it.
+func (s *stage) between(ctx context.Context) error {
+	ctx, cancel := context.WithTimeoutCause(ctx, restMax, fmt.Errorf("not at rest %s after the first half", restMax))
+	defer cancel()
+	s.show.Show("repair", "repairing "+Victim+" fully")
+	if err := demo.Repair(ctx, s.victim, replicated...); err != nil {
+		return err
+	}
+	s.show.Show("rest", "waiting until no hints are left, all nodes are up at every peer, pools and Severity at rest")
+	if err := s.plan.AwaitRest(ctx); err != nil {
+		return err
+	}
+	s.show.Show("closed", "waiting until the first half's incident is closed")
+	if err := s.awaitQuiet(ctx); err != nil {
+		return err
+	}
+	s.show.Done(Victim + " repaired, no hints left, all nodes up, pools and Severity at rest, no incident open")
+	return nil
+}
+
+// awaitQuiet waits until no incident is open and every agent calls the
+// cluster healthy.
+func (s *stage) awaitQuiet(ctx context.Context) error {
+	for {
+		open, err := get[[]api.IncidentLine](ctx, s.asks, "/v1/incidents")
+		if err == nil && allClosed(open) {
+			break
+		}
+		if ended := pause(ctx, lookEvery); ended != nil {
+			return fmt.Errorf("wait until no incident is open: %w", errors.Join(ended, err))
+		}
+	}
+	for _, n := range s.plan.Nodes {
+		if err := s.await(ctx, n, func(st api.Status) bool { return st.State == api.Healthy }); err != nil {
+			return fmt.Errorf("wait until %s calls the cluster healthy: %w", n.Name, err)
+		}
+	}
+	return nil
+}
+
+func allClosed(incidents []api.IncidentLine) bool {
+	for _, in := range incidents {
+		if in.Phase != incident.Closed {
+			return false
+		}
+	}
+	return true
+}
