@@ -100,6 +100,16 @@ func TestCommandsThatRead(t *testing.T) {
 	}
 }
 
+func TestUnknownCommand(t *testing.T) {
+	exit, out, errs := typed("statsu")
+	if exit != 2 || out != "" || !strings.Contains(errs, "USAGE, exit 2\n  did you mean status?\n  see: supervisor --help\n") {
+		t.Errorf("%d %q %q", exit, out, errs)
+	}
+	if exit, out, _ := typed(); exit != 0 || !strings.Contains(out, "status") {
+		t.Errorf("nothing typed: %d %q, want the help", exit, out)
+	}
+}
+
 func TestCheckExits(t *testing.T) {
 	for _, tt := range []struct {
 		s    api.Snapshot

@@ -59,11 +59,29 @@ func run(args []string, stdout, stderr io.Writer) int {
 	if f.exit == exitRefused {
 		word = "refused"
 	}
-	fmt.Fprintf(stderr, "%s: %-80s %s, exit %d\n", word, strings.TrimSpace(err.Error()), f.code, f.exit)
+	code := fmt.Sprintf("%s, exit %d", f.code, f.exit)
+	room := lineWidth - len(word) - len(code) - len(":  ")
+	fmt.Fprintf(stderr, "%s: %-*s %s\n", word, room, strings.TrimSpace(err.Error()), code)
 	for _, line := range f.remedy {
 		fmt.Fprintln(stderr, "  "+line)
 	}
 	return f.exit
+}
+
+// lineWidth is the terminal that errors are laid out for.
+const lineWidth = 100
+
+// commandKnown refuses words that are no command, with what may be meant.
+func commandKnown(c *cobra.Command, args []string) error {
+	if len(args) == 0 {
+		return nil
+	}
+	f := failure{err: fmt.Errorf("unknown command %q", args[0]), code: "USAGE", exit: exitUsage}
+	if near := c.SuggestionsFor(args[0]); len(near) > 0 {
+		f.remedy = append(f.remedy, "did you mean "+strings.Join(near, ", ")+"?")
+	}
+	f.remedy = append(f.remedy, "see: "+c.CommandPath()+" --help")
+	return f
 }
 
 func newRoot() *cobra.Command {
@@ -72,7 +90,10 @@ func newRoot() *cobra.Command {
 		Short:         "Takes a failing Cassandra node out of service and brings it back clean",
 		SilenceErrors: true,
 		SilenceUsage:  true,
+		Args:          commandKnown,
+		RunE:          func(c *cobra.Command, _ []string) error { return c.Help() },
 	}
+	root.SuggestionsMinimumDistance = 2
 	root.SetFlagErrorFunc(func(c *cobra.Command, err error) error { return usage(c, err) })
 	root.AddCommand(newVersion(), newDemo(), newAgentCommand(), newGateCommand(), newStoreCommand())
 	root.AddCommand(newConfigCommand(), newPolicyCommand())

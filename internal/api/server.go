@@ -65,6 +65,7 @@ type Server struct {
 
 	mu     sync.Mutex
 	cached Snapshot
+	failed error // of the last question; then cached is worth nothing
 	taken  time.Time
 }
 
@@ -197,14 +198,15 @@ func (s *Server) guarded(h func(http.ResponseWriter, *http.Request) error) http.
 }
 
 // snapshot is one snapshot for all who ask within a moment: many readers cost
-// the agent no more than one.
+// the agent no more than one, and wait no longer than one for an agent that
+// does not answer.
 func (s *Server) snapshot(ctx context.Context) (Snapshot, error) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	if time.Since(s.taken) < snapshotFresh {
-		return s.cached, nil
+		return s.cached, s.failed
 	}
-	return s.fresh(ctx)
+	return s.fresh(context.WithoutCancel(ctx)) // others wait for it too
 }
 
 // fresh asks the agent; the caller holds mu.
@@ -212,11 +214,12 @@ func (s *Server) fresh(ctx context.Context) (Snapshot, error) {
 	ctx, cancel := context.WithTimeout(ctx, answerTimeout)
 	defer cancel()
 	sn, err := s.o.Source.Snapshot(ctx)
+	s.failed = nil
 	if err != nil {
-		return Snapshot{}, problem(AgentBusy, "", fmt.Sprintf("the agent did not say what it knows: %v", err))
+		sn, s.failed = Snapshot{}, problem(AgentBusy, "", fmt.Sprintf("the agent did not say what it knows: %v", err))
 	}
 	s.cached, s.taken = sn, time.Now()
-	return sn, nil
+	return s.cached, s.failed
 }
 
 func (s *Server) snapshotNow(ctx context.Context) (Snapshot, error) {

@@ -21,6 +21,7 @@ import (
 	"time"
 
 	"go.uber.org/zap"
+	"go.uber.org/zap/zaptest/observer"
 
 	"supervisor/cluster"
 	"supervisor/incident"
@@ -61,16 +62,23 @@ func readPolicy(document []byte, _ []cluster.Host) (incident.Policy, []api.Fault
 
 func serve(t *testing.T, s api.Snapshot) *served {
 	t.Helper()
-	socket := filepath.Join(t.TempDir(), "api.sock")
 	source := apitest.NewSource(s)
-	server, err := api.NewServer(api.Options{Socket: socket, Source: source, ReadPolicy: readPolicy, Counters: api.NewCounters(), Log: zap.NewNop()})
+	out := serveFrom(t, source, zap.NewNop())
+	out.source = source
+	return out
+}
+
+func serveFrom(t *testing.T, source api.Source, log *zap.Logger) *served {
+	t.Helper()
+	socket := filepath.Join(t.TempDir(), "api.sock")
+	server, err := api.NewServer(api.Options{Socket: socket, Source: source, ReadPolicy: readPolicy, Counters: api.NewCounters(), Log: log})
 	if err != nil {
 		t.Fatal(err)
 	}
 	ctx, cancel := context.WithCancel(context.Background())
 	ended := make(chan error, 1)
 	go func() { ended <- server.Serve(ctx) }()
-	out := &served{Client: api.NewClient(socket), source: source, socket: socket}
+	out := &served{Client: api.NewClient(socket), socket: socket}
 	out.raw = &http.Client{Transport: &http.Transport{DialContext: func(ctx context.Context, _, _ string) (net.Conn, error) {
 		return (&net.Dialer{}).DialContext(ctx, "unix", socket)
 	}}}
@@ -463,5 +471,46 @@ func TestStreamBeginsNow(t *testing.T) {
 		if _, err := st.Next(); err != nil {
 			return
 		}
+	}
+}
+
+// broken is an agent that breaks when it is asked, or that never answers.
+type broken struct {
+	*apitest.Source
+	stuck chan struct{}
+}
+
+func (b broken) Snapshot(ctx context.Context) (api.Snapshot, error) {
+	if b.stuck == nil {
+		panic("a map that nobody made")
+	}
+	<-ctx.Done()
+	return api.Snapshot{}, ctx.Err()
+}
+
+func TestBrokenAgent(t *testing.T) {
+	core, logged := observer.New(zap.ErrorLevel)
+	s := serveFrom(t, broken{Source: apitest.NewSource(apitest.Healthy())}, zap.New(core))
+	p := s.refused(t, "GET", "/v1/status", "", api.Internal)
+	if strings.Contains(p.Detail, "map") || logged.Len() != 1 {
+		t.Errorf("the reason is for the log, not for the reader: %q, %d lines", p.Detail, logged.Len())
+	}
+	s.refused(t, "GET", "/v1/nodes", "", api.Internal) // the lock was let go
+}
+
+func TestStuckAgentCostsAllReadersOneWait(t *testing.T) {
+	s := serveFrom(t, broken{Source: apitest.NewSource(apitest.Healthy()), stuck: make(chan struct{})}, zap.NewNop())
+	began := time.Now()
+	var wg sync.WaitGroup
+	for range 20 {
+		wg.Go(func() {
+			if _, err := s.Get(context.Background(), "/v1/status"); code(err) != api.AgentBusy {
+				t.Errorf("a stuck agent: %v", err)
+			}
+		})
+	}
+	wg.Wait()
+	if took := time.Since(began); took > 8*time.Second {
+		t.Errorf("20 readers waited %s for one agent, one after the other", took)
 	}
 }

@@ -23,9 +23,9 @@ func Nodes(p Page, e api.Envelope[api.Nodes]) string {
 			phase(n), since(p, e.AsOf, n.Since), orDash(strings.Join(n.Findings, ", "))})
 	}
 	l.table("", rows...)
-	words := "votes: agreeing / eligible observers; a fenced node keeps the verdict that opened its incident"
+	words := "votes: agreeing / eligible observers · fenced: verdict of its incident"
 	if leads {
-		words = "* leads its region · " + words
+		words = "* leads · " + words
 	}
 	l.wrapped("", fmt.Sprintf("%s · %d of %d agents answered", words, e.Data.Agents.Have, e.Data.Agents.Of))
 	missing(l, e)

@@ -141,11 +141,10 @@ func policyWords(p api.PolicyLine) string {
 }
 
 func whenWords(p Page, asOf, t api.Time) string {
-	words := since(p, asOf, &t)
 	if p.Steady {
-		return "at " + words
+		return moment(&t)
 	}
-	return words + " ago"
+	return since(p, asOf, &t) + " ago"
 }
 
 // incidentWords say where an incident stands.
