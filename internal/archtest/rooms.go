@@ -29,6 +29,10 @@ const (
 	anything = "anything"
 )
 
+// blackBox tests the built program from outside and knows nothing of what is
+// inside it.
+const blackBox = "e2e/..."
+
 // pureBack are the rooms below internal that think and do not touch.
 var pureBack = map[string][]string{
 	"internal/store":       {"cluster"},
@@ -53,7 +57,7 @@ var back = map[string][]string{
 	"internal/demo/...": {fronts, adapters, "internal/cassandra", "internal/settings", "internal/etcd",
 		"internal/store", "internal/api", "internal/demo/..."},
 	"cmd/...": {anything},
-	"e2e/...": {anything},
+	blackBox:  {},
 }
 
 // libraries have one door each: they are imported there and nowhere else.
