@@ -74,7 +74,7 @@ func (t *turn) heldReturn(renewed bool) {
 		t.again() // somebody started it; what keeps it from readers stands
 	case t.r.Return.Step == Preflight && t.r.HeldRule != RuleHibernation:
 		v := t.w.verdict(t.r.Node)
-		if answers(v) || v.Own == membership.Exited && t.preflightFault() == nil {
+		if answers(v) && t.quorumFault() == "" || v.Own == membership.Exited && t.preflightFault() == nil {
 			t.again()
 		}
 	case t.r.Return.Step == AwaitDown || t.r.Return.Step == AwaitUp:

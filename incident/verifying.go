@@ -118,13 +118,25 @@ const (
 	phiSettled = 15 * time.Second
 )
 
+// hintWindow is the smallest of the coordinators that told theirs: it is they
+// who keep hints, not the node that was silent.
+func (w World) hintWindow() time.Duration {
+	window := time.Duration(0)
+	for _, a := range w.Agents { // the smallest is the same in any order
+		if a.Cassandra != nil && a.Cassandra.HintWindow > 0 && (window == 0 || a.Cassandra.HintWindow < window) {
+			window = a.Cassandra.HintWindow
+		}
+	}
+	if window == 0 {
+		return hintWindowUnknown
+	}
+	return window
+}
+
 // beyondHints tells whether the node was silent for so long that writes of it
 // were left without a hint. It still has its memory, but not those.
 func (t *turn) beyondHints(v membership.Verdict) bool {
-	window := hintWindowUnknown
-	if facts := t.w.Agents[t.r.Node].Cassandra; facts != nil && facts.HintWindow > 0 {
-		window = facts.HintWindow
-	}
+	window := t.w.hintWindow()
 	silent := t.w.Elapsed - t.w.Now.Sub(v.Since)
 	took := t.r.Cause == membership.CQLDead && silent >= phiSettled // only its clients were silent
 	return !took && silent >= window-hintMargin

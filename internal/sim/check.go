@@ -231,8 +231,8 @@ func (w *world) touch(n *node, act isolate.Act, f isolate.Fence) {
 const steady = 12 * time.Second
 
 func (w *world) quorumSurvives(n *node) {
-	if !n.answers() {
-		return
+	if !n.answers() || w.now.Sub(n.changedAt) < steady {
+		return // harm is measured against the moment of the decision
 	}
 	for _, p := range w.ring {
 		serve, mine, lately := 0, false, false
