@@ -514,3 +514,23 @@ func TestStuckAgentCostsAllReadersOneWait(t *testing.T) {
 		t.Errorf("20 readers waited %s for one agent, one after the other", took)
 	}
 }
+
+// TestReadersShareOneSnapshot: with the race detector, a page that changes
+// what another one reads is found here.
+func TestReadersShareOneSnapshot(t *testing.T) {
+	s := serve(t, apitest.Returning())
+	var wg sync.WaitGroup
+	for range 4 {
+		for _, path := range append(paths, "/metrics", "/readyz") {
+			wg.Go(func() {
+				if b, err := s.Get(context.Background(), path); err != nil || len(b) == 0 {
+					t.Errorf("%s: %v", path, err)
+				}
+			})
+		}
+	}
+	wg.Wait()
+	if _, _, b := s.do(t, http.MethodGet, "/version", ""); !bytes.Contains(b, []byte(`"agent":"n1"`)) {
+		t.Errorf("version: %s", b)
+	}
+}
