@@ -37,8 +37,8 @@ func (s *stage) between(ctx context.Context) error {
 	return nil
 }
 
-// awaitQuiet waits until no incident is open and every agent calls the
-// cluster healthy.
+// awaitQuiet waits until no incident is open and every agent sees every node
+// serve.
 func (s *stage) awaitQuiet(ctx context.Context) error {
 	for {
 		open, err := get[[]api.IncidentLine](ctx, s.asks, "/v1/incidents")
@@ -50,11 +50,17 @@ func (s *stage) awaitQuiet(ctx context.Context) error {
 		}
 	}
 	for _, n := range s.plan.Nodes {
-		if err := s.await(ctx, n, func(st api.Status) bool { return st.State == api.Healthy }); err != nil {
-			return fmt.Errorf("wait until %s calls the cluster healthy: %w", n.Name, err)
+		if err := s.await(ctx, n, quiet); err != nil {
+			return fmt.Errorf("wait until the agent of %s sees every node serve: %w", n.Name, err)
 		}
 	}
 	return nil
+}
+
+// quiet does not ask for the word "healthy": a demo's one machine has standing
+// warnings, of the store on Cassandra's disk for one.
+func quiet(st api.Status) bool {
+	return len(st.Incidents) == 0 && st.Nodes.Total > 0 && st.Nodes.Serving == st.Nodes.Total
 }
 
 func allClosed(incidents []api.IncidentLine) bool {

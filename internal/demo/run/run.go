@@ -147,5 +147,5 @@ func (s *stage) otherLeader(ctx context.Context) error {
 	if err := s.fleet.Start(s.victim); err != nil {
 		return err
 	}
-	return s.await(ctx, s.victim, func(st api.Status) bool { return leader(st) != "" && st.State == api.Healthy })
+	return s.await(ctx, s.victim, func(st api.Status) bool { return leader(st) != "" && quiet(st) })
 }
