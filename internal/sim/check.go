@@ -5,6 +5,7 @@ package sim
 import (
 	"bytes"
 	"encoding/json"
+	"slices"
 	"strings"
 	"time"
 
@@ -47,13 +48,26 @@ func (w *world) spoil(t store.Txn) store.Txn {
 		}
 		t.Put = kept
 	}
-	if w.o.Bugs.KeepPools && w.rng.Intn(4) == 0 {
-		lose(store.Pools)
+	if w.o.Bugs.HalfPools {
+		t.Put = halved(t.Put)
 	}
 	if w.o.Bugs.KeepLedger && w.rng.Intn(4) == 0 {
 		lose(store.Ledgers)
 	}
 	return t
+}
+
+// halved leaves the first member out of every pool.
+func halved(puts []store.Put) []store.Put {
+	puts = slices.Clone(puts)
+	for i, p := range puts {
+		var pool loadbalancer.Pool
+		if strings.HasPrefix(p.Key, store.Pools) && json.Unmarshal(p.Value, &pool) == nil {
+			delete(pool.Wants, pool.Members()[0])
+			puts[i].Value, _ = json.Marshal(pool)
+		}
+	}
+	return puts
 }
 
 func get[T any](w *world, key string) (v T, ok bool) {

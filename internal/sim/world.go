@@ -34,7 +34,7 @@ type Bugs struct {
 	FakeRepair  bool // repairs say "done" and do nothing
 	PlainGate   bool // the gate hibernates nobody
 	NoCompare   bool // the store writes whatever it is sent
-	KeepPools   bool // leaders lose what they decided about pools
+	HalfPools   bool // leaders leave a member out of the pools they write
 	NoClaim     bool // executors act on orders they only read
 	AnyKill     bool // a kill ends whatever process runs
 	Abroad      bool // leaders may plan with nodes of a forbidden region
