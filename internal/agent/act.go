@@ -25,7 +25,7 @@ func (a *Agent) act(ctx context.Context, e errand) (incident.Result, error) {
 	case incident.VerbKill:
 		return incident.Result{}, a.kill(ctx, o.Process)
 	case incident.VerbJoinRing:
-		return incident.Result{}, a.joinRing(ctx)
+		return incident.Result{}, a.joinRing(ctx, o.Process)
 	case incident.VerbRepair:
 		return a.repair(ctx, e)
 	case incident.VerbPreview:
@@ -48,7 +48,7 @@ const (
 // start starts Cassandra through the gate and returns when it hibernates with
 // Severity raised, or, in a cold start, when it serves.
 func (a *Agent) start(ctx context.Context, e errand) (incident.Result, error) {
-	f, err := a.ownFence(ctx)
+	f, err := a.ownFence(ctx, e.order.Incident)
 	if err != nil {
 		return incident.Result{}, err
 	}
@@ -79,13 +79,13 @@ func (a *Agent) start(ctx context.Context, e errand) (incident.Result, error) {
 var errNotRunning = errors.New("no process runs")
 
 // ownFence is the fence that stands on this node, which says how it starts.
-func (a *Agent) ownFence(ctx context.Context) (isolate.Fence, error) {
+func (a *Agent) ownFence(ctx context.Context, id string) (isolate.Fence, error) {
 	var f isolate.Fence
 	var ok bool
 	if err := a.ask(ctx, func(d *desk) { f, _, ok = d.state.Picture.Standing(a.o.Self) }); err != nil {
 		return f, err
 	}
-	if !ok {
+	if !ok || f.Incident != id {
 		return f, refusal{incident.IntentFirst, "no fence stands that says how to start"}
 	}
 	return f, nil
@@ -166,8 +166,17 @@ func (a *Agent) kill(ctx context.Context, boot cluster.Boot) error {
 	return nil
 }
 
-func (a *Agent) joinRing(ctx context.Context) error {
+// joinRing lets exactly the process that was repaired into the ring: another
+// one, started meanwhile, was not.
+func (a *Agent) joinRing(ctx context.Context, boot cluster.Boot) error {
 	for {
+		p, running, err := a.o.Unit.Running(ctx)
+		switch {
+		case err != nil:
+			return fmt.Errorf("find the process: %w", err)
+		case !running || p.Boot != boot:
+			return refusal{incident.IntentFirst, "the process that was to join the ring is gone"}
+		}
 		s, err := a.o.Admin.State(ctx)
 		if err != nil {
 			return fmt.Errorf("look before joining: %w", err)

@@ -5,6 +5,7 @@ package agent
 import (
 	"context"
 	"crypto/ed25519"
+	"errors"
 	"fmt"
 	"sync"
 	"time"
@@ -66,6 +67,7 @@ type Agent struct {
 	pools   chan poolWork      // to the pool keeper
 	wanted  chan fenceWork     // to the fence keeper
 	settled chan settledErrand // from the executors
+	stopped chan struct{}      // closed when nobody answers at the desk any more
 }
 
 // Bounds of the queues. A full one is waited for by its sender, which is
@@ -81,6 +83,7 @@ func New(o Options) *Agent {
 		inputs: make(chan lead.Input, inputMax), pulses: make(chan pulse, 1), errands: make(chan func(*desk), errandMax),
 		commits: make(chan lead.Commit, errandMax), relists: make(chan struct{}, 1), resigns: make(chan struct{}, 1),
 		pools: make(chan poolWork, 1), wanted: make(chan fenceWork, 1), settled: make(chan settledErrand, errandMax),
+		stopped: make(chan struct{}),
 	}
 	for i := range a.orders {
 		a.orders[i] = make(chan errand, 1)
@@ -88,12 +91,10 @@ func New(o Options) *Agent {
 	return a
 }
 
-// Run works until ctx ends, and then stops without changing anything.
+// Run works until ctx ends, and then stops without changing anything. An agent
+// runs once.
 func (a *Agent) Run(ctx context.Context) error {
-	d, err := newDesk(a)
-	if err != nil {
-		return err
-	}
+	d := newDesk(a)
 	ctx, cancel := context.WithCancel(ctx)
 	defer cancel()
 	var wg sync.WaitGroup
@@ -114,6 +115,7 @@ func (a *Agent) Run(ctx context.Context) error {
 		run(a.campaign)
 	}
 	d.run(ctx)
+	close(a.stopped)
 	cancel()
 	wg.Wait()
 	return nil
@@ -136,17 +138,24 @@ func (a *Agent) send(ctx context.Context, in lead.Input) {
 	}
 }
 
-// ask runs f at the desk and waits for it.
+var errStopped = errors.New("ask the agent: it has stopped")
+
+// ask runs f at the desk and waits for it. The desk itself never asks and
+// never waits for a queue, so whoever asks is answered.
 func (a *Agent) ask(ctx context.Context, f func(*desk)) error {
 	done := make(chan struct{})
 	select {
 	case a.errands <- func(d *desk) { defer close(done); f(d) }:
+	case <-a.stopped:
+		return errStopped
 	case <-ctx.Done():
 		return fmt.Errorf("ask the agent: %w", ctx.Err())
 	}
 	select {
 	case <-done:
 		return nil
+	case <-a.stopped:
+		return errStopped
 	case <-ctx.Done():
 		return fmt.Errorf("ask the agent: %w", ctx.Err())
 	}
@@ -167,42 +176,47 @@ type desk struct {
 	asked    map[cluster.Name]cluster.Moment
 	roster   string // what the observer and the courier were told
 
-	marks      obey.Marks
-	local      isolate.Local
-	inHand     map[string]bool // orders given to an executor
-	cassandra  *incident.CassandraFacts
-	process    cluster.Boot
-	mode       string
-	quiet      cluster.Moment // since when the admin interface does not answer
-	drained    bool
-	announced  string
-	troubles   map[string]incident.Trouble
-	lastTick   cluster.Moment
-	stalled    cluster.Moment // until when this agent abstains
-	deaf       cluster.Moment // since when fewer than half of the observers are heard
-	storeOK    cluster.Moment // last answer of the store
-	leadless   cluster.Moment
-	commitAt   cluster.Moment
-	commitTook time.Duration
-	whole      bool // the store was read once
+	marks         obey.Marks
+	local         isolate.Local
+	inHand        map[string]string // orders given to an executor, with their resources
+	ended         map[string]int64  // orders that ended here, with the revision that tells so
+	unsent        []lead.Commit     // what the store is to be told, at most one a datacenter
+	refuses       string            // why nothing is obeyed, beside the troubles that say so themselves
+	mendAt        cluster.Moment    // when the state directory is tried again
+	announcedOnce bool              // the store has shown this agent's own key
+	twin          cluster.Moment    // until when the name counts as used by two agents
+	twinTold      cluster.Moment
+	passed        cluster.Moment // when keepers and executors were last given their work
+	cassandra     *incident.CassandraFacts
+	process       cluster.Boot
+	mode          string
+	quiet         cluster.Moment // since when the admin interface does not answer
+	drained       bool
+	announced     string
+	troubles      map[string]incident.Trouble
+	lastTick      cluster.Moment
+	stalled       cluster.Moment // until when this agent abstains
+	deaf          cluster.Moment // since when fewer than half of the observers are heard
+	storeOK       cluster.Moment // last answer of the store
+	leadless      cluster.Moment
+	commitAt      cluster.Moment
+	commitTook    time.Duration
+	whole         bool // the store was read once
 }
 
-func newDesk(a *Agent) (*desk, error) {
+func newDesk(a *Agent) *desk {
 	now := a.o.Clock.Now()
 	d := &desk{a: a, log: a.o.Log, state: lead.New(a.o.Cluster, a.o.Self, a.o.Region),
 		inbox: membership.Inbox{Cluster: a.o.Cluster}, asked: map[cluster.Name]cluster.Moment{},
-		inHand: map[string]bool{}, troubles: map[string]incident.Trouble{}, lastTick: now, leadless: now, storeOK: now}
+		inHand: map[string]string{}, ended: map[string]int64{}, refuses: a.o.Closed, troubles: map[string]incident.Trouble{}, lastTick: now, leadless: now, storeOK: now}
 	for _, t := range a.o.Trouble {
 		d.troubles[t.Code] = t
 	}
-	var err error
-	if d.marks, err = a.o.Disk.Marks(); err != nil {
-		return nil, err
+	if err := d.readDisk(); err != nil {
+		d.stateDirBroken(err)
 	}
-	if d.local, err = a.o.Disk.Local(); err != nil {
-		return nil, err
-	}
-	return d, nil
+	d.drained = d.local.Clean // it was stopped in good order, and this is a new start of the agent only
+	return d
 }
 
 // tickEvery is how often the desk looks at its clock.
@@ -214,6 +228,11 @@ func (d *desk) run(ctx context.Context) {
 	d.log.Info("agent runs", zap.String("boot", string(d.a.o.Boot)), zap.String("version", d.a.o.Version),
 		zap.Bool("control", d.a.control()))
 	for {
+		var commits chan lead.Commit
+		var next lead.Commit
+		if len(d.unsent) > 0 {
+			commits, next = d.a.commits, d.unsent[0]
+		}
 		select {
 		case <-ctx.Done():
 			d.log.Info("agent stops; Cassandra, pools and standing fences stay as they are")
@@ -224,6 +243,8 @@ func (d *desk) run(ctx context.Context) {
 			d.observed(ctx)
 		case <-d.a.o.Courier.Ready():
 			d.mail(ctx)
+		case commits <- next:
+			d.unsent = d.unsent[1:]
 		case in := <-d.a.inputs:
 			d.turn(ctx, in)
 		case p := <-d.a.pulses:
@@ -244,15 +265,15 @@ func (d *desk) turn(ctx context.Context, in lead.Input) {
 		d.storeOK = now
 	}
 	d.facts(now)
+	switch in.(type) {
+	case lead.Won, lead.Lost:
+		d.unsent = nil // of a term that is over
+	}
 	out := d.state.Turn(in, now, wall)
 	d.tell(in, now)
 	for _, c := range out.Commits {
 		d.commitAt = now
-		select {
-		case d.a.commits <- c:
-		case <-ctx.Done():
-			return
-		}
+		d.unsent = append(d.unsent, c)
 	}
 	if out.Relist {
 		wake(d.a.relists)
@@ -263,9 +284,20 @@ func (d *desk) turn(ctx context.Context, in lead.Input) {
 	switch in.(type) {
 	case lead.Changed, lead.Answered, lead.Won:
 		d.reroster(ctx)
-		d.errands(ctx)
-		d.passWanted()
+		d.pass(ctx, now)
 	}
+}
+
+// passEvery is how often keepers and executors are given their work when
+// nothing changes: what they may do depends also on who is heard.
+const passEvery = time.Second
+
+// pass gives keepers and executors their work.
+func (d *desk) pass(ctx context.Context, now cluster.Moment) {
+	d.passed = now
+	d.noticeTwin(now)
+	d.errands(ctx)
+	d.passWanted()
 }
 
 // tell writes the one log of what happened: every line with its incident.

@@ -47,14 +47,7 @@ func (d *desk) gate(waited time.Duration) isolate.Answer {
 	if at, open := p.Opens[d.a.o.Self]; open {
 		q.Incident = at.Value
 	}
-	for _, l := range d.looks {
-		if l.Subject != d.a.o.Self && l.Path == membership.CQL {
-			q.Peers++
-			if l.Outcome == membership.Good || l.Outcome == membership.Late {
-				q.PeersAnswering++
-			}
-		}
-	}
+	q.PeersAnswering, q.Peers = d.peersAnswering()
 	ans := isolate.Ask(q, d.a.o.Clock.Wall())
 	if ans.Start == isolate.Normal && d.local.Clean {
 		d.keepLocal(func() { d.local.Clean = false })
@@ -62,6 +55,34 @@ func (d *desk) gate(waited time.Duration) isolate.Answer {
 	d.log.Info(incident.Sentence("gate_said", map[string]string{"node": string(d.a.o.Self), "start": ans.Start.String(), "why": ans.Why}),
 		zap.String("rule", ans.Rule))
 	return ans
+}
+
+// peersAnswering counts the watched peers that answer, of how many. While one
+// of them has not had the time to be silent, nobody can say that no other node
+// answers: an agent that has just begun must not take its own blindness for a
+// cluster that lost its power.
+func (d *desk) peersAnswering() (answering, peers int) {
+	sure := map[cluster.Name]bool{}
+	for _, l := range d.looks {
+		if l.Subject == d.a.o.Self || l.Path != membership.CQL {
+			continue
+		}
+		good := l.Outcome == membership.Good || l.Outcome == membership.Late
+		if good {
+			answering++
+		}
+		sure[l.Subject] = good || l.Outcome != membership.Silent || l.Misses >= d.state.Picture.Policy.Value.Bars().MissesMax
+	}
+	for _, n := range d.state.Topology().Watched(d.a.o.Self) {
+		if n == d.a.o.Self {
+			continue
+		}
+		peers++
+		if !sure[n] && answering == 0 {
+			return 0, 0
+		}
+	}
+	return answering, peers
 }
 
 // Snapshot is a copy of everything the API shows.
@@ -101,12 +122,10 @@ func (d *desk) snapshot() api.Snapshot {
 func (d *desk) copyWorld(w incident.World) incident.World {
 	w.Hosts = maps.Clone(w.Hosts)
 	w.Agents = maps.Clone(w.Agents)
-	if _, known := w.Agents[d.a.o.Self]; !known {
-		w.Agents[d.a.o.Self] = d.self() // what it knows of itself needs no store
-	}
+	w.Agents[d.a.o.Self] = d.self() // what it knows of itself needs no store
 	w.Seen = cloneTwice(w.Seen)
 	w.PoolSeen = cloneTwice(w.PoolSeen)
-	w.Store.Broken = slices.Clone(w.Store.Broken)
+	w.Store.Broken, w.Store.Chain = slices.Clone(w.Store.Broken), maps.Clone(w.Store.Chain)
 	return w
 }
 

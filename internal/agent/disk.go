@@ -32,16 +32,17 @@ func NewDisk(dir string) (Disk, error) {
 		return Disk{dir}, fmt.Errorf("make state directory: %w", err)
 	}
 	d := Disk{dir}
-	if err := d.write("writable", []byte("ok\n")); err != nil {
-		return d, err
-	}
-	return d, nil
+	return d, d.Writable()
 }
+
+// Writable tries whether the directory takes writes.
+func (d Disk) Writable() error { return d.write("writable", []byte("ok\n")) }
 
 // Marks are the tokens obeyed so far.
 func (d Disk) Marks() (obey.Marks, error) {
 	marks := obey.Marks{}
-	return marks, d.read(marksFile, &marks)
+	err := d.read(marksFile, &marks)
+	return marks, err
 }
 
 // SaveMarks writes the marks; when it returns nil they survive a power cut.
@@ -50,7 +51,8 @@ func (d Disk) SaveMarks(m obey.Marks) error { return d.save(marksFile, m) }
 // Local is what the gate needs when nobody answers it.
 func (d Disk) Local() (isolate.Local, error) {
 	var l isolate.Local
-	return l, d.read(localFile, &l)
+	err := d.read(localFile, &l)
+	return l, err
 }
 
 // SaveLocal writes it.

@@ -6,6 +6,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"maps"
 	"time"
 
 	"go.uber.org/zap"
@@ -29,7 +30,10 @@ type errand struct {
 }
 
 // settledErrand tells the desk that an executor is free again.
-type settledErrand struct{ key string }
+type settledErrand struct {
+	key string
+	rev int64 // the store's revision at which the order's end can be seen; 0: nobody knows
+}
 
 // errands gives waiting orders to their executors, oldest token first. An
 // executor has one at a time, so two orders about the own Cassandra never
@@ -39,30 +43,58 @@ func (d *desk) errands(context.Context) {
 	if d.state.Store.Lost != "" || p.Era.Mod == 0 {
 		return
 	}
-	facts := obey.Facts{Self: d.a.o.Self, Boot: d.a.o.Boot, Era: p.Era.Value.Era, Closed: d.a.o.Closed}
+	facts := obey.Facts{Self: d.a.o.Self, Boot: d.a.o.Boot, Era: p.Era.Value.Era, Closed: d.closed()}
 	if d.cassandra != nil {
 		facts.HostID = d.cassandra.HostID
 	}
-	if _, wrong := d.troubles["CLUSTER_NAME_WRONG"]; wrong {
-		facts.Closed = "this agent is configured for another cluster"
-	}
 	for _, key := range orderedByToken(p) {
 		o := p.Orders[key]
-		if d.inHand[key] {
+		if _, busy := d.inHand[key]; busy || !d.caughtUp(key) {
 			continue
 		}
-		taken := obey.Take(d.marks, o.Order, p.Token(o.Create), facts)
+		if o.State == incident.Claimed && o.By == d.a.o.Boot {
+			// In no executor's hands: the claim was written and its answer lost.
+			o.State, o.By = incident.Open, ""
+		}
+		taken := d.stillWanted(obey.Take(d.marks, o.Order, p.Token(o.Create), facts), p.Orders[key])
 		if taken.What == obey.Leave || d.busy(taken.Resource) {
 			continue
 		}
 		e := errand{key: key, order: o.Order, mod: o.Mod, era: p.Era.Mod, taken: taken,
-			policy: p.Policy.Value, hosts: p.Hosts, schema: d.state.Schema}
+			policy: p.Policy.Value, hosts: maps.Clone(p.Hosts), schema: d.state.Schema}
 		select {
 		case d.a.orders[lane(taken.Resource)] <- e:
-			d.inHand[key] = true
+			d.inHand[key] = taken.Resource
 		default: // the executor is busy; the next turn offers it again
 		}
 	}
+}
+
+// caughtUp tells whether the picture shows what this agent did to an order
+// last: until then the order looks as if nobody had touched it.
+func (d *desk) caughtUp(key string) bool {
+	if d.state.Picture.Rev < d.ended[key] {
+		return false
+	}
+	delete(d.ended, key)
+	return true
+}
+
+// stillWanted leaves orders alone that no incident waits for: the leader
+// sweeps those nobody claimed. One that this host claimed, in this boot or an
+// earlier one, is turned away, so that it is not done hours later.
+func (d *desk) stillWanted(t obey.Taken, o lead.OrderAt) obey.Taken {
+	if t.What != obey.Start && t.What != obey.Resume {
+		return t
+	}
+	rec, open := d.state.Picture.Records[o.Incident]
+	if open && rec.Value.Awaits(o.ID) {
+		return t
+	}
+	if o.State == incident.Open {
+		return obey.Taken{What: obey.Leave}
+	}
+	return obey.Taken{What: obey.Refuse, Resource: t.Resource, Rule: incident.IntentFirst, Why: "no incident waits for it any more"}
 }
 
 func orderedByToken(p *lead.Picture) []string {
@@ -85,12 +117,8 @@ func lane(resource string) int {
 
 // busy tells whether the resource's executor already has an order.
 func (d *desk) busy(resource string) bool {
-	for key := range d.inHand {
-		o, ok := d.state.Picture.Orders[key]
-		if !ok || o.Once == nil {
-			continue
-		}
-		if r, known := obey.Resource(o.Once.Verb); known && r == resource {
+	for _, r := range d.inHand { // order: only whether there is one
+		if r == resource {
 			return true
 		}
 	}
@@ -99,6 +127,9 @@ func (d *desk) busy(resource string) bool {
 
 func (d *desk) errandEnded(ctx context.Context, s settledErrand) {
 	delete(d.inHand, s.key)
+	if s.rev > d.state.Picture.Rev {
+		d.ended[s.key] = s.rev
+	}
 	d.errands(ctx)
 }
 
@@ -109,9 +140,9 @@ func (a *Agent) execute(ctx context.Context, orders <-chan errand) {
 		case <-ctx.Done():
 			return
 		case e := <-orders:
-			a.obey(ctx, e)
+			rev := a.obey(ctx, e)
 			select {
-			case a.settled <- settledErrand{e.key}:
+			case a.settled <- settledErrand{e.key, rev}:
 			case <-ctx.Done():
 				return
 			}
@@ -120,13 +151,15 @@ func (a *Agent) execute(ctx context.Context, orders <-chan errand) {
 }
 
 // obey claims an order, marks it, acts and settles. Without the claim nothing
-// is done: no etcd, no act.
-func (a *Agent) obey(ctx context.Context, e errand) {
+// is done: no etcd, no act. It returns the revision at which the store shows
+// what became of the order; 0 when that is not known.
+func (a *Agent) obey(ctx context.Context, e errand) int64 {
 	log := a.o.Log.With(zap.String("incident", e.order.Incident), zap.String("effect", e.order.ID), zap.Stringer("verb", e.order.Once.Verb))
 	claim, err := obey.Claim(e.key, e.order, e.mod, e.era, a.o.Boot)
 	if err != nil {
 		log.Error("claim", zap.Error(err))
-		return
+		pause(ctx, claimEvery)
+		return 0
 	}
 	cctx, cancel := context.WithTimeout(ctx, requestMax)
 	res, err := a.o.Journal.Commit(cctx, claim)
@@ -135,14 +168,15 @@ func (a *Agent) obey(ctx context.Context, e errand) {
 		// Somebody was first, or nobody knows: the watch will tell, and a claim
 		// that did land is found as our own and taken up again.
 		log.Warn("order not claimed", zap.Error(err))
-		return
+		pause(ctx, claimEvery)
+		return res.Rev
 	}
 	outcome, result := a.carryOut(ctx, e, log)
 	a.o.Counters.Settled(e.order.Once.Verb, outcome)
 	if ctx.Err() != nil {
-		return // the next boot of this agent takes it up by its mark
+		return 0 // the next boot of this agent takes it up by its mark
 	}
-	a.settle(ctx, e, res.Rev, outcome, result, log)
+	return a.settle(ctx, e, res.Rev, outcome, result, log)
 }
 
 // carryOut marks and acts.
@@ -212,15 +246,20 @@ func (a *Agent) mark(ctx context.Context, resource string, m obey.Mark) error {
 	return errors.Join(asked, err)
 }
 
-const settleEvery = 500 * time.Millisecond
+const (
+	settleEvery = 500 * time.Millisecond
+	// claimEvery spaces claims that come to nothing: the picture they rest on
+	// is old until the watch goes on.
+	claimEvery = 500 * time.Millisecond
+)
 
 // settle tells how an order ended, again and again until the store has it or
-// the order is no longer ours.
-func (a *Agent) settle(ctx context.Context, e errand, mod int64, outcome incident.Outcome, result incident.Result, log *zap.Logger) {
+// the order is no longer ours, and returns the revision that tells so.
+func (a *Agent) settle(ctx context.Context, e errand, mod int64, outcome incident.Outcome, result incident.Result, log *zap.Logger) int64 {
 	txn, err := obey.Settle(e.key, e.order, mod, e.era, a.o.Boot, outcome, result)
 	if err != nil {
 		log.Error("settle", zap.Error(err))
-		return
+		return 0
 	}
 	for ctx.Err() == nil {
 		cctx, cancel := context.WithTimeout(ctx, requestMax)
@@ -228,10 +267,11 @@ func (a *Agent) settle(ctx context.Context, e errand, mod int64, outcome inciden
 		cancel()
 		if err == nil {
 			log.Info("order settled", zap.Stringer("outcome", outcome), zap.Duration("took", result.Took), zap.Bool("written", res.OK))
-			return
+			return res.Rev
 		}
 		pause(ctx, settleEvery)
 	}
+	return 0
 }
 
 // refusal is an executor's guard speaking: nothing was done.

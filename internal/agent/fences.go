@@ -26,6 +26,7 @@ const (
 // the address by which Cassandra knows the node.
 type fenceWork struct {
 	era    int64 // mod revision of the era key
+	closed bool  // this agent obeys nothing, and its Cassandra's word says nothing
 	fences map[cluster.Name]standing
 }
 
@@ -39,27 +40,31 @@ type standing struct {
 // gate's copy of the own fence.
 func (d *desk) passWanted() {
 	p := d.state.Picture
-	w := fenceWork{era: p.Era.Mod, fences: map[cluster.Name]standing{}}
+	w := fenceWork{era: p.Era.Mod, closed: d.closed() != "", fences: map[cluster.Name]standing{}}
 	for n := range p.Fences {
 		f, token, _ := p.Standing(n)
 		w.fences[n] = standing{fence: f, token: token, storage: p.Hosts[n].Storage}
 	}
 	latest(d.a.wanted, w)
 	d.passPools()
-	if d.whole && d.state.Store.Lost == "" {
+	if _, listed := p.Hosts[d.a.o.Self]; d.whole && listed && d.state.Store.Lost == "" {
 		d.keepOwnFence()
 		d.keepGateRules()
 	}
 }
 
 // keepOwnFence writes the gate's copy when the own fence changed. The return
-// is over when the fence is lifted, and not before.
+// is over when its incident is in the archive, and not before: that a fence is
+// not there may also mean that the store was lost or is an older one.
 func (d *desk) keepOwnFence() {
 	f, _, stands := d.state.Picture.Standing(d.a.o.Self)
 	switch {
-	case !stands && d.local.Fence == nil:
+	case !stands && d.local.Fence == nil && !d.local.Returning:
 		return
 	case !stands:
+		if over, known := d.state.Picture.Archive[d.local.Incident]; !known || over.Node != d.a.o.Self {
+			return
+		}
 		d.keepLocal(func() { d.local.Fence, d.local.Returning, d.local.Incident = nil, false, "" })
 	case d.local.Fence == nil || *d.local.Fence != f:
 		d.keepLocal(func() {
@@ -121,7 +126,7 @@ func (k *fenceKeeper) round(ctx context.Context) {
 	cctx, cancel := context.WithTimeout(ctx, actMax)
 	defer cancel()
 	p := k.a.readPulse(cctx)
-	if own, mine := k.work.fences[k.a.o.Self]; mine && p.running && p.err == nil {
+	if own, mine := k.work.fences[k.a.o.Self]; mine && !k.work.closed && p.running && p.err == nil {
 		if k.converge(cctx, own.fence, p) {
 			p = k.a.readPulse(cctx) // a method that succeeded is a claim; this is the look
 		}
@@ -171,6 +176,9 @@ func ownState(p pulse) isolate.OwnState {
 // seen is this agent's report on one standing fence.
 func (k *fenceKeeper) seen(n cluster.Name, s standing, p pulse) isolate.Seen {
 	out := isolate.Seen{Token: s.token}
+	if k.work.closed {
+		return out
+	}
 	if n == k.a.o.Self {
 		own := ownState(p)
 		own.Applied = p.err == nil && isolate.Stands(s.fence, own)

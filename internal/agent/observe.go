@@ -55,6 +55,10 @@ func (d *desk) tick(ctx context.Context) {
 		d.listen(now)
 	}
 	d.turn(ctx, lead.Ticked{})
+	if now.Sub(d.passed) >= passEvery {
+		d.mendDisk(now)
+		d.pass(ctx, now)
+	}
 	d.announce()
 }
 
@@ -83,8 +87,7 @@ func (d *desk) giveUpTerm() {
 
 // unwell tells whether this agent abstains.
 func (d *desk) unwell(now cluster.Moment) bool {
-	_, wrong := d.troubles["CLUSTER_NAME_WRONG"]
-	return now < d.stalled || wrong || d.a.o.Closed != "" || d.a.o.Courier.Unwell() || d.a.o.Observer.Unwell()
+	return now < d.stalled || d.closed() != "" || d.a.o.Courier.Unwell() || d.a.o.Observer.Unwell()
 }
 
 // observed takes this node's own looks in; a changed outcome is told at once

@@ -58,7 +58,7 @@ func (d *desk) passPools() {
 // declared ones that is heard. An agent that does not judge believes every
 // writer before it to be there.
 func (d *desk) writes(decl loadbalancer.Declared) bool {
-	if !slices.Contains(decl.Writers, d.a.o.Self) || d.a.o.Closed != "" {
+	if !slices.Contains(decl.Writers, d.a.o.Self) || d.closed() != "" {
 		return false
 	}
 	first, ok := loadbalancer.Writer(decl.Writers, func(n cluster.Name) bool {
@@ -83,7 +83,7 @@ func (d *desk) stood(pool string, token cluster.Token) bool {
 
 // keepPools writes new intents to the proxies and reads every proxy back.
 func (a *Agent) keepPools(ctx context.Context) {
-	k := poolKeeper{a: a, told: map[string]string{}, proxies: map[string]Proxy{}}
+	k := poolKeeper{a: a, told: map[string]string{}, proxies: map[string]Proxy{}, lost: map[string]bool{}}
 	ticker := time.NewTicker(poolEvery)
 	defer ticker.Stop()
 	for {
@@ -107,6 +107,7 @@ type poolKeeper struct {
 	work    poolWork
 	told    map[string]string
 	proxies map[string]Proxy
+	lost    map[string]bool // proxies that do not answer
 }
 
 // sameAs tells whether nothing that matters to proxies changed.
@@ -128,11 +129,27 @@ func (k *poolKeeper) round(ctx context.Context) {
 		w := k.work.pools[name]
 		seen := incident.PoolSeen{Token: w.token, Proxies: k.proxiesOf(ctx, w)}
 		seen.InStep = inStep(seen.Proxies)
+		k.log(name, seen.Proxies)
 		b, err := json.Marshal(stripped(seen))
 		key := store.SeenPool(k.a.o.Self, name)
 		if err == nil && k.told[key] != string(b) && k.a.report(ctx, key, b, k.work.era) {
 			k.told[key] = string(b)
 		}
+	}
+}
+
+// log tells of a proxy when it ceases to answer, and when it answers again.
+func (k *poolKeeper) log(pool string, proxies map[string]incident.ProxyStatus) {
+	for _, name := range sortedKeys(proxies) {
+		key, trouble := pool+"/"+name, proxies[name].Trouble
+		switch {
+		case trouble != "" && !k.lost[key]:
+			k.a.o.Log.Warn(incident.Sentence("POOL_UNREACHABLE", map[string]string{"proxy": name, "pool": pool,
+				"agent": string(k.a.o.Self), "detail": trouble}), zap.String("finding", "POOL_UNREACHABLE"))
+		case trouble == "" && k.lost[key]:
+			k.a.o.Log.Info("finding cleared", zap.String("finding", "POOL_UNREACHABLE"), zap.String("proxy", name), zap.String("pool", pool))
+		}
+		k.lost[key] = trouble != ""
 	}
 }
 

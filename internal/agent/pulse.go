@@ -59,6 +59,9 @@ func (d *desk) pulsed(_ context.Context, p pulse) {
 	now := d.a.o.Clock.Now()
 	d.lookAround()
 	if p.running && p.process.Boot != "" {
+		if p.process.Boot != d.process {
+			d.drained = false // another process: what the last one announced is over
+		}
 		d.process = p.process.Boot
 	}
 	d.quietAdmin(p, now)
@@ -109,17 +112,15 @@ func (d *desk) inOrder() {
 	}
 }
 
-// keepLocal changes the gate's copy and writes it.
+// keepLocal changes the gate's copy and writes it. What cannot be written is
+// not believed either, so that it is tried again.
 func (d *desk) keepLocal(change func()) {
+	before := d.local
 	change()
 	if err := d.a.o.Disk.SaveLocal(d.local); err != nil {
+		d.local = before
 		d.stateDirBroken(err)
 	}
-}
-
-func (d *desk) stateDirBroken(err error) {
-	d.a.o.Closed = "the state directory cannot be written: " + err.Error()
-	d.trouble("STATE_DIR_UNWRITABLE", "path", err.Error())
 }
 
 func (d *desk) checkCluster(found string) {

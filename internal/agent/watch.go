@@ -74,27 +74,29 @@ func (a *Agent) checkStore(ctx context.Context) {
 		cctx, cancel := context.WithTimeout(ctx, requestMax)
 		took, err := a.o.Pulse.Pulse(cctx)
 		cancel()
-		_ = a.ask(ctx, func(d *desk) { d.storeWord(took, err) })
+		_ = a.ask(ctx, func(d *desk) { d.storeWord(ctx, took, err) })
 		pause(ctx, pulseEvery)
 	}
 }
 
 // storeWord notes whether the store answers. Nothing follows from it but that
 // nothing new is started.
-func (d *desk) storeWord(took time.Duration, err error) {
+func (d *desk) storeWord(ctx context.Context, took time.Duration, err error) {
 	now := d.a.o.Clock.Now()
 	if err != nil {
 		if d.state.Store.Lost == "" {
-			d.log.Warn("the store does not answer: nothing new is started, nothing standing is undone", zap.Error(err))
+			d.log.Warn("the store does not answer: nothing new is started, nothing standing is undone", zap.String("finding", "STORE_NO_QUORUM"), zap.Error(err))
 		}
 		d.state.Store.Lost = err.Error()
 		return
 	}
-	if d.state.Store.Lost != "" {
-		d.log.Info("the store answers again")
-	}
+	back := d.state.Store.Lost != ""
 	d.state.Store.Lost = ""
 	d.storeOK = now
+	if back {
+		d.log.Info("the store answers again", zap.String("finding", "STORE_NO_QUORUM"))
+		d.pass(ctx, now) // what waited meanwhile may bring no change with it
+	}
 	d.slow(took)
 }
 
@@ -129,7 +131,7 @@ func (a *Agent) resign(ctx context.Context) {
 	defer cancel()
 	if err := a.o.Election.Resign(cctx); err != nil {
 		// The lease ends by itself; nobody is harmed by a later heir.
-		_ = a.ask(ctx, func(d *desk) { d.log.Warn("resign", zap.Error(err)) })
+		a.o.Log.Warn("resign", zap.Error(err))
 	}
 }
 
