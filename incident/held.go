@@ -70,7 +70,7 @@ func (t *turn) heldReturn(renewed bool) {
 	case renewed:
 		t.r.Return.Tries, t.r.Return.Rounds, t.r.Return.Uncertain = 0, 0, 0
 		t.again()
-	case t.restarted():
+	case t.restarted() && t.quorumFault() == "":
 		t.again() // somebody started it; what keeps it from readers stands
 	case t.r.Return.Step == Preflight && t.r.HeldRule != RuleHibernation:
 		v := t.w.verdict(t.r.Node)

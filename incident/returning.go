@@ -131,6 +131,11 @@ func (t *turn) returning() {
 		t.startOver("exited", fmt.Sprintf("the process exited in step %s", step))
 		return
 	}
+	if step == RepairingAgain && silent(t.w.verdict(t.r.Node)) {
+		t.r.Pending, t.r.Return.Job = nil, nil
+		t.to(AwaitUp) // what it misses now is not in the repair that runs
+		return
+	}
 	switch step {
 	case Preflight:
 		t.preflight()

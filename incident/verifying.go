@@ -52,7 +52,7 @@ func (t *turn) goneAgain() bool {
 		return true
 	}
 	disk := v.Answer == membership.Gone && v.Cause == membership.DiskFailed
-	if !disk && (v.Answer != membership.Gone || !v.Drain || t.closedToClients()) {
+	if !disk && (v.Answer != membership.Gone || !v.Drain || t.closedToClients() && !silent(v)) {
 		return false
 	}
 	t.r.Cause = v.Cause
@@ -62,6 +62,12 @@ func (t *turn) goneAgain() bool {
 	t.say(Saw, "gone_again", "node", string(t.r.Node), "cause", v.Cause.String())
 	t.wantPools(loadbalancer.Wish{Want: loadbalancer.Drain})
 	return true
+}
+
+// silent tells whether a node that is gone takes no writes either: its closed
+// transport alone does not explain it.
+func silent(v membership.Verdict) bool {
+	return v.Answer == membership.Gone && (v.Cause == membership.Hung || v.Cause == membership.HostGone || v.Cause == membership.Isolated)
 }
 
 // closedToClients tells whether our own fence keeps the native transport off,

@@ -357,6 +357,9 @@ func (w *world) staleReads() {
 		if !n.read() || n.excused || n.mode == normal && n.severity > 0 && n.severity < isolate.SeverityFenced {
 			continue
 		}
+		if n.severity >= isolate.SeverityFenced && w.now.Sub(n.changedAt) < second {
+			continue // a plain start opened its transport; the fence closes it at the next look
+		}
 		if l := w.lacks(n, w.now.Add(-second)); len(l) > 0 && !w.unnoticed(n) {
 			w.broken("no-stale-read", "%s may be read and lacks %d acknowledged writes, first %d of %s; severity %v native %v", n.name, len(l), l[0],
 				time.Duration(w.writes[l[0]].at-cluster.Moment(time.Hour)), n.severity, n.native)
@@ -433,7 +436,8 @@ func (w *world) finalChecks(late bool) {
 func (w *world) heldIsSafe(r incident.Record) {
 	n := w.byName[r.Node]
 	proven := r.Return != nil && r.Return.Step >= incident.Ramping
-	if r.Return == nil || proven || !n.takes() || n.excused {
+	needed := strings.Contains(r.Held, string(incident.QuorumSurvives)) // and a person is told so
+	if r.Return == nil || proven || needed || !n.takes() || n.excused {
 		return
 	}
 	if n.native || n.severity < isolate.SeverityFenced {
