@@ -191,9 +191,10 @@ func (t *turn) jobLives() bool {
 // that ended is the one the incident is about from now on.
 func (t *turn) startOver(code, reason string) {
 	t.r.Pending = nil
-	if t.r.Return.Process != "" {
-		t.r.Process, t.r.Return.Process, t.r.Return.Generation = t.r.Return.Process, "", 0
+	if t.r.Return.Process != "" && code != "failed" { // a kill that failed ended nothing
+		t.r.Process = t.r.Return.Process
 	}
+	t.r.Return.Process, t.r.Return.Generation = "", 0
 	t.r.Return.Step, t.r.Return.Job, t.r.Return.InPlace = Preflight, nil, false
 	t.waitAside()
 	if t.r.Return.Tries >= t.w.Policy.Return.TriesMax {
@@ -345,6 +346,10 @@ func (t *turn) awaitDown() {
 // replicated table is repaired. It is false when nothing could be planned: too
 // few live replicas is waited for, what a person must mend is held.
 func (t *turn) planRepair(step ReturnStep) bool {
+	if t.w.Schema == nil {
+		t.wait(RulePreflight, "waits_preflight", "reason", "ring and schema are not known yet: no Cassandra was asked")
+		return false
+	}
 	if t.expired() {
 		t.hold(RuleGCGrace, t.expiredReason())
 		return false

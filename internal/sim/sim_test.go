@@ -11,7 +11,7 @@ import (
 
 var (
 	seed  = flag.Int64("seed", 0, "the one seed that TestSeed plays, loudly")
-	seeds = flag.Int("seeds", 60, "how many seeds TestSeeds plays")
+	seeds = flag.Int("seeds", 24, "how many seeds TestSeeds plays")
 	from  = flag.Int64("from", 1, "the first of them")
 )
 
