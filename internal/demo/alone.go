@@ -87,6 +87,23 @@ func (p Plan) peers(victim node.Node) []node.Node {
 	return peers
 }
 
+// AwaitConvicted waits until every peer calls the node down.
+func (p Plan) AwaitConvicted(ctx context.Context, name string) error {
+	victim, err := p.Node(name)
+	if err != nil {
+		return err
+	}
+	for {
+		down, of := p.convictions(ctx, victim)
+		if down == of {
+			return nil
+		}
+		if err := pause(ctx, noticePoll); err != nil {
+			return fmt.Errorf("wait until all peers call %s down (%d of %d do): %w", name, down, of, err)
+		}
+	}
+}
+
 // HintsRefused says whether every peer has stopped keeping hints for the
 // node: what is written from then on reaches it only by a repair. The
 // counters count since each peer's start, so before has to be subtracted: the

@@ -57,7 +57,7 @@ func (s *stage) alone(ctx context.Context, prefix string) (Alone, error) {
 	if err := s.awaitBack(ctx); err != nil {
 		return a, err
 	}
-	s.tell(fmt.Sprintf("T+%s %s serves; the load ends in %s, then every row is read at ONE through every node", since(f.at), Victim, afterwards))
+	s.tell(fmt.Sprintf("T+%s %s serves; the load goes on for %.0f s, then the audit", since(f.at), Victim, afterwards.Seconds()))
 	if err := pause(ctx, afterwards); err != nil {
 		return a, err
 	}
@@ -89,7 +89,7 @@ func (s *stage) awayPlainly(ctx context.Context, l *load.Load, f fault, a *Alone
 	go func() { done <- s.absence(ctx, l, f, func(text string) { notes <- text }) }()
 	look, over := context.WithDeadline(ctx, f.at.Add(noticeMax))
 	defer over()
-	s.show.Show("away", "waiting until Cassandra's detector and HAProxy's check have said down, at most "+noticeMax.String())
+	s.show.Show("away", fmt.Sprintf("until Cassandra's detector and HAProxy's check have said down, at most %.0f s", noticeMax.Seconds()))
 	var err error
 	if a.Noticed, err = s.plan.AwaitNoticed(look, Victim); err != nil {
 		return err
@@ -173,7 +173,7 @@ func noticedWords(n demo.Noticed, at time.Time) string {
 
 func after(t, fault time.Time) string {
 	if t.IsZero() {
-		return "not within " + noticeMax.String()
+		return notWithin(nil)
 	}
 	return fmt.Sprintf("%.1f s", t.Sub(fault).Seconds())
 }

@@ -25,7 +25,7 @@ func (s *stage) between(ctx context.Context) error {
 	if err := demo.Repair(ctx, s.victim, replicated...); err != nil {
 		return err
 	}
-	s.show.Show("rest", "waiting until no hints are left, all nodes are up at every peer, pools and Severity at rest")
+	s.show.Show("rest", "waiting for rest: no hints left, all nodes up at every peer, pools, Severity")
 	if err := s.plan.AwaitRest(ctx); err != nil {
 		return err
 	}
@@ -33,7 +33,7 @@ func (s *stage) between(ctx context.Context) error {
 	if err := s.awaitQuiet(ctx); err != nil {
 		return err
 	}
-	s.show.Done(Victim + " repaired, no hints left, all nodes up, pools and Severity at rest, no incident open")
+	s.show.Done(Victim + " repaired, no hints left, all nodes up, no incident open")
 	return nil
 }
 

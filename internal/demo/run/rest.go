@@ -35,7 +35,7 @@ func (s *stage) rest(ctx context.Context) (Rest, error) {
 	if s.atRest != nil {
 		return *s.atRest, nil
 	}
-	s.show.Show("agents", fmt.Sprintf("measuring the agents at rest for %s", restFor))
+	s.show.Show("agents", fmt.Sprintf("measuring the agents at rest for %.0f s", restFor.Seconds()))
 	var before []used
 	files := s.withoutStore()
 	for _, file := range files {
@@ -140,7 +140,7 @@ func cpuTicks(stat string) (int64, error) {
 }
 
 func (r Rest) words() string {
-	return fmt.Sprintf("%s MiB, %s MiB of it anonymous, %.1f %% of a core over %.0f s (the largest of those without a store)",
+	return fmt.Sprintf("%s MiB, %s MiB of it anonymous, %.1f %% of a core over %.0f s",
 		mebi(r.Resident), mebi(r.Anonymous), 100*r.CPU, r.Over.Seconds())
 }
 
