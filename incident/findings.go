@@ -95,7 +95,7 @@ func (row Row) finding(s Subjected, w World) Finding {
 		Runbook: row.Runbook, Mutable: row.Mutable, Sentence: Sentence(row.Code, s.Args)}
 	if row.Scope == ScopeNode {
 		for _, r := range w.Open {
-			if string(r.Node) == s.Subject && r.Phase != Held {
+			if string(r.Node) == s.Subject && r.Phase != Held && r.Mode != Observe {
 				f.Handled = r.ID
 			}
 		}

@@ -77,7 +77,7 @@ func Begin(id string, v membership.Verdict, w World) Decision {
 	since := max(0, w.Now.Sub(v.Since))
 	r := Record{
 		Schema: SchemaNow, ID: id, Region: place.Region, Datacenter: place.Datacenter, Rack: place.Rack,
-		Node: v.Node, HostID: host.HostID, Process: v.Process, Phase: Suspected, Cause: v.Cause,
+		Node: v.Node, HostID: hostID(host, w), Process: v.Process, Phase: Suspected, Cause: v.Cause,
 		Mode: w.mode(place.Datacenter), Marks: map[Stage]time.Duration{StageSeen: 0},
 		Votes: Votes{For: v.For, Heard: v.Heard, Of: v.Of, Racks: v.Racks},
 		Began: w.Wall.Add(-since).UTC(), Policy: w.Policy.version(), Step: 1,
@@ -86,7 +86,7 @@ func Begin(id string, v membership.Verdict, w World) Decision {
 	w.Elapsed = since
 	t := newTurn(r, w)
 	t.sayAt(0, Saw, "saw_looks", "observers", firstSigns(v))
-	t.say(Judged, "judged", "cause", v.Cause.String(), "for", count(v.For), "heard", count(v.Heard), "of", count(v.Of),
+	t.say(Judged, "judged", "cause", cluster.Title(v.Cause.String()), "for", count(v.For), "heard", count(v.Heard), "of", count(v.Of),
 		"racks", count(v.Racks), "own", v.Own.String())
 	t.cite(v)
 	t.r.Marks[StageVerdict] = since
@@ -173,4 +173,13 @@ func (r Record) check() {
 	cluster.Must(r.Phase != Held || r.Held != "", string(NoSilentWait), r.ID)
 	cluster.Must(len(r.Pending) <= pendingMax, string(IntentFirst), r.ID)
 	cluster.Must(r.Phase != PhaseUnknown, string(NoSilentWait), r.ID)
+}
+
+// hostID is Cassandra's identity of a host: as the roster was told, or as its
+// own agent read it while the process ran.
+func hostID(h cluster.Host, w World) cluster.HostID {
+	if facts := w.Agents[h.Name].Cassandra; h.HostID == "" && facts != nil {
+		return facts.HostID
+	}
+	return h.HostID
 }
