@@ -20,12 +20,6 @@ const (
 	funcMax     = 100
 )
 
-// grown are files that outgrew the limit, with the size they may have until
-// they are taken apart. A row only shrinks, and goes when the file fits.
-var grown = map[string]int{
-	"incident/returning.go": 700,
-}
-
 const licence = "// SPDX-License-Identifier: Apache-2.0\n\n"
 
 // House checks what a reader meets first: the licence line, a sentence for
@@ -79,15 +73,9 @@ func sizes(t *Tree, f *File) []Breach {
 	if pure(f.Room()) && !f.Test() {
 		most = pureFileMax
 	}
-	n, mostNow := lines(f.Text), most
-	if allowed, listed := grown[f.Path]; listed {
-		mostNow = allowed
-		if n <= most {
-			out = append(out, Breach{f.Path, "size", "it fits again: take its row out of the table of grown files"})
-		}
-	}
-	if n > mostNow {
-		out = append(out, Breach{f.Path, "size", fmt.Sprintf("%d lines, at most %d: it is about more than one thing", n, mostNow)})
+	n := lines(f.Text)
+	if n > most {
+		out = append(out, Breach{f.Path, "size", fmt.Sprintf("%d lines, at most %d: it is about more than one thing", n, most)})
 	}
 	for _, d := range f.AST.Decls {
 		fn, isFunc := d.(*ast.FuncDecl)

@@ -1,0 +1,209 @@
+// SPDX-License-Identifier: Apache-2.0
+
+package incident
+
+import (
+	"fmt"
+	"slices"
+
+	"supervisor/cluster"
+	"supervisor/repair"
+)
+
+// jobLives tells whether every peer of the segments that are left still
+// serves; otherwise the rest is planned anew with those that do.
+func (t *turn) jobLives() bool {
+	job := t.r.Return.Job
+	for _, i := range job.Batch(len(job.Segments)) {
+		for _, h := range job.Segments[i].Hosts {
+			if h != t.r.Node && !t.w.Serves(h) {
+				return false
+			}
+		}
+	}
+	return true
+}
+
+// planRepair makes the job of a repair and orders its first batch. What is
+// written counters would have to prove; unknown means written, so every
+// replicated table is repaired. It is false when nothing could be planned: too
+// few live replicas is waited for, what a person must mend is held.
+func (t *turn) planRepair(step ReturnStep) bool {
+	if t.w.Schema == nil {
+		t.wait(RulePreflight, "waits_preflight", "reason", "ring and schema are not known yet: no Cassandra was asked")
+		return false
+	}
+	if t.expired() {
+		t.hold(RuleGCGrace, t.expiredReason())
+		return false
+	}
+	job, refused, err := repair.Plan(repair.PlanInput{
+		Schema: *t.w.Schema, Node: t.r.Node,
+		Live:      func(n cluster.Name) bool { return n == t.r.Node || t.w.Serves(n) },
+		Regions:   t.regions(),
+		Residency: t.w.Policy.Residency,
+
+		RangesPerSegment: rangesPerSegment,
+	})
+	if err != nil {
+		t.hold(RulePreflight, "no repair can be planned: "+err.Error())
+		return false
+	}
+	// Traces and the history of repairs hold nothing a client waits for.
+	refused = slices.DeleteFunc(refused, func(r repair.Refused) bool { return cluster.Exempt(r.Keyspace) })
+	for _, r := range refused {
+		if r.Rule != repair.QuorumRule {
+			t.hold(Rule(r.Rule), fmt.Sprintf("repair of %s refused: %s", r.Keyspace, r.Why))
+			return false
+		}
+	}
+	if len(refused) > 0 {
+		t.wait(RuleRepairQuorum, "waits_preflight", "reason", fmt.Sprintf("repair of %s: %s", refused[0].Keyspace, refused[0].Why))
+		return false
+	}
+	t.r.Return.Job = &job
+	t.to(step)
+	if job.Complete() {
+		t.repaired()
+		return true
+	}
+	t.nextBatch()
+	return true
+}
+
+func (t *turn) regions() map[cluster.Name]cluster.Region {
+	out := make(map[cluster.Name]cluster.Region, len(t.w.Schema.Members))
+	for _, m := range t.w.Schema.Members {
+		if region, ok := t.w.Policy.RegionOf(m.Datacenter); ok {
+			out[m.Name] = region
+		}
+	}
+	return out
+}
+
+// nextBatch orders the next segments of the job.
+func (t *turn) nextBatch() {
+	job := t.r.Return.Job
+	batch := job.Batch(t.w.Policy.Return.BatchMax)
+	segments := make([]repair.Segment, len(batch))
+	for i, n := range batch {
+		segments[i] = job.Segments[n]
+	}
+	t.order(Once{Verb: VerbRepair, Segments: segments, First: batch[0]}, LimitMax)
+}
+
+func (t *turn) join() {
+	t.order(Once{Verb: VerbJoinRing, Process: t.r.Return.Process}, shortMax)
+}
+
+// orderEnded lets the step that gave an order go on.
+func (t *turn) orderEnded(e Effect, ev Finished) {
+	if t.r.Return == nil || e.Once == nil {
+		return
+	}
+	if ev.Outcome == Uncertain {
+		t.r.Return.Uncertain++
+		if t.r.Return.Uncertain > uncertainMax {
+			t.hold(RuleDeadline, fmt.Sprintf("%s ended uncertain %d times", e.Once.Verb, t.r.Return.Uncertain))
+		}
+		return // redo gives it again after its pause
+	}
+	if ev.Outcome != Done {
+		t.orderFailed(e, ev)
+		return
+	}
+	t.orderDone(e, ev.Result)
+}
+
+func (t *turn) orderFailed(e Effect, ev Finished) {
+	kind, rule := Saw, ev.Result.Rule
+	if ev.Outcome == TurnedAway {
+		kind = Refused
+	}
+	t.say(kind, "order_failed", "verb", e.Once.Verb.String(), "agent", string(e.Once.Agent), "detail", ev.Result.Why)
+	t.under(rule)
+	switch e.Once.Verb {
+	case VerbStart, VerbKill:
+		t.startOver("failed", fmt.Sprintf("%s failed: %s", e.Once.Verb, ev.Result.Why))
+	case VerbRepair:
+		t.progress(ev.Result)
+		t.countFailure("repair failed: " + ev.Result.Why)
+	case VerbUnknown, VerbJoinRing, VerbPreview, VerbReadRows, VerbPrepare:
+		t.countFailure(fmt.Sprintf("%s failed: %s", e.Once.Verb, ev.Result.Why))
+	}
+}
+
+// countFailure bounds what may fail in a return before a person is asked.
+func (t *turn) countFailure(reason string) {
+	t.r.Return.Uncertain++
+	if t.r.Return.Uncertain > uncertainMax {
+		t.hold(RuleVerify, reason)
+	}
+}
+
+// progress notes which segments were repaired: a job only grows.
+func (t *turn) progress(res Result) {
+	if t.r.Return.Job == nil {
+		return
+	}
+	job := *t.r.Return.Job
+	for _, i := range res.Done {
+		job = job.Mark(i)
+	}
+	t.r.Return.Job = &job
+}
+
+func (t *turn) orderDone(e Effect, res Result) {
+	switch e.Once.Verb {
+	case VerbStart:
+		t.started(res)
+	case VerbKill:
+		t.startOver("killed", "a peer said UP while it hibernated, so it was ended")
+	case VerbRepair:
+		t.progress(res)
+		t.batchDone()
+	case VerbJoinRing:
+		t.say(Did, "did_join", "node", string(t.r.Node))
+		t.to(AwaitUp)
+	case VerbPreview:
+		t.previewed(res)
+	case VerbReadRows:
+		t.rowsRead(res)
+	case VerbUnknown, VerbPrepare:
+	}
+}
+
+func (t *turn) started(res Result) {
+	t.r.Return.Process, t.r.Return.Generation = res.Process, res.Generation
+	t.say(Proved, "proved_start", "node", string(t.r.Node), "took", seconds(res.Took), "generation", fmt.Sprint(res.Generation))
+	if t.r.Return.Cold {
+		t.enter(Verifying)
+		t.r.Return.Step = Opening
+		return
+	}
+	t.to(AwaitDown)
+}
+
+func (t *turn) batchDone() {
+	done, total := t.r.Return.Job.Progress()
+	t.say(Did, "did_repair", "done", count(done), "total", count(total), "round", count(t.r.Return.Rounds+1))
+	t.nextStep()
+	if t.r.Return.Job.Complete() {
+		t.repaired()
+		return
+	}
+	t.nextBatch()
+}
+
+// repaired goes on after a whole job.
+func (t *turn) repaired() {
+	t.r.Return.Rounds++
+	if t.r.Return.Step == Repairing {
+		t.to(Joining)
+		t.join()
+		return
+	}
+	t.enter(Verifying)
+	t.r.Return.Step = Previewing
+	t.preview()
+}

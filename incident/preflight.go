@@ -1,0 +1,242 @@
+// SPDX-License-Identifier: Apache-2.0
+
+package incident
+
+import (
+	"fmt"
+	"slices"
+
+	"supervisor/cluster"
+	"supervisor/isolate"
+	"supervisor/loadbalancer"
+	"supervisor/membership"
+)
+
+// preflight starts the node when every condition of a return holds.
+func (t *turn) preflight() {
+	v := t.w.verdict(t.r.Node)
+	if t.neverEnded(v) {
+		return
+	}
+	if answers(v) || t.runsAnother() || t.r.Return.InPlace && v.Own == membership.Good {
+		t.cameBack()
+		return
+	}
+	if t.r.Return.Tries > 0 && t.w.InStep < retryAfter {
+		return // starts that failed are spaced; what is known of the last one may be old
+	}
+	if v.Own != membership.Exited {
+		t.wait(RuleReach, "waits_agent", "node", string(t.r.Node))
+		return
+	}
+	if f := t.preflightFault(); f != nil {
+		t.preflightWaits(*f)
+		return
+	}
+	start := isolate.Hibernate
+	levels := isolate.Clients | isolate.Reads
+	if t.cold() {
+		start, levels = isolate.Normal, 0
+	}
+	t.r.Return.Tries++
+	t.r.Return.Cold, t.r.Return.InPlace = start == isolate.Normal, false
+	t.ledger = t.ledger.with(t.r, HoldsReturn).started(t.r.Node, t.w.Wall)
+	t.r.Return.Step = Starting
+	t.nextStep()
+	t.say(Did, "did_start", "node", string(t.r.Node), "how", start.String(), "try", count(t.r.Return.Tries))
+	t.fence(levels, start)
+	t.order(Once{Verb: VerbStart}, startMax)
+	if start == isolate.Hibernate {
+		t.wantPoolsStill(loadbalancer.Wish{Want: loadbalancer.Drain}) // nobody is there to lose, and it must stay out until it is proven
+	}
+}
+
+// neverEnded gives up a return that nobody has begun with, of a node that
+// answers with the very process that seemed to be down.
+func (t *turn) neverEnded(v membership.Verdict) bool {
+	same, known := t.sameProcess(t.r.Process)
+	if !known || !same || !answers(v) || t.r.Return.Tries > 0 || t.r.Return.InPlace {
+		return false
+	}
+	t.r.Return = nil
+	t.waitAside()
+	t.enter(Verifying)
+	t.say(Decided, "decided_verify", "node", string(t.r.Node))
+	return true
+}
+
+// runsAnother tells whether a process runs that is not the one that ended.
+func (t *turn) runsAnother() bool {
+	same, known := t.sameProcess(t.r.Process)
+	return known && !same
+}
+
+// cold tells whether this is a cluster that lost its power: all were gone at
+// once, and no write can have been acknowledged since.
+func (t *turn) cold() bool { return !t.r.Outage.Writable && t.r.Outage.Dark }
+
+func (t *turn) preflightWaits(f fault) {
+	if f.held {
+		t.hold(f.rule, f.reason)
+		return
+	}
+	t.wait(f.rule, "waits_preflight", "reason", f.reason)
+}
+
+// cameBack deals with a node that somebody else started, or that an earlier
+// start left running. It is kept from readers first, whatever else is true; if
+// it hibernates it is ours as it is, otherwise it is repaired in place.
+func (t *turn) cameBack() {
+	f, stands := t.w.Fences[t.r.Node]
+	if !stands || !f.Levels.Has(isolate.Clients|isolate.Reads) || f.Start != isolate.Hibernate {
+		if t.quorumAllows() {
+			t.nextStep()
+			t.say(Decided, "decided_fence_reads", "node", string(t.r.Node))
+			t.fence(isolate.Clients|isolate.Reads, isolate.Hibernate)
+		}
+		return
+	}
+	own, ok := t.w.own(t.r.Node)
+	if !ok || !own.Running || own.Generation == 0 || own.Process == t.r.Process && !t.r.Return.InPlace {
+		t.wait(RuleReach, "waits_own", "node", string(t.r.Node))
+		return
+	}
+	if f := t.budgetFault(); f != nil {
+		t.preflightWaits(*f)
+		return
+	}
+	if t.w.Schema == nil {
+		t.wait(RulePreflight, "waits_preflight", "reason", "ring and schema are not known yet: no Cassandra was asked")
+		return
+	}
+	if t.expired() {
+		t.hold(RuleGCGrace, t.expiredReason())
+		return
+	}
+	t.r.Return.Process, t.r.Return.Generation, t.r.Return.Cold = own.Process, own.Generation, false
+	t.ledger = t.ledger.with(t.r, HoldsReturn)
+	if own.Mode == "NORMAL" {
+		t.to(AwaitUp)
+		return
+	}
+	t.to(AwaitDown)
+}
+
+// fault is what keeps a return from starting; held asks for a person.
+type fault struct {
+	rule   Rule
+	reason string
+	held   bool
+}
+
+// preflightFault holds a return against what must be true before it starts.
+func (t *turn) preflightFault() *fault {
+	if t.expired() {
+		return &fault{RuleGCGrace, t.expiredReason(), true}
+	}
+	if f := t.budgetFault(); f != nil {
+		return f
+	}
+	if t.cold() {
+		if t.othersWrote(true) {
+			return &fault{RuleEvidence, "the whole ring went; whether others took writes since is not known yet", false}
+		}
+		return nil
+	}
+	if t.w.Schema == nil {
+		return &fault{RulePreflight, "ring and schema are not known yet: no Cassandra was asked", false}
+	}
+	for _, f := range []func() *fault{t.versionFault, t.seedFault, t.snitchFault, t.ringFault, t.residencyFault, t.gcGraceFault} {
+		if f := f(); f != nil {
+			return f
+		}
+	}
+	return nil
+}
+
+// budgetFault lets one node of a datacenter return at a time.
+func (t *turn) budgetFault() *fault {
+	if other, busy := t.ledger.returning(t.r.ID); busy {
+		return &fault{RuleBudget, fmt.Sprintf("%s is being returned (%s), one at a time", other.Node, other.Incident), false}
+	}
+	return nil
+}
+
+func (t *turn) versionFault() *fault {
+	facts := t.w.Agents[t.r.Node].Cassandra
+	if facts == nil || facts.Version == "" {
+		return nil // the process is down and was never asked: its peers' ring says the rest
+	}
+	for _, v := range t.w.Policy.Versions {
+		if facts.Version == v || len(facts.Version) > len(v) && facts.Version[:len(v)+1] == v+"." {
+			return nil
+		}
+	}
+	return &fault{RulePreflight, "Cassandra " + facts.Version + " is not among the tested versions of the policy", true}
+}
+
+// seedFault wants two live seeds besides the node: one that is alone could
+// start a ring of its own.
+func (t *turn) seedFault() *fault {
+	facts := t.w.Agents[t.r.Node].Cassandra
+	if facts == nil || len(facts.Seeds) == 0 {
+		return nil
+	}
+	live := 0
+	for _, m := range t.w.Schema.Members {
+		if m.Name != t.r.Node && slices.Contains(facts.Seeds, m.Address) && t.w.Serves(m.Name) {
+			live++
+		}
+	}
+	if live < 2 {
+		return &fault{RulePreflight, fmt.Sprintf("%d live seeds besides the node, need 2", live), false}
+	}
+	return nil
+}
+
+func (t *turn) snitchFault() *fault {
+	for _, p := range t.w.livePeers(t.r.Node) {
+		if facts := t.w.Agents[p].Cassandra; facts != nil && facts.SnitchOff {
+			return &fault{RulePreflight, "Severity has no effect on " + string(p) + ": its dynamic snitch is off", true}
+		}
+	}
+	return nil
+}
+
+func (t *turn) ringFault() *fault {
+	for _, m := range t.w.Schema.Members {
+		if m.Name != t.r.Node {
+			continue
+		}
+		if facts := t.w.Agents[t.r.Node].Cassandra; facts != nil && facts.Tokens != 0 && facts.Tokens != len(m.Tokens) {
+			return &fault{RulePreflight, fmt.Sprintf("the ring has %d tokens for it, its configuration %d", len(m.Tokens), facts.Tokens), true}
+		}
+		return nil
+	}
+	return &fault{RulePreflight, "the ring does not know the node", true}
+}
+
+func (t *turn) residencyFault() *fault {
+	region, ok := t.w.Policy.RegionOf(t.r.Datacenter)
+	if !ok {
+		return &fault{NoBorderCrossing, "the policy maps no region to datacenter " + string(t.r.Datacenter), true}
+	}
+	var keyspaces []string
+	for _, ks := range t.w.Schema.Keyspaces {
+		if replicatedIn(ks, t.r.Datacenter) && !cluster.NeverReplicated(ks.Name) {
+			keyspaces = append(keyspaces, ks.Name)
+		}
+	}
+	slices.Sort(keyspaces)
+	if err := t.w.Policy.Residency.Admit(keyspaces, region); err != nil {
+		return &fault{NoBorderCrossing, err.Error(), true}
+	}
+	return nil
+}
+
+func (t *turn) gcGraceFault() *fault {
+	if _, _, _, zero := t.deadline(); len(zero) > 0 && t.w.Wall.Sub(t.r.Outage.From) > t.w.Policy.Ages.Replace {
+		return &fault{RuleGCGrace, fmt.Sprintf("gc_grace_seconds is 0 on %v: declare \"no deletes, TTL only\" in the policy, or replace the node", zero), true}
+	}
+	return nil
+}
