@@ -59,6 +59,7 @@ type Agent struct {
 
 	inputs  chan lead.Input    // from store, election and readers to the desk
 	pulses  chan pulse         // from the admin interface
+	beats   chan struct{}      // from the desk: read the admin interface now
 	errands chan func(*desk)   // questions to the desk: snapshot, gate, words
 	commits chan lead.Commit   // from the desk to the store
 	relists chan struct{}      // from the desk: read everything anew
@@ -81,7 +82,7 @@ const (
 func New(o Options) *Agent {
 	a := &Agent{o: o,
 		inputs: make(chan lead.Input, inputMax), pulses: make(chan pulse, 1), errands: make(chan func(*desk), errandMax),
-		commits: make(chan lead.Commit, errandMax), relists: make(chan struct{}, 1), resigns: make(chan struct{}, 1),
+		commits: make(chan lead.Commit, errandMax), relists: make(chan struct{}, 1), beats: make(chan struct{}, 1), resigns: make(chan struct{}, 1),
 		pools: make(chan poolWork, 1), wanted: make(chan fenceWork, 1), settled: make(chan settledErrand, errandMax),
 		stopped: make(chan struct{}),
 	}

@@ -98,6 +98,7 @@ func (d *desk) observed(ctx context.Context) {
 	}
 	now := d.a.o.Clock.Now()
 	d.sendDigest(now)
+	wake(d.a.beats)
 	d.resend = []cluster.Moment{now.Add(repeatAfter), now.Add(2 * repeatAfter)}
 	d.turn(ctx, lead.Ticked{})
 }

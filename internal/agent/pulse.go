@@ -37,11 +37,19 @@ type pulse struct {
 	err     error
 }
 
-// beat reads this host's Cassandra once a second.
+// beat reads this host's Cassandra once a second, and at once when the desk
+// wants to know why it stopped answering.
 func (a *Agent) beat(ctx context.Context) {
-	for ctx.Err() == nil {
+	ticker := time.NewTicker(beatEvery)
+	defer ticker.Stop()
+	for {
 		latest(a.pulses, a.readPulse(ctx))
-		pause(ctx, beatEvery)
+		select {
+		case <-ctx.Done():
+			return
+		case <-a.beats:
+		case <-ticker.C:
+		}
 	}
 }
 
@@ -71,11 +79,7 @@ func (d *desk) pulsed(_ context.Context, p pulse) {
 	}
 	s := p.state
 	d.mode = s.OperationMode
-	wasDrained := d.drained
-	d.drained = s.Drained || s.OperationMode == "DRAINED"
-	if d.drained && !wasDrained {
-		d.keepLocal(func() { d.local.Clean = true })
-	}
+	d.tellLeaving(s, now)
 	if s.ClusterName != "" {
 		d.checkCluster(s.ClusterName)
 	}
@@ -87,6 +91,21 @@ func (d *desk) pulsed(_ context.Context, p pulse) {
 	}
 	d.cassandra = &incident.CassandraFacts{HostID: s.HostID, Cluster: s.ClusterName, Address: host(s.Address), Version: s.Release,
 		Schema: s.Schema, Tokens: s.Tokens, Seeds: hosts(s.Seeds), SnitchOff: !s.DynamicSnitch, Mode: s.OperationMode}
+}
+
+// tellLeaving announces a drain as soon as it is seen: the native transport
+// closes first, and nobody may take that for a failure.
+func (d *desk) tellLeaving(s cassandra.NodeState, now cluster.Moment) {
+	was := d.drained
+	over := s.Drained || s.OperationMode == "DRAINED"
+	d.drained = over || s.OperationMode == "DRAINING"
+	if over && !d.local.Clean {
+		d.keepLocal(func() { d.local.Clean = true })
+	}
+	if d.drained && !was {
+		d.refreshLooks()
+		d.sendDigest(now)
+	}
 }
 
 // lookAround notes what stands on this host's disk and in the store that only

@@ -1,0 +1,77 @@
+// SPDX-License-Identifier: Apache-2.0
+
+package agent
+
+import (
+	"testing"
+	"time"
+
+	"supervisor/incident"
+)
+
+func TestModeObserveDoesNothing(t *testing.T) {
+	inRegion(t, incident.Observe, func(r *region) {
+		r.crash("n3")
+		r.wait("an incident", 10*time.Second, func() bool { _, open := r.open(); return open })
+		time.Sleep(10 * time.Minute)
+		if n := r.touchedSoFar(); n != 0 {
+			t.Errorf("%d acts: %v", n, r.story)
+		}
+		if rec, open := r.open(); !open || rec.Phase != incident.Suspected || !rec.Would {
+			t.Errorf("the record: open %v, %+v", open, rec)
+		}
+		r.mu.Lock()
+		r.nodes["n3"].begin(1)
+		r.mu.Unlock()
+		r.awaitClosed(1, time.Minute)
+		if n := r.touchedSoFar(); n != 0 {
+			t.Errorf("%d acts: %v", n, r.story)
+		}
+	})
+}
+
+func TestAPauseOfTwoSecondsCostsOneDrainAtMost(t *testing.T) {
+	inRegion(t, incident.Auto, func(r *region) {
+		r.set("n3", func(n *fakeNode) { n.paused = true })
+		time.Sleep(2 * time.Second)
+		r.set("n3", func(n *fakeNode) { n.paused = false })
+		time.Sleep(time.Minute)
+		if _, open := r.open(); open {
+			t.Error("still open after a minute")
+		}
+		drains, back := r.count("n3 pool drain"), r.count("n3 pool ready 100 %")
+		if drains > 1 || back != drains {
+			t.Errorf("%d drains and %d give-backs", drains, back)
+		}
+		if n := r.touchedSoFar(); n != drains+back {
+			t.Errorf("more than a drain: %v", r.story)
+		}
+	})
+}
+
+func TestANodeThatRefusesClientsWhileItsProcessLivesIsOnlyDrained(t *testing.T) {
+	inRegion(t, incident.Auto, func(r *region) {
+		r.set("n3", func(n *fakeNode) { n.nativeOff = true })
+		time.Sleep(5 * time.Minute)
+		if n := r.touchedSoFar(); n != 1 || r.count("n3 pool drain") != 1 {
+			t.Errorf("done: %v, want one drain", r.story)
+		}
+		r.set("n3", func(n *fakeNode) { n.nativeOff = false })
+		r.awaitClosed(1, time.Minute)
+		if n := r.touchedSoFar(); n != 2 || r.count("n3 pool ready 100 %") != 1 {
+			t.Errorf("done: %v, want a drain and a give-back", r.story)
+		}
+	})
+}
+
+func TestAPlannedStopOutlivesARestartOfItsAgent(t *testing.T) {
+	inRegion(t, incident.Auto, func(r *region) {
+		r.set("n3", func(n *fakeNode) { n.drained, n.native = true, false })
+		time.Sleep(3 * time.Second)
+		r.crash("n3")
+		time.Sleep(10 * time.Second)
+		r.restart("n3")
+		time.Sleep(time.Minute)
+		r.quiet()
+	})
+}
