@@ -128,7 +128,7 @@ const (
 // who keep hints, not the node that was silent.
 func (w World) hintWindow() time.Duration {
 	window := time.Duration(0)
-	for _, a := range w.Agents { // the smallest is the same in any order
+	for _, a := range w.Agents { // order: the smallest is the same in any
 		if a.Cassandra != nil && a.Cassandra.HintWindow > 0 && (window == 0 || a.Cassandra.HintWindow < window) {
 			window = a.Cassandra.HintWindow
 		}
