@@ -80,3 +80,11 @@ func comparePlacement(t *testing.T, s *Session, admin *Admin, name string) {
 		}
 	}
 }
+
+// The demo's hint window is 5 s, and its Paxos the default variant.
+func TestRealSettings(t *testing.T) {
+	got, err := adminOf(t, realNodes(t)[0]).Settings(within(t, time.Minute))
+	if want := (Settings{HintWindow: 5 * time.Second}); err != nil || got != want {
+		t.Errorf("%+v, %v; want %+v", got, err, want)
+	}
+}
