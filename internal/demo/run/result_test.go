@@ -26,7 +26,7 @@ func good() Result {
 	none := 0
 	return Result{Scenario: Outage, Node: Victim,
 		Alone: Alone{Fault: at0, Noticed: demo.Noticed{CassandraFirst: at(19200), CassandraAll: at(19900), HAProxy: at(4300)}, Away: 52 * time.Second,
-			Audit: load.Audit{Rows: 600, Old: 510, Missing: 7}, TailRows: 40, TailLost: 7,
+			Audit: load.Audit{Rows: 600, Old: 510, Missing: 7}, TailRows: 40, TailLost: 7, Stale: 9,
 			Rest: Rest{Resident: 50 << 20, Anonymous: 15 << 20, CPU: 0.004, Over: time.Minute}},
 		Healed: Healed{Fault: at0, Proxy: seen{drained: at(450), serving: at(50200)}, Away: 42 * time.Second,
 			Story: &api.Timeline{
@@ -114,7 +114,7 @@ func TestTable(t *testing.T) {
   clean and serving again               50.2 s                 -                  -
   closed, all given back                80.6 s                 -                  -
   old rows in the audit at ONE    0 of 600, without us 517 of 600
-  stale live reads                0 of 41 233
+  stale live reads                0 of 41 233, without us 9
   acknowledged writes lost        0 of 38 410
   tail rows lost without us       7 of 40
   client errors                   12, the last at T+1.9 s

@@ -32,7 +32,7 @@ func (r Result) Table() string {
 	row("clean and serving again", took(d.ServingMS), "-", "-")
 	row("closed, all given back", took(d.ClosedMS), "-", "-")
 	line("old rows in the audit at ONE", fmt.Sprintf("%s of %s, without us %s of %s", known(d.AuditOld), known(d.AuditRows), grouped(d.AuditOldWithout), grouped(r.Alone.Audit.Rows)))
-	line("stale live reads", fmt.Sprintf("%s of %s", grouped(d.StaleReads), grouped(d.Reads)))
+	line("stale live reads", fmt.Sprintf("%s of %s, without us %s", grouped(d.StaleReads), grouped(d.Reads), grouped(r.Alone.Stale)))
 	line("acknowledged writes lost", fmt.Sprintf("%s of %s", known(d.WritesLost), grouped(d.WritesAcked)))
 	line("tail rows lost without us", fmt.Sprintf("%d of %d", r.Alone.TailLost, r.Alone.TailRows))
 	line("client errors", r.Healed.errorWords())
