@@ -80,27 +80,33 @@ var errNotRunning = errors.New("no process runs")
 
 // ownFence is the fence that stands on this node, which says how it starts.
 func (a *Agent) ownFence(ctx context.Context, id string) (isolate.Fence, error) {
-	var f isolate.Fence
-	var ok bool
-	if err := a.ask(ctx, func(d *desk) { f, _, ok = d.state.Picture.Standing(a.o.Self) }); err != nil {
-		return f, err
+	found, err := ask(ctx, a, func(d *desk) *isolate.Fence {
+		f, _, ok := d.state.Picture.Standing(d.a.o.Self)
+		if !ok {
+			return nil
+		}
+		return &f
+	})
+	if err != nil {
+		return isolate.Fence{}, err
 	}
-	if !ok || f.Incident != id {
-		return f, refusal{incident.IntentFirst, "no fence stands that says how to start"}
+	if found == nil || found.Incident != id {
+		return isolate.Fence{}, refusal{incident.IntentFirst, "no fence stands that says how to start"}
 	}
-	return f, nil
+	return *found, nil
 }
 
 // prepare writes the local state before anything starts, so that the gate
 // hibernates also without agent and store.
 func (a *Agent) prepare(ctx context.Context, returning bool, id string) error {
-	var err error
-	asked := a.ask(ctx, func(d *desk) {
+	err, asked := ask(ctx, a, func(d *desk) error {
 		local := d.local
 		local.Returning, local.Incident, local.Clean = returning, id, false
-		if err = d.a.o.Disk.SaveLocal(local); err == nil {
+		err := d.a.o.Disk.SaveLocal(local)
+		if err == nil {
 			d.local = local
 		}
+		return err
 	})
 	return errors.Join(asked, err)
 }

@@ -143,22 +143,24 @@ var errStopped = errors.New("ask the agent: it has stopped")
 
 // ask runs f at the desk and waits for it. The desk itself never asks and
 // never waits for a queue, so whoever asks is answered.
-func (a *Agent) ask(ctx context.Context, f func(*desk)) error {
-	done := make(chan struct{})
+// The answer travels by value: one that comes after ctx ended is nobody's.
+func ask[T any](ctx context.Context, a *Agent, f func(*desk) T) (T, error) {
+	var none T
+	answer := make(chan T, 1)
 	select {
-	case a.errands <- func(d *desk) { defer close(done); f(d) }:
+	case a.errands <- func(d *desk) { answer <- f(d) }:
 	case <-a.stopped:
-		return errStopped
+		return none, errStopped
 	case <-ctx.Done():
-		return fmt.Errorf("ask the agent: %w", ctx.Err())
+		return none, fmt.Errorf("ask the agent: %w", ctx.Err())
 	}
 	select {
-	case <-done:
-		return nil
+	case v := <-answer:
+		return v, nil
 	case <-a.stopped:
-		return errStopped
+		return none, errStopped
 	case <-ctx.Done():
-		return fmt.Errorf("ask the agent: %w", ctx.Err())
+		return none, fmt.Errorf("ask the agent: %w", ctx.Err())
 	}
 }
 

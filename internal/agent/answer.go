@@ -26,9 +26,7 @@ func (a *Agent) Gate(ctx context.Context, q api.GateQuestion) (isolate.Answer, e
 	if q.Node != a.o.Self {
 		return isolate.Answer{}, fmt.Errorf("answer the gate of %s: this is the agent of %s", q.Node, a.o.Self)
 	}
-	var ans isolate.Answer
-	err := a.ask(ctx, func(d *desk) { ans = d.gate(q.Waited) })
-	return ans, err
+	return ask(ctx, a, func(d *desk) isolate.Answer { return d.gate(q.Waited) })
 }
 
 func (d *desk) gate(waited time.Duration) isolate.Answer {
@@ -87,9 +85,7 @@ func (d *desk) peersAnswering() (answering, peers int) {
 
 // Snapshot is a copy of everything the API shows.
 func (a *Agent) Snapshot(ctx context.Context) (api.Snapshot, error) {
-	var s api.Snapshot
-	err := a.ask(ctx, func(d *desk) { s = d.snapshot() })
-	return s, err
+	return ask(ctx, a, (*desk).snapshot)
 }
 
 func (d *desk) snapshot() api.Snapshot {

@@ -23,13 +23,13 @@ func TestAFloodedDeskGoesOn(t *testing.T) {
 		l := r.leader()
 		ctx, stop := context.WithCancel(context.Background())
 		done := make(chan struct{})
-		const askers = 4 * inputMax
+		const askers = 2 * inputMax
 		for range askers {
 			go func() {
 				defer func() { done <- struct{}{} }()
 				for ctx.Err() == nil {
 					l.agent.send(ctx, lead.Schemed{Schema: schema()})
-					_ = l.agent.ask(ctx, func(*desk) {})
+					_, _ = ask(ctx, l.agent, func(*desk) bool { return true })
 					_, _ = l.agent.Gate(ctx, api.GateQuestion{Node: l.name})
 					pause(ctx, 20*time.Millisecond)
 				}

@@ -32,11 +32,13 @@ func (d death) String() string {
 
 // deaths is every moment of a return at which the store can die: at each of
 // the leader's commits, at the claim and at the settling of each verb, at the
-// first reports; before it is written, after it, and a while after that.
+// first reports; before it is written, after it, and a while after that. The
+// many commits and reports take the ways to die in turn.
 func deaths(leads int) []death {
 	var out []death
-	add := func(what string, nth int, hits func(store.Txn) bool) {
-		for _, f := range []fault{neverThere, answerLost, writtenLater} {
+	every := []fault{neverThere, answerLost, writtenLater}
+	add := func(what string, nth int, hits func(store.Txn) bool, faults ...fault) {
+		for _, f := range faults {
 			away := time.Duration(0)
 			if len(out)%2 == 1 {
 				away = 2 * time.Second
@@ -45,14 +47,14 @@ func deaths(leads int) []death {
 		}
 	}
 	for n := 1; n <= leads; n++ {
-		add("commit of the leader", n, led)
+		add("commit of the leader", n, led, every[n%3], every[(n+1)%3])
 	}
 	for _, v := range spoken {
-		add("claim of "+v.String(), 1, func(t store.Txn) bool { o, claims, _ := orderOf(t); return claims && o.Once.Verb == v })
-		add("settling of "+v.String(), 1, func(t store.Txn) bool { o, _, settles := orderOf(t); return settles && o.Once.Verb == v })
+		add("claim of "+v.String(), 1, func(t store.Txn) bool { o, claims, _ := orderOf(t); return claims && o.Once.Verb == v }, every...)
+		add("settling of "+v.String(), 1, func(t store.Txn) bool { o, _, settles := orderOf(t); return settles && o.Once.Verb == v }, every...)
 	}
 	for n := 1; n <= 6; n++ {
-		add("report", n, reported)
+		add("report", n, reported, every[n%3])
 	}
 	return out
 }

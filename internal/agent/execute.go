@@ -234,14 +234,14 @@ func outcomeOf(ctx, act context.Context, err error) incident.Outcome {
 
 // mark writes a mark at the desk, which owns them all.
 func (a *Agent) mark(ctx context.Context, resource string, m obey.Mark) error {
-	var err error
-	asked := a.ask(ctx, func(d *desk) {
+	err, asked := ask(ctx, a, func(d *desk) error {
 		marks := d.marks.With(resource, m)
-		if err = d.a.o.Disk.SaveMarks(marks); err != nil {
+		if err := d.a.o.Disk.SaveMarks(marks); err != nil {
 			d.stateDirBroken(err)
-			return
+			return err
 		}
 		d.marks = marks
+		return nil
 	})
 	return errors.Join(asked, err)
 }

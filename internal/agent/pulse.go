@@ -224,11 +224,11 @@ func (d *desk) announce() {
 // that is down, from any other that answers.
 func (a *Agent) readSchema(ctx context.Context) {
 	for ctx.Err() == nil {
-		var addresses []string
-		names := map[string]cluster.Name{}
-		if err := a.ask(ctx, func(d *desk) { addresses, names = d.cqlAddresses() }); err != nil {
+		asked, err := ask(ctx, a, (*desk).cqlAddresses)
+		if err != nil {
 			return
 		}
+		addresses, names := asked.addresses, asked.names
 		if len(addresses) == 0 {
 			pause(ctx, retryEvery)
 			continue
@@ -243,9 +243,15 @@ func (a *Agent) readSchema(ctx context.Context) {
 	}
 }
 
+// whereCQL is where ring and schema can be read.
+type whereCQL struct {
+	addresses []string
+	names     map[string]cluster.Name // by storage address
+}
+
 // cqlAddresses lists where ring and schema can be read, the own host first,
 // and the names behind storage addresses.
-func (d *desk) cqlAddresses() ([]string, map[string]cluster.Name) {
+func (d *desk) cqlAddresses() whereCQL {
 	var addresses []string
 	names := map[string]cluster.Name{}
 	for _, n := range sortedKeys(d.state.Picture.Hosts) {
@@ -257,7 +263,7 @@ func (d *desk) cqlAddresses() ([]string, map[string]cluster.Name) {
 		}
 		addresses = append(addresses, h.CQL)
 	}
-	return addresses, names
+	return whereCQL{addresses, names}
 }
 
 // host is an address without its port.

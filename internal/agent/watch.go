@@ -74,7 +74,7 @@ func (a *Agent) checkStore(ctx context.Context) {
 		cctx, cancel := context.WithTimeout(ctx, requestMax)
 		took, err := a.o.Pulse.Pulse(cctx)
 		cancel()
-		_ = a.ask(ctx, func(d *desk) { d.storeWord(ctx, took, err) })
+		_, _ = ask(ctx, a, func(d *desk) struct{} { d.storeWord(ctx, took, err); return struct{}{} })
 		pause(ctx, pulseEvery)
 	}
 }
