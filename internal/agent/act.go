@@ -204,11 +204,16 @@ func (a *Agent) joinRing(ctx context.Context, boot cluster.Boot) error {
 // were done, also when a later one fails.
 func (a *Agent) repair(ctx context.Context, e errand) (incident.Result, error) {
 	var res incident.Result
+	settings, err := a.o.Admin.Settings(ctx)
+	if err != nil {
+		return res, fmt.Errorf("look before repairing: %w", err)
+	}
 	for i, s := range e.order.Once.Segments {
 		o, err := e.options(s, false)
 		if err != nil {
 			return res, err
 		}
+		o.PaxosRepair = settings.PaxosV2
 		if _, err := a.o.Admin.Repair(ctx, s.Keyspace, o); err != nil {
 			return res, fmt.Errorf("repair segment %d of %s: %w", e.order.Once.First+i, s.Keyspace, err)
 		}

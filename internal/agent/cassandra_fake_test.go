@@ -170,6 +170,10 @@ func (a fakeAdmin) call(ctx context.Context) error {
 	return nil
 }
 
+func (a fakeAdmin) Settings(context.Context) (cassandra.Settings, error) {
+	return cassandra.Settings{HintWindow: 3 * time.Hour}, nil
+}
+
 func (a fakeAdmin) State(ctx context.Context) (cassandra.NodeState, error) {
 	if err := a.call(ctx); err != nil {
 		return cassandra.NodeState{}, err

@@ -76,6 +76,7 @@ type Unit interface {
 // Admin is the admin interface of this host's Cassandra.
 type Admin interface {
 	State(ctx context.Context) (cassandra.NodeState, error)
+	Settings(ctx context.Context) (cassandra.Settings, error)
 	SetSeverity(ctx context.Context, v float64) error
 	JoinRing(ctx context.Context) error
 	StartNativeTransport(ctx context.Context) error

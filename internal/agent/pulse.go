@@ -30,11 +30,12 @@ const (
 
 // pulse is one reading of this host's Cassandra.
 type pulse struct {
-	process Process
-	running bool
-	unitErr error
-	state   cassandra.NodeState
-	err     error
+	process  Process
+	running  bool
+	unitErr  error
+	state    cassandra.NodeState
+	settings cassandra.Settings
+	err      error
 }
 
 // beat reads this host's Cassandra once a second, and at once when the desk
@@ -42,8 +43,12 @@ type pulse struct {
 func (a *Agent) beat(ctx context.Context) {
 	ticker := time.NewTicker(beatEvery)
 	defer ticker.Stop()
+	var known settings
 	for {
-		latest(a.pulses, a.readPulse(ctx))
+		p := a.readPulse(ctx)
+		known = a.readSettings(ctx, known, p)
+		p.settings = known.Settings
+		latest(a.pulses, p)
 		select {
 		case <-ctx.Done():
 			return
@@ -51,6 +56,31 @@ func (a *Agent) beat(ctx context.Context) {
 		case <-ticker.C:
 		}
 	}
+}
+
+// settings are those of one process, and how many beats old.
+type settings struct {
+	cassandra.Settings
+	of    cluster.Boot
+	beats int
+}
+
+// settingsEvery is how many beats settings are believed: they can be changed
+// while the process runs.
+const settingsEvery = 30
+
+// readSettings reads them when they are of another process, or old. What
+// cannot be read stays as it was.
+func (a *Agent) readSettings(ctx context.Context, known settings, p pulse) settings {
+	known.beats++
+	if !p.running || p.err != nil || known.of == p.process.Boot && known.beats < settingsEvery {
+		return known
+	}
+	s, err := a.o.Admin.Settings(ctx)
+	if err != nil {
+		return known
+	}
+	return settings{Settings: s, of: p.process.Boot}
 }
 
 func (a *Agent) readPulse(ctx context.Context) pulse {
@@ -90,7 +120,8 @@ func (d *desk) pulsed(_ context.Context, p pulse) {
 		return
 	}
 	d.cassandra = &incident.CassandraFacts{HostID: s.HostID, Cluster: s.ClusterName, Address: host(s.Address), Version: s.Release,
-		Schema: s.Schema, Tokens: s.Tokens, Seeds: hosts(s.Seeds), SnitchOff: !s.DynamicSnitch, Mode: s.OperationMode}
+		Schema: s.Schema, Tokens: s.Tokens, Seeds: hosts(s.Seeds), SnitchOff: !s.DynamicSnitch, Mode: s.OperationMode,
+		HintWindow: p.settings.HintWindow}
 }
 
 // tellLeaving announces a drain as soon as it is seen: the native transport
