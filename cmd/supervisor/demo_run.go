@@ -145,7 +145,7 @@ func (d demoRun) end(ctx context.Context, c *cobra.Command, up demo.Options, res
 	case err != nil:
 		return failure{err: err, code: "DEMO_FAILED", exit: exitFailed, remedy: d.left()}
 	}
-	if err := d.report(c.OutOrStdout(), results); err != nil {
+	if err := d.report(c, results); err != nil {
 		return err
 	}
 	if !reached {
@@ -161,23 +161,27 @@ func (d demoRun) left() []string {
 	return []string{"no process was left behind; the logs are in " + d.dir, "remove them: supervisor demo down --dir " + d.dir}
 }
 
-// report ends what stands on stdout.
-func (d demoRun) report(out io.Writer, results []trial.Result) error {
+// report ends what stands on stdout, for people or for programs.
+func (d demoRun) report(c *cobra.Command, results []trial.Result) error {
+	people := c.OutOrStdout()
 	if d.output == "json" {
-		for _, r := range results {
-			line, err := r.JSON()
-			if err != nil {
-				return err
-			}
-			fmt.Fprintln(out, line)
-		}
-		return nil
+		people = c.ErrOrStderr()
 	}
 	if len(results) > 1 {
-		fmt.Fprint(out, trial.Series(results))
+		fmt.Fprint(people, trial.Series(results))
+	} else {
+		fmt.Fprintln(people, "this run, this machine. `make bench` gives medians of 5.")
+	}
+	if d.output != "json" {
 		return nil
 	}
-	fmt.Fprintln(out, "this run, this machine. `make bench` gives medians of 5.")
+	for _, r := range results {
+		line, err := r.JSON()
+		if err != nil {
+			return err
+		}
+		fmt.Fprintln(c.OutOrStdout(), line)
+	}
 	return nil
 }
 

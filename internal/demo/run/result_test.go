@@ -157,6 +157,9 @@ func TestSeriesShowsMediansOfWhatHappened(t *testing.T) {
 	if want := []string{"0.70", "s", "0.50", "s", "0.90", "s", "2"}; !slices.Equal(strings.Fields(line)[4:], want) {
 		t.Errorf("got %q, want %v behind the name", line, want)
 	}
+	if !strings.Contains(got, "0 stale live reads, 0 old rows, 0 writes lost, 1 not reached") {
+		t.Errorf("no sum of what has to be 0, or the run without an incident counts as good:\n%s", got)
+	}
 	if !strings.Contains(got, "7/40  7/40  7/40") {
 		t.Errorf("no lost tail rows of each run in\n%s", got)
 	}

@@ -39,8 +39,24 @@ func Series(results []Result) string {
 		mid, low, high := median(all), all[0], all[len(all)-1]
 		row(line.name, took(&mid), took(&low), took(&high), fmt.Sprint(len(all)))
 	}
-	row("tail rows lost without us", fmt.Sprint(tailLost(results)))
+	fmt.Fprintf(&b, "  %s%s\n", left("tail rows lost without us", nameWidth+2), tailLost(results))
+	fmt.Fprintf(&b, "  %s%s\n", left("all runs together", nameWidth+2), together(results))
 	return b.String()
+}
+
+// together sums what has to be 0 in every run.
+func together(results []Result) string {
+	stale, old, lost, missed := 0, 0, 0, 0
+	for _, r := range results {
+		d := r.Document()
+		stale += d.StaleReads
+		old += deref(d.AuditOld)
+		lost += deref(d.WritesLost)
+		if len(r.Faults()) > 0 {
+			missed++
+		}
+	}
+	return fmt.Sprintf("%d stale live reads, %d old rows, %d writes lost, %d not reached", stale, old, lost, missed)
 }
 
 // tailLost are the lost tail rows of each run.
