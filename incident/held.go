@@ -87,7 +87,7 @@ func (t *turn) heldReturn(renewed bool) {
 
 // peersSpoke tells whether the peers' word that was missing is there now.
 func (t *turn) peersSpoke() bool {
-	peers, seen := t.w.livePeers(t.r.Node), t.w.Seen[t.r.Node]
+	peers, seen := t.w.livePeers(t.r.Node), t.sights()
 	if t.r.Return.Step == AwaitDown {
 		down, up, _ := isolate.AllDown(seen, peers, t.r.Return.Generation)
 		return down || len(up) > 0

@@ -105,11 +105,12 @@ func Worth(v membership.Verdict) bool {
 // Hold turns a record whose decision broke an invariant over to people. It
 // works on the record as it was before that decision.
 func Hold(r Record, w World, why string) Decision {
+	why = "an invariant broke, nothing more is done here: " + why
 	if r.Phase == Held && r.Held == why {
 		return Decision{Record: r, Ledger: w.Ledger}
 	}
 	t := newTurn(r, w)
-	t.hold(NoSilentWait, "an invariant broke, nothing more is done here: "+why)
+	t.hold(NoSilentWait, why)
 	return t.decision()
 }
 

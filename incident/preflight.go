@@ -5,6 +5,7 @@ package incident
 import (
 	"fmt"
 	"slices"
+	"strings"
 
 	"supervisor/cluster"
 	"supervisor/isolate"
@@ -146,7 +147,7 @@ func (t *turn) preflightFault() *fault {
 	if t.w.Schema == nil {
 		return &fault{RulePreflight, "ring and schema are not known yet: no Cassandra was asked", false}
 	}
-	for _, f := range []func() *fault{t.versionFault, t.seedFault, t.snitchFault, t.ringFault, t.residencyFault, t.gcGraceFault} {
+	for _, f := range []func() *fault{t.versionFault, t.seedFault, t.snitchFault, t.ringFault, t.changeFault, t.residencyFault, t.gcGraceFault} {
 		if f := f(); f != nil {
 			return f
 		}
@@ -178,18 +179,53 @@ func (t *turn) versionFault() *fault {
 // seedFault wants two live seeds besides the node: one that is alone could
 // start a ring of its own.
 func (t *turn) seedFault() *fault {
-	facts := t.w.Agents[t.r.Node].Cassandra
-	if facts == nil || len(facts.Seeds) == 0 {
+	seeds := t.seeds()
+	if len(seeds) == 0 {
 		return nil
 	}
 	live := 0
 	for _, m := range t.w.Schema.Members {
-		if m.Name != t.r.Node && slices.Contains(facts.Seeds, m.Address) && t.w.Serves(m.Name) {
+		if m.Name != t.r.Node && slices.Contains(seeds, m.Address) && t.w.Serves(m.Name) {
 			live++
 		}
 	}
 	if live < 2 {
 		return &fault{RulePreflight, fmt.Sprintf("%d live seeds besides the node, need 2", live), false}
+	}
+	return nil
+}
+
+// seeds are the addresses of the node's seeds. An agent that was restarted
+// while its Cassandra was down has not asked it yet; then those that the
+// others name stand for them.
+func (t *turn) seeds() []string {
+	if facts := t.w.Agents[t.r.Node].Cassandra; facts != nil && len(facts.Seeds) > 0 {
+		return facts.Seeds
+	}
+	var seeds []string
+	for _, p := range t.w.livePeers(t.r.Node) {
+		if facts := t.w.Agents[p].Cassandra; facts != nil {
+			seeds = append(seeds, facts.Seeds...)
+		}
+	}
+	return seeds
+}
+
+// changeFault wants ring and schema at rest: a newcomer would build a ring
+// without the sleeper, and a repair across two schemas fails.
+func (t *turn) changeFault() *fault {
+	schema, of := "", cluster.Name("")
+	for _, p := range t.w.livePeers(t.r.Node) {
+		facts := t.w.Agents[p].Cassandra
+		switch {
+		case facts == nil:
+		case len(facts.Moving) > 0:
+			return &fault{RulePreflight, fmt.Sprintf("%s sees a change of the ring under way: %s", p, strings.Join(facts.Moving, ", ")), false}
+		case facts.Schema != "" && schema != "" && facts.Schema != schema:
+			return &fault{RulePreflight, fmt.Sprintf("%s and %s do not agree about the schema", of, p), false}
+		case facts.Schema != "":
+			schema, of = facts.Schema, p
+		}
 	}
 	return nil
 }

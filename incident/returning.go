@@ -4,6 +4,7 @@ package incident
 
 import (
 	"fmt"
+	"maps"
 	"slices"
 	"time"
 
@@ -190,10 +191,18 @@ func (t *turn) startOver(code, reason string) {
 	t.say(Saw, "return_"+code, "reason", reason, "try", count(t.r.Return.Tries))
 }
 
+// sights are the words about the node of those agents that are there to say
+// something new. What an agent wrote before it went may be long untrue.
+func (t *turn) sights() map[cluster.Name]isolate.Seen {
+	seen := maps.Clone(t.w.Seen[t.r.Node])
+	maps.DeleteFunc(seen, func(n cluster.Name, _ isolate.Seen) bool { _, there := t.w.Agents[n]; return !there })
+	return seen
+}
+
 // awaitDown is the check that makes hibernation a fence.
 func (t *turn) awaitDown() {
 	peers := t.w.livePeers(t.r.Node)
-	down, up, missing := isolate.AllDown(t.w.Seen[t.r.Node], peers, t.r.Return.Generation)
+	down, up, missing := isolate.AllDown(t.sights(), peers, t.r.Return.Generation)
 	own, known := t.w.own(t.r.Node)
 	switch {
 	case known && own.Process == t.r.Return.Process && own.Mode == "NORMAL":
@@ -219,7 +228,7 @@ func (t *turn) awaitDown() {
 // awaitUp waits until everybody sees the node UP and still avoids it.
 func (t *turn) awaitUp() {
 	peers := t.w.livePeers(t.r.Node)
-	ok, rest := isolate.AllUp(t.w.Seen[t.r.Node], peers, t.r.Return.Generation, true)
+	ok, rest := isolate.AllUp(t.sights(), peers, t.r.Return.Generation, true)
 	own, known := t.w.own(t.r.Node)
 	switch {
 	case ok && known && own.Mode == "NORMAL" && own.Severity >= isolate.SeverityFenced:

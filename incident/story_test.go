@@ -155,10 +155,34 @@ var commands = map[string]func(*stage, []cluster.Name, map[string]string) string
 	"order":  (*stage).ended,
 	"wait":   func(s *stage, n []cluster.Name, args map[string]string) string { s.pass(args["for"]); return "" },
 	"schema": func(s *stage, n []cluster.Name, args map[string]string) string { s.w.Schema = nil; return "" },
-	"agent": func(s *stage, n []cluster.Name, args map[string]string) string {
-		delete(s.w.Agents, n[0])
+	"agent":  (*stage).agentSays,
+}
+
+// agentSays is what a node's agent says of its Cassandra's make-up: facts=none
+// of one that has not asked yet. Without arguments the agent is gone.
+func (s *stage) agentSays(names []cluster.Name, args map[string]string) string {
+	n := names[0]
+	delete(s.w.Agents, n)
+	if len(args) == 0 {
 		return ""
-	},
+	}
+	facts := &CassandraFacts{Version: "5.0.9", Tokens: 1, Seeds: []string{"n1", "n2", "n3"}}
+	for k, v := range args {
+		switch k {
+		case "facts":
+			facts = nil
+		case "seeds":
+			facts.Seeds = strings.Split(v, ",")
+		case "schema":
+			facts.Schema = v
+		case "moving":
+			facts.Moving = strings.Split(v, ",")
+		default:
+			s.t.Fatalf("an agent has no %q", k)
+		}
+	}
+	s.w.Agents[n] = Agent{Cassandra: facts}
+	return ""
 }
 
 func (s *stage) number(text string) int {

@@ -82,7 +82,8 @@ func (t *turn) closedToClients() bool {
 
 // verifyUntouched gives a node back that answers with the same process. If
 // another process answers, somebody started it past us: writes may be missing
-// there, so it takes the long way.
+// there, so it takes the long way, and so does one that was silent for longer
+// than hints are kept, by whatever way it came here.
 func (t *turn) verifyUntouched() {
 	v := t.w.verdict(t.r.Node)
 	if !answers(v) {
@@ -93,7 +94,7 @@ func (t *turn) verifyUntouched() {
 	case !known:
 		t.wait(RuleReach, "waits_process", "node", string(t.r.Node))
 		return
-	case !same:
+	case !same, t.beyondHints(v):
 		t.inPlace()
 		return
 	}
@@ -223,7 +224,7 @@ func (t *turn) open() {
 // opening waits until peers and observers see the node open.
 func (t *turn) opening() {
 	own, known := t.w.own(t.r.Node)
-	ok, rest := isolate.AllUp(t.w.Seen[t.r.Node], t.w.livePeers(t.r.Node), own.Generation, false)
+	ok, rest := isolate.AllUp(t.sights(), t.w.livePeers(t.r.Node), own.Generation, false)
 	if t.r.Return.Cold {
 		ok = true
 	}

@@ -91,7 +91,8 @@ type CassandraFacts struct {
 	Seeds      []string       `json:"seeds"`
 	SnitchOff  bool           `json:"snitch_off,omitempty"` // dynamic snitch off or ignoring Severity
 	Mode       string         `json:"mode"`
-	SyncPeriod time.Duration  `json:"sync_period"` // commitlog_sync_period
+	Moving     []string       `json:"moving,omitempty"` // storage addresses that join, leave or move
+	SyncPeriod time.Duration  `json:"sync_period"`      // commitlog_sync_period
 	// HintWindow is max_hint_window; zero: not known.
 	HintWindow time.Duration `json:"hint_window,omitempty"`
 }
