@@ -32,6 +32,7 @@ type EraDoc struct {
 // by one loop and changed only by Apply.
 type Picture struct {
 	Rev        int64 // revision the picture reaches
+	whole      int64 // revision at which it was last read whole
 	Era        At[EraDoc]
 	Level      At[int]
 	Policy     At[*incident.Policy]
@@ -104,7 +105,9 @@ func (p *Picture) reset() {
 
 // Apply takes a batch in. A change that is older than what is known of its
 // key is left out: the leader's own commits arrive twice, once by its answer
-// and once by the watch.
+// and once by the watch, and a watch may be behind a reading of the whole. A
+// batch may hold several revisions and a deletion does not tell its own, so of
+// each key only the last change counts.
 func (p *Picture) Apply(b store.Batch) {
 	if b.Whole {
 		if b.Rev < p.Rev {
@@ -112,18 +115,34 @@ func (p *Picture) Apply(b store.Batch) {
 		}
 		p.reset()
 	}
-	for _, kv := range b.KVs {
-		at := kv.Mod
-		if at == 0 {
-			at = b.Rev
+	last := make(map[string]int, len(b.KVs))
+	for i, kv := range b.KVs {
+		last[kv.Key] = i
+	}
+	for i, kv := range b.KVs {
+		if last[kv.Key] == i && p.news(kv, b.Rev) {
+			p.set(kv)
 		}
-		if at < p.mods[kv.Key] || at == p.mods[kv.Key] && kv.Mod != 0 {
-			continue
-		}
-		p.mods[kv.Key] = at
-		p.set(kv)
 	}
 	p.Rev = max(p.Rev, b.Rev)
+	if b.Whole {
+		p.whole = b.Rev
+	}
+}
+
+// news tells whether a change is younger than what is known of its key, and
+// notes it. What was put before the last whole reading and was not in it had
+// been deleted again by then.
+func (p *Picture) news(kv store.KV, reach int64) bool {
+	at := kv.Mod
+	if at == 0 {
+		at = reach
+	}
+	if at < p.mods[kv.Key] || kv.Mod != 0 && (at == p.mods[kv.Key] || at <= p.whole) {
+		return false
+	}
+	p.mods[kv.Key] = at
+	return true
 }
 
 func (p *Picture) set(kv store.KV) {

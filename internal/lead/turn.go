@@ -33,6 +33,9 @@ type State struct {
 	resign bool // an invariant broke: let somebody else lead after the hold is written
 	served map[cluster.Datacenter]string
 	broken map[cluster.Name]bool // nodes whose opening broke an invariant
+
+	failed int            // commits in a row that were not written
+	until  cluster.Moment // nothing is decided before
 }
 
 // clock is how long an incident and its step have lasted, on the boot clock of
@@ -128,11 +131,13 @@ func (s *State) Turn(in Input, now cluster.Moment, wall time.Time) Out {
 		s.clocks = map[string]clock{}
 		s.busy = map[cluster.Datacenter]bool{}
 		s.resync, s.resign = true, false
+		s.failed, s.until = 0, 0
 		out.Relist = true
 	case Lost:
 		s.term = nil
 	case Answered:
 		out.Relist = s.answered(in)
+		s.backOff(out.Relist, now)
 	}
 	s.decide(&out, now, wall)
 	return out
@@ -165,6 +170,28 @@ func (s *State) answered(in Answered) (relist bool) {
 	return false
 }
 
+// The pauses after commits in a row that were not written.
+const (
+	failedMax  = 4 // in a row, without a pause
+	pauseFirst = 100 * time.Millisecond
+	pauseMax   = 5 * time.Second
+)
+
+// backOff spaces decisions when reading anew does not help: a key that this
+// program cannot read, of a later version perhaps, never compares as it should,
+// and the store must not be read whole again and again for it. What the network
+// does costs no pause.
+func (s *State) backOff(failed bool, now cluster.Moment) {
+	if !failed {
+		s.failed, s.until = 0, 0
+		return
+	}
+	s.failed++
+	if more := s.failed - failedMax; more > 0 {
+		s.until = now.Add(min(pauseMax, pauseFirst<<min(more, 8)))
+	}
+}
+
 // written is the batch a transaction makes.
 func written(t store.Txn, rev int64) store.Batch {
 	b := store.Batch{Rev: rev}
@@ -179,7 +206,7 @@ func written(t store.Txn, rev int64) store.Batch {
 
 // decide makes at most one commit per datacenter.
 func (s *State) decide(out *Out, now cluster.Moment, wall time.Time) {
-	if s.term == nil || s.resync || s.Picture.Era.Mod == 0 || len(s.Picture.Chain) > 0 || !s.warm(now) {
+	if s.term == nil || s.resync || now < s.until || s.Picture.Era.Mod == 0 || len(s.Picture.Chain) > 0 || !s.warm(now) {
 		return
 	}
 	if s.resign && len(s.busy) == 0 {

@@ -338,3 +338,35 @@ func TestTheJournalIsOneChain(t *testing.T) {
 		t.Errorf("%d entries, broken at %d", len(entries), incident.Chain("", entries))
 	}
 }
+
+func TestWhatReadingAnewDoesNotHelpIsSpaced(t *testing.T) {
+	b := newBench(t)
+	b.put(store.Ledger("dc1"), map[string]int{"of_a_later_version": 1})
+	out := b.relist()
+	tried := 0
+	for range 90 {
+		if len(out.Commits) == 0 {
+			out = b.see(true)
+			continue
+		}
+		tried++
+		if out = b.write(out); !out.Relist {
+			t.Fatal("it was written over a ledger that nobody here can read")
+		}
+		out = b.relist()
+	}
+	if tried < 5 || tried > 40 {
+		t.Errorf("%d transactions in 90 rounds", tried)
+	}
+	b.put(store.Ledger("dc1"), incident.Ledger{})
+	for range 12 {
+		if len(out.Commits) > 0 {
+			b.write(out)
+		}
+		b.relist()
+		out = b.see(true)
+	}
+	if b.count(store.Incidents) != 1 {
+		t.Error("it did not go on when the ledger could be read again")
+	}
+}

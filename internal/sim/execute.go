@@ -89,6 +89,10 @@ func (a *agent) perform(key string, o incident.Order, mod int64, taken obey.Take
 		a.n.marks = a.n.marks.With(taken.Resource, m)
 		a.w.settled[o.ID] = true
 		a.w.note("%s: %s %s %s %s", a.id, o.ID, o.Once.Verb, out, res.Why)
+		if a.w.o.Bugs.ForgetMarks && a.w.rng.Intn(4) == 0 {
+			a.crash() // between act and report: the moment that marks are for
+			return
+		}
 		a.after(a.w.between(0, 50*time.Millisecond), func() { a.settle(key, o, mod, taken, out, res) })
 	}
 	a.after(a.w.between(time.Millisecond, 100*time.Millisecond), func() { a.act(o, ended) })
