@@ -98,13 +98,18 @@ func Would(a Asked, wall time.Time) Answer {
 	if ans, ok := BeforeAsking(local, wall); ok {
 		return ans
 	}
+	open := Answer{Wait, "incident-open", "the incident has not said yet how this node may start: " + a.Incident}
 	switch {
 	case !a.EverServed:
 		return Answer{Normal, "first-start", "this Cassandra has never served here"}
+	case a.Incident != "" && a.Store:
+		// Also when no other node answers this host: the leader knows whether the
+		// others took writes meanwhile, and says so when the ring is cold.
+		return open
 	case a.Peers > 0 && a.PeersAnswering == 0:
 		return Answer{Normal, "cold-start", "no other node answers: a cluster that lost its power must be able to start"}
 	case a.Incident != "":
-		return Answer{Wait, "incident-open", "the incident has not said yet how this node may start: " + a.Incident}
+		return open
 	case !a.Store:
 		return Answer{Wait, "store", "the store does not answer"}
 	}

@@ -31,6 +31,8 @@ func TestTheFirstLineThatHoldsAnswers(t *testing.T) {
 		{"the store's fence beats the copy on disk", Asked{Local: Local{Fence: plain}, Standing: asleep}, Hibernate, "fenced"},
 		{"what never served has nothing to lose", Asked{Incident: "inc"}, Normal, "first-start"},
 		{"nobody answers: the ring lost its power", Asked{Local: Local{EverServed: true}, Incident: "inc", Peers: 2}, Normal, "cold-start"},
+		{"nobody answers this host, and the leader knows better: an incident is open and the store speaks",
+			Asked{Local: Local{EverServed: true}, Incident: "inc", Peers: 2, Store: true}, Wait, "incident-open"},
 		{"without peers to ask, none is known to be down", Asked{Local: Local{EverServed: true}, Store: true}, Wait, "unclean-end"},
 		{"an open incident says how to start, later", Asked{Local: Local{EverServed: true}, Incident: "inc", Peers: 2, PeersAnswering: 1, Store: true}, Wait, "incident-open"},
 		{"the store is silent: nobody knows what stands", Asked{Local: Local{EverServed: true}, Peers: 2, PeersAnswering: 2}, Wait, "store"},

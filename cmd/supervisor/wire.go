@@ -32,10 +32,18 @@ func (u unit) Running(ctx context.Context) (agent.Process, bool, error) {
 	return agent.Process{PID: p.PID, Boot: p.Boot()}, true, nil
 }
 
-func (u unit) Kill(ctx context.Context, _ agent.Process) error { return u.Unit.Kill(ctx) }
+// Kill ends exactly the process that is meant: one that was started since the
+// caller looked is another one.
+func (u unit) Kill(ctx context.Context, meant agent.Process) error {
+	p, running, err := u.Unit.Running(ctx)
+	if err != nil || !running || p.Boot() != meant.Boot {
+		return err
+	}
+	return u.KillOnly(ctx, p)
+}
 
-// Start starts through the site's command, which asks the gate. A gate that
-// refused is a refusal, not a failure to be tried again at once.
+// Start starts through the site's command, which asks the gate. A process that
+// runs already is what was wanted; a gate that refused is an error.
 func (u unit) Start(ctx context.Context) error {
 	if err := u.Unit.Start(ctx); err != nil && !errors.Is(err, service.ErrRunning) {
 		return err

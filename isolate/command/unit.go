@@ -116,13 +116,19 @@ func (u *Unit) Stop(ctx context.Context) error {
 	return named(fmt.Sprintf("stop cassandra, pid %d", p.PID), h.wait(ctx, u.o.ExitMax))
 }
 
-// Kill ends the verified process at once and waits until its exit is seen.
+// Kill ends the process that runs at once and waits until its exit is seen.
 // Nothing running is success.
 func (u *Unit) Kill(ctx context.Context) error {
 	p, running, err := u.Running(ctx)
 	if err != nil || !running {
 		return named("kill cassandra", err)
 	}
+	return u.KillOnly(ctx, p)
+}
+
+// KillOnly is Kill for exactly this process. One that was started after it is
+// left alone; that this one is gone is success.
+func (u *Unit) KillOnly(ctx context.Context, p Process) error {
 	h, err := hold(p)
 	if err != nil || h == nil {
 		return named("kill cassandra", err)

@@ -136,6 +136,25 @@ func TestExitedEndsWithItsContext(t *testing.T) {
 	}
 }
 
+func TestAProcessThatCameLaterIsNotKilled(t *testing.T) {
+	u := unit(t, obedient)
+	meant := start(t, u)
+	if err := u.KillOnly(context.Background(), meant); err != nil {
+		t.Fatal(err)
+	}
+	later := start(t, u)
+	earlier := later
+	earlier.StartTicks-- // the same number, of a process before it
+	for _, p := range []Process{meant, earlier} {
+		if err := u.KillOnly(context.Background(), p); err != nil {
+			t.Errorf("what is meant is gone: %v", err)
+		}
+	}
+	if p, running, err := u.Running(context.Background()); !running || p != later {
+		t.Errorf("another one was killed: %+v, %v, %v", p, running, err)
+	}
+}
+
 func TestStop(t *testing.T) {
 	t.Run("the terminate signal is enough", func(t *testing.T) {
 		u := unit(t, obedient)
