@@ -31,7 +31,8 @@ func (a *Agent) Gate(ctx context.Context, q api.GateQuestion) (isolate.Answer, e
 
 func (d *desk) gate(waited time.Duration) isolate.Answer {
 	p := d.state.Picture
-	q := isolate.Asked{Local: d.local, Observe: true, Waited: waited,
+	// Before the store was read once nobody knows the mode: it is not taken for observe.
+	q := isolate.Asked{Local: d.local, Observe: d.whole, Waited: waited,
 		Store: d.whole && d.state.Store.Lost == ""}
 	if me, listed := p.Hosts[d.a.o.Self]; listed {
 		q.Observe = p.Policy.Value.ModeOf(me.Datacenter) == incident.Observe
