@@ -55,15 +55,19 @@ func (d *desk) passPools() {
 }
 
 // writes tells whether this agent is the pool's writer: the first of the
-// declared ones that is heard. An agent that does not judge believes every
-// writer before it to be there.
+// declared ones that is heard and has the store. What one without the store
+// last read of a pool may be long undone, and a proxy cannot compare tokens. An
+// agent that does not judge believes every writer before it to be heard.
 func (d *desk) writes(decl loadbalancer.Declared) bool {
-	if !slices.Contains(decl.Writers, d.a.o.Self) || d.closed() != "" {
+	if !slices.Contains(decl.Writers, d.a.o.Self) || d.closed() != "" || !d.whole || d.state.Store.Lost != "" {
 		return false
 	}
 	first, ok := loadbalancer.Writer(decl.Writers, func(n cluster.Name) bool {
 		if n == d.a.o.Self {
 			return true
+		}
+		if _, there := d.state.Picture.Agents[n]; !there {
+			return false // its lease is gone: it has no store
 		}
 		h, heard := d.state.View.Observers[n]
 		return !d.a.control() || heard && d.a.o.Clock.Now().Sub(h.At) <= d.state.Picture.Policy.Value.Bars().Fresh
