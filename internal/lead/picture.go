@@ -3,6 +3,8 @@
 package lead
 
 import (
+	"crypto/sha256"
+	"encoding/hex"
 	"encoding/json"
 	"fmt"
 	"maps"
@@ -54,7 +56,8 @@ type Picture struct {
 	Chain      map[cluster.Datacenter]int64                   // journals that do not follow on: the number of the first such event
 	Strange    map[string]string                              // key -> why it could not be read: hands off
 	candidates map[string]candidate
-	mods       map[string]int64 // of every key, so that an older change never overwrites
+	tails      map[cluster.Datacenter]string // hash of the last event of each journal, as it is stored
+	mods       map[string]int64              // of every key, so that an older change never overwrites
 }
 
 // OrderAt is an order with its key's revisions; Create is its token.
@@ -95,7 +98,7 @@ func (p *Picture) reset() {
 		Hosts: map[cluster.Name]cluster.Host{}, Agents: map[cluster.Name]incident.Agent{},
 		Ledgers: map[cluster.Datacenter]At[incident.Ledger]{}, Opens: map[cluster.Name]At[string]{},
 		Records: map[string]At[incident.Record]{}, Archive: map[string]incident.Record{},
-		Log: map[cluster.Datacenter][]incident.Entry{}, Chain: map[cluster.Datacenter]int64{},
+		Log: map[cluster.Datacenter][]incident.Entry{}, Chain: map[cluster.Datacenter]int64{}, tails: map[cluster.Datacenter]string{},
 		Fences: map[cluster.Name]At[isolate.Fence]{}, Pools: map[string]At[loadbalancer.Pool]{},
 		Seen:     map[cluster.Name]map[cluster.Name]isolate.Seen{},
 		PoolSeen: map[string]map[cluster.Name]incident.PoolSeen{},
@@ -259,33 +262,29 @@ func (p *Picture) placeOrder(kv store.KV, gone bool) error {
 	return nil
 }
 
+// placeLog takes an event in, and notes one whose hash of the one before is
+// not that of the one before. Hashed is what is stored: a later version's event
+// may have parts that this program does not know. The first event in memory has
+// nothing to be compared with.
 func (p *Picture) placeLog(kv store.KV, gone bool) error {
 	parts := store.Split(kv.Key, store.Logs)
 	if gone || len(parts) != 2 {
 		return nil
 	}
+	dc := cluster.Datacenter(parts[0])
+	sum := sha256.Sum256(kv.Value)
+	before := p.tails[dc]
+	p.tails[dc] = hex.EncodeToString(sum[:])
 	var e incident.Entry
 	if err := json.Unmarshal(kv.Value, &e); err != nil {
 		return err
 	}
-	dc := cluster.Datacenter(parts[0])
-	p.follow(dc, e)
+	if _, broken := p.Chain[dc]; !broken && before != "" && before != e.Prev {
+		p.Chain[dc] = number(e)
+	}
 	log := append(p.Log[dc], e)
 	p.Log[dc] = log[max(0, len(log)-logKept):]
 	return nil
-}
-
-// follow notes an event whose hash of the one before is not that of the one
-// before. The first event in memory has nothing to be compared with.
-func (p *Picture) follow(dc cluster.Datacenter, e incident.Entry) {
-	log := p.Log[dc]
-	if _, broken := p.Chain[dc]; broken || len(log) == 0 {
-		return
-	}
-	hash, err := log[len(log)-1].Hash()
-	if err != nil || hash != e.Prev {
-		p.Chain[dc] = number(e)
-	}
 }
 
 func putIn[K comparable, T any](m map[K]T, k K, kv store.KV) error {

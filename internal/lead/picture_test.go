@@ -3,6 +3,9 @@
 package lead
 
 import (
+	"crypto/sha256"
+	"encoding/hex"
+	"fmt"
 	"testing"
 
 	"supervisor/cluster"
@@ -45,5 +48,19 @@ func TestOfEachKeyTheYoungestChangeStands(t *testing.T) {
 				t.Errorf("open is %q, want %q", got, r.want)
 			}
 		})
+	}
+}
+
+func TestAJournalOfALaterVersionIsStillAChain(t *testing.T) {
+	first := []byte(`{"v":2,"id":"dc1-0","subject":{"datacenter":"dc1"},"a_later_part":1,"prev":""}`)
+	sum := sha256.Sum256(first)
+	for prev, broken := range map[string]bool{hex.EncodeToString(sum[:]): false, "another": true} {
+		p := NewPicture()
+		second := fmt.Appendf(nil, `{"v":1,"id":"dc1-1","subject":{"datacenter":"dc1"},"prev":%q}`, prev)
+		p.Apply(store.Batch{Rev: 9, Whole: true, KVs: []store.KV{
+			{Key: store.Log("dc1", 0), Value: first, Mod: 8, Create: 8}, {Key: store.Log("dc1", 1), Value: second, Mod: 9, Create: 9}}})
+		if at, found := p.Chain["dc1"]; found != broken || found && at != 1 {
+			t.Errorf("after %q: broken %v at %d", prev, found, at)
+		}
 	}
 }
