@@ -32,10 +32,7 @@ func newGateCommand() *cobra.Command {
 			if err != nil {
 				return inFile(err)
 			}
-			ans, err := askGate(c.Context(), cfg)
-			if err != nil {
-				return err
-			}
+			ans := askGate(c.Context(), cfg)
 			fmt.Fprintf(c.OutOrStdout(), "%s: %s (%s)\n", ans.Start, ans.Why, ans.Rule)
 			if ans.Start == isolate.Refuse {
 				return failure{err: errors.New(ans.Why), code: "GATE_REFUSED", exit: exitRefused,
@@ -52,30 +49,33 @@ func newGateCommand() *cobra.Command {
 const gateEvery = 250 * time.Millisecond
 
 // askGate follows the gate's lines: what this host knows by itself, then the
-// agent, then the policy for an agent that does not answer.
-func askGate(ctx context.Context, cfg settings.Agent) (isolate.Answer, error) {
-	disk, err := agent.NewDisk(cfg.StateDir)
-	if err != nil {
-		return isolate.Answer{}, fmt.Errorf("gate: %w", err)
-	}
+// agent, then the policy for an agent that does not answer. A state directory
+// that takes no writes, a full disk perhaps, keeps no Cassandra from starting.
+func askGate(ctx context.Context, cfg settings.Agent) isolate.Answer {
+	disk, unwritable := agent.NewDisk(cfg.StateDir)
 	local, err := disk.Local()
 	if err != nil {
 		// A local state that cannot be read may be one that says Hibernate.
-		return isolate.Answer{Start: isolate.Hibernate, Rule: "returning", Why: "the local state cannot be read: " + err.Error()}, nil
+		return isolate.Answer{Start: isolate.Hibernate, Rule: "returning", Why: "the local state cannot be read: " + err.Error()}
 	}
 	ans, alone := isolate.BeforeAsking(local, time.Now())
 	if alone && ans.Rule != "clean-drain" {
-		return ans, nil
+		return ans
 	}
 	if asked, ok := askAgent(ctx, cfg); ok {
-		return asked, nil
+		return asked
 	}
 	if alone {
 		local.Clean = false // consumed: the next stop must earn its own
-		return ans, disk.SaveLocal(local)
+		if disk.SaveLocal(local) == nil {
+			return ans // a marker that cannot be used up is none
+		}
 	}
 	unasked := isolate.Unasked(local.Unasked)
-	return unasked, disk.NoteUnasked(unasked.Why)
+	if err := errors.Join(unwritable, disk.NoteUnasked(unasked.Why)); err != nil {
+		unasked.Why += "; no word of it could be left: " + err.Error()
+	}
+	return unasked
 }
 
 // askAgent asks until the agent says how to start, or the gate's time is over.
