@@ -102,6 +102,9 @@ func (t *turn) orderEnded(e Effect, ev Finished) {
 		return
 	}
 	if ev.Outcome == Uncertain {
+		if t.slowButOn(e, ev.Result) {
+			return
+		}
 		t.r.Return.Uncertain++
 		if t.r.Return.Uncertain > uncertainMax {
 			t.hold(RuleDeadline, fmt.Sprintf("%s ended uncertain %d times", e.Once.Verb, t.r.Return.Uncertain))
@@ -113,6 +116,19 @@ func (t *turn) orderEnded(e Effect, ev Finished) {
 		return
 	}
 	t.orderDone(e, ev.Result)
+}
+
+// slowButOn keeps what a batch of repair finished before its limit: much data is
+// no failure as long as each batch gets further.
+func (t *turn) slowButOn(e Effect, res Result) bool {
+	if e.Once.Verb != VerbRepair || len(res.Done) == 0 || t.r.Return.Job == nil {
+		return false
+	}
+	t.progress(res)
+	if t.r.Return.Job.Complete() {
+		t.batchDone()
+	}
+	return true
 }
 
 func (t *turn) orderFailed(e Effect, ev Finished) {

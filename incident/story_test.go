@@ -445,6 +445,9 @@ func (s *stage) ended(names []cluster.Name, args map[string]string) string {
 	if args["differs"] != "" {
 		res.Differs = []string{args["differs"]}
 	}
+	if args["done"] != "" {
+		res.Done = []int{s.number(args["done"])}
+	}
 	if e.Once.Verb == VerbRepair && outcome == Done {
 		for i := range e.Once.Segments {
 			res.Done = append(res.Done, e.Once.First+i)
