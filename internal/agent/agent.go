@@ -198,6 +198,7 @@ type desk struct {
 	announced     string
 	troubles      map[string]incident.Trouble
 	lastTick      cluster.Moment
+	due           cluster.Moment // of the next tick
 	stalled       cluster.Moment // until when this agent abstains
 	deaf          cluster.Moment // since when fewer than half of the observers are heard
 	storeOK       cluster.Moment // last answer of the store
@@ -211,7 +212,7 @@ func newDesk(a *Agent) *desk {
 	now := a.o.Clock.Now()
 	d := &desk{a: a, log: a.o.Log, state: lead.New(a.o.Cluster, a.o.Self, a.o.Region),
 		inbox: membership.Inbox{Cluster: a.o.Cluster}, asked: map[cluster.Name]cluster.Moment{},
-		inHand: map[string]string{}, ended: map[string]int64{}, refuses: a.o.Closed, troubles: map[string]incident.Trouble{}, lastTick: now, leadless: now, storeOK: now}
+		inHand: map[string]string{}, ended: map[string]int64{}, refuses: a.o.Closed, troubles: map[string]incident.Trouble{}, lastTick: now, due: now, leadless: now, storeOK: now}
 	for _, t := range a.o.Trouble {
 		d.troubles[t.Code] = t
 	}
@@ -222,12 +223,33 @@ func newDesk(a *Agent) *desk {
 	return d
 }
 
-// tickEvery is how often the desk looks at its clock.
-const tickEvery = 100 * time.Millisecond
+const (
+	// restMax is the longest the desk sleeps while nothing happens. Each waking
+	// of a quiet process costs more than what it then does.
+	restMax = 500 * time.Millisecond
+	// restOpen is the longest it sleeps while it leads with an open incident.
+	restOpen = 100 * time.Millisecond
+)
+
+// rest is how long the desk may sleep: until the next repeat of a digest, the
+// next verdict that can change without news, or its longest.
+func (d *desk) rest(now cluster.Moment) time.Duration {
+	rest := restMax
+	if d.state.Leading() && len(d.state.Picture.Records) > 0 {
+		rest = restOpen
+	}
+	if len(d.resend) > 0 {
+		rest = min(rest, d.resend[0].Sub(now))
+	}
+	if wake, due := d.state.View.Wake(); due && d.a.control() {
+		rest = min(rest, wake.Sub(now))
+	}
+	return max(rest, time.Millisecond)
+}
 
 func (d *desk) run(ctx context.Context) {
-	ticker := time.NewTicker(tickEvery)
-	defer ticker.Stop()
+	timer := time.NewTimer(0)
+	defer timer.Stop()
 	d.log.Info("agent runs", zap.String("boot", string(d.a.o.Boot)), zap.String("version", d.a.o.Version),
 		zap.Bool("control", d.a.control()))
 	for {
@@ -240,8 +262,10 @@ func (d *desk) run(ctx context.Context) {
 		case <-ctx.Done():
 			d.log.Info("agent stops; Cassandra, pools and standing fences stay as they are")
 			return
-		case <-ticker.C:
+		case <-timer.C:
 			d.tick(ctx)
+			d.due = d.lastTick.Add(restMax)
+			timer.Reset(restMax)
 		case <-d.a.o.Observer.Ready():
 			d.observed(ctx)
 		case <-d.a.o.Courier.Ready():
@@ -256,6 +280,12 @@ func (d *desk) run(ctx context.Context) {
 			d.errandEnded(ctx, s)
 		case f := <-d.a.errands:
 			f(d)
+		}
+		// What just happened may want a tick earlier than the timer knows.
+		now := d.a.o.Clock.Now()
+		if due := now.Add(d.rest(now)); due < d.due {
+			d.due = due
+			timer.Reset(due.Sub(now))
 		}
 	}
 }

@@ -35,10 +35,10 @@ const (
 // tick passes time: lateness, digests that are due, verdicts that are due.
 func (d *desk) tick(ctx context.Context) {
 	now := d.a.o.Clock.Now()
-	d.a.o.Counters.Lag(max(0, now.Sub(d.lastTick)-tickEvery).Seconds())
-	if now.Sub(d.lastTick) > tickEvery+stallAfter {
+	d.a.o.Counters.Lag(max(0, now.Sub(d.due)).Seconds())
+	if now.Sub(d.due) > stallAfter {
 		d.stalled = now.Add(stallFor)
-		d.log.Warn("this agent stalled: it abstains", zap.Duration("late", now.Sub(d.lastTick)), zap.Duration("for", stallFor))
+		d.log.Warn("this agent stalled: it abstains", zap.Duration("late", now.Sub(d.due)), zap.Duration("for", stallFor))
 		d.giveUpTerm()
 	}
 	d.lastTick = now

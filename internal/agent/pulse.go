@@ -21,7 +21,7 @@ import (
 )
 
 const (
-	beatEvery   = time.Second
+	beatEvery   = 2 * time.Second
 	schemaEvery = 10 * time.Second
 	schemaMax   = 5 * time.Second
 	adminQuiet  = 10 * time.Second // then a running process without admin interface is a finding
@@ -120,7 +120,7 @@ func (d *desk) pulsed(_ context.Context, p pulse) {
 		return
 	}
 	d.cassandra = &incident.CassandraFacts{HostID: s.HostID, Cluster: s.ClusterName, Address: host(s.Address), Version: s.Release,
-		Schema: s.Schema, Tokens: s.Tokens, Seeds: hosts(s.Seeds), SnitchOff: !s.DynamicSnitch, Mode: s.OperationMode,
+		Schema: s.Schema, Tokens: s.Tokens, Seeds: hosts(s.Seeds), SnitchOff: !s.DynamicSnitch, Mode: s.OperationMode, Moving: s.Moving,
 		HintWindow: p.settings.HintWindow}
 }
 

@@ -16,7 +16,7 @@ import (
 const (
 	requestMax = 3 * time.Second // one request to the store
 	retryEvery = 500 * time.Millisecond
-	pulseEvery = time.Second
+	pulseEvery = 2 * time.Second
 	// outAfter is how long an agent that resigned stays out.
 	outAfter = 30 * time.Second
 )

@@ -115,7 +115,7 @@ func phiOutcome(phi float64) membership.Outcome {
 // watchSelf measures how late this program's own loops run: an observer that
 // stalled takes its own silence for others'.
 func (p *Probe) watchSelf(ctx context.Context) {
-	every := p.o.Pace.LagMax / 10
+	every := p.o.Pace.LagMax / 2
 	tick := time.NewTicker(every)
 	defer tick.Stop()
 	last := p.o.Now()

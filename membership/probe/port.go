@@ -18,7 +18,7 @@ func (p *Probe) watchCQL(ctx context.Context, t Target, nth int, now <-chan stru
 	ask := cassandra.NewProber(t.CQL, p.o.Pace.CQLMax)
 	defer ask.Close()
 	k := key{t.Name, membership.CQL}
-	pause(ctx, spread(p.o.Pace.CQLEvery, nth))
+	pause(ctx, time.Duration(nth)*lookStep)
 	tick := time.NewTicker(p.o.Pace.CQLEvery)
 	defer tick.Stop()
 	var dialled cluster.Moment
@@ -57,7 +57,7 @@ const lookGap = 20 * time.Millisecond
 // watchStorage connects to the port between Cassandra nodes.
 func (p *Probe) watchStorage(ctx context.Context, t Target, nth int, now <-chan struct{}) {
 	k := key{t.Name, membership.Storage}
-	pause(ctx, spread(p.o.Pace.StorageEvery, nth))
+	pause(ctx, time.Duration(nth)*lookStep)
 	tick := time.NewTicker(p.o.Pace.StorageEvery)
 	defer tick.Stop()
 	for ctx.Err() == nil {
@@ -99,11 +99,10 @@ func heard(err error, took, late time.Duration) membership.Outcome {
 	return membership.NoWord
 }
 
-// spread sets the loops of one prober apart, so that they do not all look in
-// the same instant.
-func spread(every time.Duration, nth int) time.Duration {
-	return every * time.Duration(nth) / (PeersMax + 1)
-}
+// lookStep sets the loops of one prober apart: not all in the same instant, and
+// yet in one waking of the process, because each waking of a quiet process
+// costs more than the look.
+const lookStep = 2 * time.Millisecond
 
 // pause waits for d, if that is any, or the end of ctx.
 func pause(ctx context.Context, d time.Duration) {
