@@ -8,7 +8,7 @@ TAGS  := grpcnotrace
 DEMO  ?= $(CURDIR)/.demo
 export CGO_ENABLED := 0
 
-.PHONY: build tools demo bench demo-up demo-down check real test notice lint clean help
+.PHONY: build tools test-tools demo bench demo-up demo-down check real test notice lint clean help
 
 help: ## this list
 	@grep -hE '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 12
@@ -18,6 +18,9 @@ build: ## bin/supervisor
 
 tools: ## install what the demo needs and is missing, or say how
 	scripts/setup.sh
+
+test-tools: ## what the tests need besides
+	scripts/setup.sh tests
 
 demo: tools build ## break one node twice, without and with the supervisor, and compare; about 7 minutes
 	bin/supervisor demo run --scenario outage
@@ -35,13 +38,13 @@ check: ## the inner loop: formatting, vet, unit tests; below 2 minutes
 	@unformatted=$$(gofmt -l $$(git ls-files '*.go')); \
 	if [ -n "$$unformatted" ]; then echo "not formatted: $$unformatted"; exit 1; fi
 	go vet -tags $(TAGS) ./...
-	go vet -tags $(TAGS),real ./...
+	go vet -tags $(TAGS),real,cassandra ./...
 	go test -tags $(TAGS) ./...
 
-real: tools ## tests on real Cassandra processes
-	go test -tags $(TAGS),real -count=1 -p 1 -timeout 20m ./internal/demo/...
+real: test-tools build ## tests on real Cassandra processes; about 20 minutes
+	TAGS=$(TAGS) scripts/real.sh
 
-test: tools build check real ## everything, with its own set-up
+test: test-tools build check real ## everything, with its own set-up
 
 notice: ## write NOTICE anew: every linked module with its licence
 	@scripts/notice.sh >NOTICE.new && mv NOTICE.new NOTICE

@@ -130,6 +130,7 @@ func (o *observer) current() *probe.Probe {
 func (o *observer) Ready() <-chan struct{}       { return o.ready }
 func (o *observer) Looks() []membership.Look     { return o.current().Looks() }
 func (o *observer) LookNow(subject cluster.Name) { o.current().LookNow(subject) }
+func (o *observer) Process() cluster.Boot        { return o.current().Process() }
 func (o *observer) Unwell() bool                 { return o.current().Unwell() }
 
 // Watch names the peers; the roster was checked when it was written, so a

@@ -105,14 +105,26 @@ func (d *desk) observed(ctx context.Context) {
 
 // refreshLooks reads the observer and tells whether an outcome changed.
 func (d *desk) refreshLooks() bool {
-	before := d.looks
+	before, process := d.looks, d.process
 	d.looks = d.a.o.Observer.Looks()
+	d.runs(d.a.o.Observer.Process())
 	if d.drained {
 		d.sayLeaving()
 	}
-	return !slices.EqualFunc(before, d.looks, func(x, y membership.Look) bool {
+	return process != d.process || !slices.EqualFunc(before, d.looks, func(x, y membership.Look) bool {
 		return x.Subject == y.Subject && x.Path == y.Path && x.Outcome == y.Outcome && min(x.Misses, 3) == min(y.Misses, 3)
 	})
+}
+
+// runs notes which process runs, from the same observer as the looks: a
+// process that was replaced between two readings must not pass for the one
+// before. The last one keeps its name while none runs.
+func (d *desk) runs(boot cluster.Boot) {
+	if boot == "" || boot == d.process {
+		return
+	}
+	d.process = boot
+	d.drained = false // another process: what the last one announced is over
 }
 
 // sayLeaving replaces the word about the own process by the announcement of a

@@ -53,6 +53,9 @@ type Observer interface {
 	Ready() <-chan struct{}
 	Looks() []membership.Look
 	LookNow(subject cluster.Name)
+	// Process is the boot of the own Cassandra process; empty while none runs. It
+	// is never older than the looks read before it.
+	Process() cluster.Boot
 	// Watch names the peers to look at.
 	Watch(peers []cluster.Host)
 	// Unwell is true while the observer's own loop lags.

@@ -96,12 +96,6 @@ func (a *Agent) readPulse(ctx context.Context) pulse {
 func (d *desk) pulsed(_ context.Context, p pulse) {
 	now := d.a.o.Clock.Now()
 	d.lookAround()
-	if p.running && p.process.Boot != "" {
-		if p.process.Boot != d.process {
-			d.drained = false // another process: what the last one announced is over
-		}
-		d.process = p.process.Boot
-	}
 	d.quietAdmin(p, now)
 	if !p.running || p.err != nil {
 		d.mode = ""

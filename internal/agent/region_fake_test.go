@@ -525,6 +525,13 @@ func newFakeObserver(ctx context.Context, r *region, self cluster.Name) *fakeObs
 func (o *fakeObserver) Ready() <-chan struct{} { return o.ready }
 func (o *fakeObserver) LookNow(cluster.Name)   { wake(o.ready) }
 func (o *fakeObserver) Unwell() bool           { return false }
+func (o *fakeObserver) Process() cluster.Boot {
+	p, running, _ := fakeUnit{o.r.nodes[o.self]}.Running(context.Background())
+	if !running {
+		return ""
+	}
+	return p.Boot
+}
 func (o *fakeObserver) Watch(p []cluster.Host) {
 	o.r.mu.Lock()
 	defer o.r.mu.Unlock()

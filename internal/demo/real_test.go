@@ -48,10 +48,10 @@ func options(t *testing.T, network string) Options {
 
 func TestInterruptedUpLeavesNothing(t *testing.T) {
 	o := options(t, "127.0.22")
-	ctx, cancel := context.WithTimeout(t.Context(), 8*time.Second) // the JVMs run, nothing serves yet
+	ctx, cancel := context.WithTimeout(t.Context(), 5*time.Second) // the JVMs run, nothing serves yet
 	defer cancel()
 	if _, err := Up(ctx, o); err == nil {
-		t.Fatal("up in 8 s: the interruption came too late to prove anything")
+		t.Fatal("up in 5 s: the interruption came too late to prove anything")
 	}
 	if left := leftovers(t, o.Dir); len(left) > 0 {
 		t.Errorf("processes left behind: %v", left)
