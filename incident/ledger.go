@@ -60,14 +60,15 @@ func (l Ledger) without(id string) Ledger {
 	return l
 }
 
-// returning names an incident other than id that is bringing a node back.
-func (l Ledger) returning(id string) (Holder, bool) {
+// returning lists the nodes that incidents other than id are bringing back.
+func (l Ledger) returning(id string) []cluster.Name {
+	var nodes []cluster.Name
 	for _, h := range l.Holders {
 		if h.Kind == HoldsReturn && h.Incident != id {
-			return h, true
+			nodes = append(nodes, h.Node)
 		}
 	}
-	return Holder{}, false
+	return nodes
 }
 
 // started notes a start of node at wall; startsSince counts those within the

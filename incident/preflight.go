@@ -155,10 +155,12 @@ func (t *turn) preflightFault() *fault {
 	return nil
 }
 
-// budgetFault lets one node of a datacenter return at a time.
+// budgetFault lets only as many nodes of a datacenter return at a time as the
+// policy says.
 func (t *turn) budgetFault() *fault {
-	if other, busy := t.ledger.returning(t.r.ID); busy {
-		return &fault{RuleBudget, fmt.Sprintf("%s is being returned (%s), one at a time", other.Node, other.Incident), false}
+	others, most := t.ledger.returning(t.r.ID), max(1, t.w.Policy.Budgets.NodesPerDatacenter)
+	if len(others) >= most {
+		return &fault{RuleBudget, fmt.Sprintf("%s on the way back already, at most %d at a time", names(others), most), false}
 	}
 	return nil
 }

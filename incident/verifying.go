@@ -296,6 +296,10 @@ func (t *turn) rowsRead(res Result) {
 		t.hold(RuleVerify, fmt.Sprintf("%d old and %d missing rows after %d repairs", res.Old, res.Missing, t.r.Return.Rounds))
 		return
 	}
+	if why := t.quorumFault(); why != "" {
+		t.hold(QuorumSurvives, "it serves old rows and cannot be kept from readers: "+why)
+		return
+	}
 	t.r.Return.Job = nil
 	t.r.Return.Step = AwaitUp
 	t.enter(Returning)

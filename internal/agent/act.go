@@ -278,6 +278,9 @@ func (a *Agent) readRows(ctx context.Context, e errand) (incident.Result, error)
 	}
 	for _, k := range e.order.Once.Rows {
 		c, err := a.o.Reader.Compare(ctx, e.hosts[a.o.Self].CQL, target.CQL, k.Keyspace, k.Table, k.Max)
+		if errors.Is(err, cassandra.ErrNotComparable) {
+			continue // the preview compared it; rows cannot say more
+		}
 		if err != nil {
 			return res, fmt.Errorf("read known rows of %s.%s: %w", k.Keyspace, k.Table, err)
 		}

@@ -204,6 +204,10 @@ func (s *Session) shapeOf(ctx context.Context, keyspace, table string) (shape, e
 	return shapeFrom(quoted(keyspace)+"."+quoted(table), columns)
 }
 
+// ErrNotComparable says that rows of a table cannot be told old from new by
+// reading them: counters, collections only, keys only. A preview compares them.
+var ErrNotComparable = errors.New("rows cannot be compared by their write times")
+
 // shapeFrom picks the key and the first regular column, by name, that has one
 // write time for the whole value.
 func shapeFrom(table string, columns []column) (shape, error) {
@@ -229,11 +233,11 @@ func shapeFrom(table string, columns []column) (shape, error) {
 			s.watched = quoted(c.name)
 		}
 		if c.kind != "regular" && c.kind != "static" && strings.HasPrefix(c.typ, "frozen<tuple<") {
-			return shape{}, fmt.Errorf("key column %s is a tuple, which the driver cannot pass on", c.name)
+			return shape{}, fmt.Errorf("key column %s is a tuple, which the driver cannot pass on: %w", c.name, ErrNotComparable)
 		}
 	}
 	if s.watched == "" {
-		return shape{}, errors.New("no regular column has a single write time")
+		return shape{}, fmt.Errorf("no regular column has a single write time: %w", ErrNotComparable)
 	}
 	s.keys = slices.Concat(s.partition, clustering)
 	return s, nil
