@@ -152,6 +152,20 @@ func (l *line) ask(ctx context.Context, stream uint16) error {
 			}
 			return f.supported()
 		case <-l.ended:
+			return l.last(stream)
+		}
+	}
+}
+
+// last is the answer that came just before the end, or else the end.
+func (l *line) last(stream uint16) error {
+	for {
+		select {
+		case f := <-l.frames:
+			if f.stream == stream {
+				return f.supported()
+			}
+		default:
 			return l.err
 		}
 	}

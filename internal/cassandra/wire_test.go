@@ -38,7 +38,7 @@ func TestProberTellsWhatItHeard(t *testing.T) {
 		asks  int
 		want  error
 	}{
-		{"it answers, on one connection, again and again", answering(opSupported, 9, drop), 9, nil},
+		{"it answers, on one connection, again and again", answering(opSupported, 10, drop), 9, nil},
 		{"it accepts and says nothing", wait, 1, ErrSilent},
 		{"it answered once and then no more", answering(opSupported, 1, wait), 2, ErrSilent},
 		{"it closes without a word", drop, 1, ErrRefused},
