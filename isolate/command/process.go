@@ -72,14 +72,36 @@ func (u *Unit) same(pid int, ticks uint64) (bool, error) {
 	case err != nil && !errors.Is(err, fs.ErrNotExist):
 		return false, err
 	}
-	line, err := os.ReadFile(fmt.Sprintf("/proc/%d/cmdline", pid))
-	if gone(err) {
-		return false, nil
-	}
+	line, err := commandLine(pid)
 	if err != nil {
-		return false, fmt.Errorf("read command line of pid %d: %w", pid, err)
+		return false, err
 	}
 	return bytes.Contains(line, []byte(u.o.Match)), nil
+}
+
+// A process has no command line for the moment in which it turns into another
+// program; looked at just then it would pass for somebody else's.
+const (
+	execTries = 20
+	execPause = 5 * time.Millisecond
+)
+
+// commandLine reads the command line of a living process; none when it is gone
+// or has none for good, as the kernel's own.
+func commandLine(pid int) ([]byte, error) {
+	for range execTries {
+		line, err := os.ReadFile(fmt.Sprintf("/proc/%d/cmdline", pid))
+		switch {
+		case gone(err):
+			return nil, nil
+		case err != nil:
+			return nil, fmt.Errorf("read command line of pid %d: %w", pid, err)
+		case len(line) > 0:
+			return line, nil
+		}
+		time.Sleep(execPause)
+	}
+	return nil, nil
 }
 
 // startFileFits is false when somebody who knows nothing of start-time files
