@@ -39,10 +39,9 @@ const (
 	VerbRepair        // a batch of segments, coordinated by this agent's Cassandra
 	VerbPreview       // compare without streaming, by another coordinator
 	VerbReadRows      // known rows at ONE through the node, against QUORUM through another
-	VerbPrepare       // mark the local state as returning before anything starts
 )
 
-var verbWords = cluster.Words{"unknown", "start", "kill", "join_ring", "repair", "preview", "read_rows", "prepare"}
+var verbWords = cluster.Words{"unknown", "start", "kill", "join_ring", "repair", "preview", "read_rows"}
 
 // Verbs lists every wire word.
 func Verbs() []string { return append([]string(nil), verbWords...) }

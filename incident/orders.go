@@ -144,7 +144,7 @@ func (t *turn) orderFailed(e Effect, ev Finished) {
 	case VerbRepair:
 		t.progress(ev.Result)
 		t.countFailure("repair failed: " + ev.Result.Why)
-	case VerbUnknown, VerbJoinRing, VerbPreview, VerbReadRows, VerbPrepare:
+	case VerbUnknown, VerbJoinRing, VerbPreview, VerbReadRows:
 		t.countFailure(fmt.Sprintf("%s failed: %s", e.Once.Verb, ev.Result.Why))
 	}
 }
@@ -185,7 +185,7 @@ func (t *turn) orderDone(e Effect, res Result) {
 		t.previewed(res)
 	case VerbReadRows:
 		t.rowsRead(res)
-	case VerbUnknown, VerbPrepare:
+	case VerbUnknown:
 	}
 }
 

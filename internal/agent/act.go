@@ -32,7 +32,7 @@ func (a *Agent) act(ctx context.Context, e errand) (incident.Result, error) {
 		return a.preview(ctx, e)
 	case incident.VerbReadRows:
 		return a.readRows(ctx, e)
-	case incident.VerbPrepare, incident.VerbUnknown:
+	case incident.VerbUnknown:
 	}
 	return incident.Result{}, refusal{incident.IntentFirst, fmt.Sprintf("verb %s is not done here", e.order.Once.Verb)}
 }

@@ -37,7 +37,7 @@ const Looks = "looks"
 // taught this program.
 func Resource(v incident.Verb) (resource string, ok bool) {
 	switch v {
-	case incident.VerbStart, incident.VerbKill, incident.VerbJoinRing, incident.VerbRepair, incident.VerbPrepare:
+	case incident.VerbStart, incident.VerbKill, incident.VerbJoinRing, incident.VerbRepair:
 		return Cassandra, true
 	case incident.VerbPreview, incident.VerbReadRows:
 		return Looks, true
