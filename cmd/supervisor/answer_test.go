@@ -105,6 +105,21 @@ func TestUnknownCommand(t *testing.T) {
 	if exit != 2 || out != "" || !strings.Contains(errs, "USAGE, exit 2\n  did you mean status?\n  see: supervisor --help\n") {
 		t.Errorf("%d %q %q", exit, out, errs)
 	}
+	for args, says := range map[string]string{
+		"store nonsense":        `unknown argument "nonsense"`,
+		"store init":            "--hosts is missing",
+		"help nonsense":         `unknown command "nonsense"`,
+		"help config nonsense":  `unknown command "config nonsense"`,
+		"demo run --scenario x": "known: crash, outage",
+		"completion ksh":        "known: bash, zsh, fish, powershell",
+	} {
+		if exit, out, errs := typed(strings.Fields(args)...); exit != 2 || out != "" || !strings.Contains(errs, says) {
+			t.Errorf("%s: %d %q %q", args, exit, out, errs)
+		}
+	}
+	if exit, out, _ := typed("help", "store", "init"); exit != 0 || !strings.Contains(out, "Refuses a store that has an era") {
+		t.Errorf("help of a command: %d %q", exit, out)
+	}
 	if exit, out, _ := typed(); exit != 0 || !strings.Contains(out, "status") {
 		t.Errorf("nothing typed: %d %q, want the help", exit, out)
 	}

@@ -4,6 +4,7 @@ package main
 
 import (
 	"fmt"
+	"strings"
 
 	"github.com/spf13/cobra"
 )
@@ -30,7 +31,7 @@ func newCompletionCommand() *cobra.Command {
 			case "powershell":
 				return root.GenPowerShellCompletionWithDesc(out)
 			}
-			return usage(c, fmt.Errorf("shell %q is not known; known: %v", args[0], shells))
+			return usage(c, fmt.Errorf("shell %q is not known; known: %s", args[0], strings.Join(shells, ", ")))
 		},
 	}
 }

@@ -10,6 +10,8 @@ import (
 	"os"
 	"os/signal"
 	"path/filepath"
+	"slices"
+	"strings"
 	"syscall"
 	"time"
 
@@ -57,16 +59,16 @@ func newDemoRun() *cobra.Command {
 
 // check finds what is wrong before anything is started.
 func (d demoRun) check(c *cobra.Command) error {
-	known := false
+	var known []string
 	for _, s := range trial.Scenarios() {
-		known = known || string(s) == d.scenario
+		known = append(known, string(s))
 	}
 	switch {
 	case d.killLeader:
 		return failure{err: errors.New("--kill-leader is not built yet"), code: "NOT_BUILT", exit: exitRefused,
 			remedy: []string{"nothing was started; without it the fault is given to " + trial.Victim + ", which does not lead"}}
-	case !known:
-		return usage(c, fmt.Errorf("scenario %q is not known; known: %v", d.scenario, trial.Scenarios()))
+	case !slices.Contains(known, d.scenario):
+		return usage(c, fmt.Errorf("scenario %q is not known; known: %s", d.scenario, strings.Join(known, ", ")))
 	case d.output != "table" && d.output != "json":
 		return usage(c, fmt.Errorf("output %q is not known; known: table, json", d.output))
 	case d.runs < 1 || d.runs > trial.RunsMax:

@@ -86,8 +86,10 @@ func commandKnown(c *cobra.Command, args []string) error {
 
 func newRoot() *cobra.Command {
 	root := &cobra.Command{
-		Use:           "supervisor",
-		Short:         "Takes a failing Cassandra node out of service and brings it back clean",
+		Use:   "supervisor",
+		Short: "Takes a failing Cassandra node out of service and brings it back clean",
+		Long: "Takes a failing Cassandra node out of service and brings it back clean.\n" +
+			"Exit codes, except of check: 0 done, 1 failed, 2 usage, 3 refused by a guard, 4 not found, 5 no agent reached.",
 		SilenceErrors: true,
 		SilenceUsage:  true,
 		Args:          commandKnown,
@@ -99,6 +101,10 @@ func newRoot() *cobra.Command {
 	root.AddCommand(newConfigCommand(), newPolicyCommand())
 	root.AddCommand(newStatusCommand(), newCheckCommand(), newNodesCommand(), newNodeCommand(), newExplainCommand(),
 		newIncidentCommand(), newFindingCommand(), newPoolCommand(), newCompletionCommand())
+	root.InitDefaultHelpCmd()
+	if help, _, err := root.Find([]string{"help"}); err == nil {
+		help.Args = topicKnown
+	}
 	return root
 }
 
@@ -111,6 +117,14 @@ func usage(c *cobra.Command, err error) error {
 func noArgs(c *cobra.Command, args []string) error {
 	if len(args) > 0 {
 		return usage(c, fmt.Errorf("unknown argument %q", args[0]))
+	}
+	return nil
+}
+
+// topicKnown refuses help about what is no command.
+func topicKnown(c *cobra.Command, args []string) error {
+	if _, rest, err := c.Root().Find(args); err != nil || len(rest) > 0 {
+		return usage(c.Root(), fmt.Errorf("unknown command %q", strings.Join(args, " ")))
 	}
 	return nil
 }

@@ -22,7 +22,12 @@ import (
 )
 
 func newStoreCommand() *cobra.Command {
-	c := &cobra.Command{Use: "store", Short: "The supervisor's own store"}
+	c := &cobra.Command{
+		Use:   "store",
+		Short: "The supervisor's own store",
+		Args:  noArgs,
+		RunE:  func(c *cobra.Command, _ []string) error { return c.Help() },
+	}
 	c.AddCommand(newStoreInit())
 	return c
 }
@@ -36,6 +41,9 @@ func newStoreInit() *cobra.Command {
 			"and the roster of hosts that may vote, and stops it again. Refuses a store that has an era.",
 		Args: noArgs,
 		RunE: func(c *cobra.Command, _ []string) error {
+			if hosts == "" {
+				return usage(c, errors.New("--hosts is missing"))
+			}
 			cfg, err := settings.ReadAgent(config)
 			if err != nil {
 				return inFile(err)
@@ -52,7 +60,6 @@ func newStoreInit() *cobra.Command {
 	c.Flags().StringVar(&config, "config", "/etc/cassandra-supervisor/agent.yaml", "the file of an agent that reaches or runs the store")
 	c.Flags().StringVar(&hosts, "hosts", "", "the roster of hosts")
 	c.Flags().StringVar(&reason, "reason", "first roster", "why, kept with every host")
-	_ = c.MarkFlagRequired("hosts")
 	return c
 }
 
