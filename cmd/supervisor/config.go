@@ -5,9 +5,12 @@ package main
 import (
 	"errors"
 	"fmt"
+	"os/user"
+	"strconv"
 
 	"github.com/spf13/cobra"
 
+	"supervisor/internal/cassandra"
 	"supervisor/internal/settings"
 )
 
@@ -34,6 +37,9 @@ func newConfigCheck() *cobra.Command {
 			if err != nil {
 				return inFile(err)
 			}
+			if lines := onThisHost(a); len(lines) > 0 {
+				return failure{err: fmt.Errorf("%s does not fit this host; nothing was started", args[0]), code: "CONFIG_INVALID", exit: exitUsage, remedy: lines}
+			}
 			role, store := "observes and obeys", "external store"
 			if a.IsControl() {
 				role = "control agent"
@@ -46,6 +52,23 @@ func newConfigCheck() *cobra.Command {
 			return nil
 		},
 	}
+}
+
+// onThisHost says what the agent would end on when it starts. The gate does
+// not need it: a wrong password file keeps no Cassandra from starting.
+func onThisHost(a settings.Agent) (lines []string) {
+	if file := a.Cassandra.CredentialsFile; file != "" {
+		if _, err := cassandra.ReadCredentials(file); err != nil {
+			lines = append(lines, "cassandra.credentials_file: "+err.Error())
+		}
+	}
+	if a.API.Group != "" {
+		_, notNumber := strconv.Atoi(a.API.Group)
+		if _, err := user.LookupGroup(a.API.Group); err != nil && notNumber != nil {
+			lines = append(lines, fmt.Sprintf("api.group: there is no group %q on this host", a.API.Group))
+		}
+	}
+	return lines
 }
 
 // oneFile demands exactly one argument.

@@ -1,0 +1,68 @@
+// SPDX-License-Identifier: Apache-2.0
+
+package main
+
+import (
+	"os"
+	"path/filepath"
+	"strings"
+	"testing"
+
+	"supervisor/internal/settings"
+)
+
+const agentFile = `cluster: orders
+region: eu
+host: {name: n1, datacenter: fra, rack: a}
+state_dir: DIR/state
+api: {socket: DIR/api.sock}
+gossip: {bind: 127.0.0.1:7946, key_file: DIR/key}
+control_agents: [n1]
+store: {endpoints: ["http://127.0.0.1:2379"]}
+cassandra:
+  cql: 127.0.0.1:9042
+  storage: 127.0.0.1:7000
+  jolokia: http://127.0.0.1:8778/jolokia/
+  data_dir: DIR/data
+  credentials_file: DIR/credentials
+  command: {start: [DIR/start], pid_file: DIR/pid}
+gate: {options_file: DIR/options}
+`
+
+func TestConfigCheckTriesWhatTheAgentNeeds(t *testing.T) {
+	const good = "username = a\npassword = b\n"
+	for _, tt := range []struct {
+		why, credentials, group string
+		exit                    int
+		says                    string
+	}{
+		{"in order", good, "", 0, "is in order: host n1"},
+		{"a group by its number", good, "0", 0, "is in order"},
+		{"no password", "username = a\n", "", 2, "it needs a line username = … and a line password = …"},
+		{"a group that is not there", good, "no-such-group", 2, `there is no group "no-such-group"`},
+	} {
+		dir := t.TempDir()
+		text := agentFile
+		if tt.group != "" {
+			text = strings.Replace(text, "api: {", "api: {group: \""+tt.group+"\", ", 1)
+		}
+		for name, content := range map[string]string{
+			"agent.yaml":  strings.ReplaceAll(text, "DIR", dir),
+			"key":         "MDEyMzQ1Njc4OWFiY2RlZjAxMjM0NTY3ODlhYmNkZWY=\n",
+			"credentials": tt.credentials,
+			"start":       "#!/bin/sh\n",
+		} {
+			if err := os.WriteFile(filepath.Join(dir, name), []byte(content), 0o700); err != nil {
+				t.Fatal(err)
+			}
+		}
+		file := filepath.Join(dir, "agent.yaml")
+		exit, out, errs := typed("config", "check", file)
+		if exit != tt.exit || !strings.Contains(out+errs, tt.says) {
+			t.Errorf("%s: exit %d %q %q, want %d with %q", tt.why, exit, out, errs, tt.exit, tt.says)
+		}
+		if _, err := settings.ReadAgent(file); err != nil {
+			t.Errorf("%s: the gate must be able to read it: %v", tt.why, err)
+		}
+	}
+}
