@@ -116,7 +116,7 @@ func within(path, dir string) bool {
 // endpoint checks a URL of etcd: without TLS it is loopback, since whoever
 // writes to the store commands every agent.
 func (c agentCheck) endpoint(path, s string, tls bool) {
-	u, ok := c.url(path, s)
+	u, ok := c.url(path, s, "http://127.0.0.1:2379")
 	if !ok {
 		return
 	}
@@ -126,11 +126,11 @@ func (c agentCheck) endpoint(path, s string, tls bool) {
 	c.must(u.Scheme != "http" || tls || loopback(u.Hostname()), path, "%q: %s; write https:// and name ca, cert and key under store.tls", s, noAuthentication)
 }
 
-func (c agentCheck) url(path, s string) (*url.URL, bool) {
+func (c agentCheck) url(path, s, like string) (*url.URL, bool) {
 	u, err := url.Parse(s)
 	ok := err == nil && (u.Scheme == "http" || u.Scheme == "https") && u.Hostname() != "" && u.Port() != "" &&
 		u.Opaque == "" && u.RawQuery == "" && u.Fragment == ""
-	if !c.must(ok, path, "%q is no address; write it like http://127.0.0.1:2379", redacted(s)) {
+	if !c.must(ok, path, "%q is no address; write it like %s", redacted(s), like) {
 		return nil, false
 	}
 	return u, c.must(u.User == nil, path, "a user or password stands in the address; secrets stand in files")
@@ -151,13 +151,15 @@ func loopback(host string) bool {
 	return host == "localhost" || ip != nil && ip.IsLoopback()
 }
 
+const jolokiaLike = "http://127.0.0.1:8778/jolokia/"
+
 func (c agentCheck) cassandra() {
 	s := c.a.Cassandra
 	c.address("cassandra.cql", s.CQL)
 	c.address("cassandra.storage", s.Storage)
 	c.must(s.CQL == "" || s.CQL != s.Storage, "cassandra.storage", "%q is the CQL address too", s.Storage)
-	if c.must(s.Jolokia != "", "cassandra.jolokia", "missing; write it like http://127.0.0.1:8778/jolokia/") {
-		if u, ok := c.url("cassandra.jolokia", s.Jolokia); ok {
+	if c.must(s.Jolokia != "", "cassandra.jolokia", "missing; write it like "+jolokiaLike) {
+		if u, ok := c.url("cassandra.jolokia", s.Jolokia, jolokiaLike); ok {
 			c.must(u.Scheme == "https" || loopback(u.Hostname()), "cassandra.jolokia",
 				"%q: %s; bind Jolokia to 127.0.0.1", s.Jolokia, noAuthentication)
 		}
