@@ -74,14 +74,14 @@ var errorRows = []ErrorRow{
 	{NotPermitted, http.StatusForbidden, ExitRefused, "you may look, not act", "ask for membership in the socket's group, or use sudo"},
 	{StoreUnavailable, http.StatusServiceUnavailable, ExitRefused, "the store does not answer", "standing fences and pools stay as they are; see: supervisor status"},
 	{NobodyLeads, http.StatusServiceUnavailable, ExitRefused, "nobody leads the region", "look at the control agents; see: supervisor status"},
-	{AgentUnreachable, 0, ExitUnreachable, "no agent answers", "why: journalctl -u cassandra-supervisor -n 20"},
+	{AgentUnreachable, 0, ExitUnreachable, "no agent answers", "why: the last lines of the agent's log"},
 	{AgentBusy, http.StatusServiceUnavailable, ExitUnreachable, "the agent did not answer in time", "try again; its log says what it waits for"},
 	{AgentForeign, 0, ExitUnreachable, "what answers there is no agent of this version", "compare: supervisor version"},
 	{GateForeign, http.StatusConflict, ExitRefused, "the gate and the agent are of different nodes", "compare the node names in both configurations"},
 	{Usage, http.StatusBadRequest, ExitUsage, "the request cannot be read", "see: supervisor --help"},
 	{RouteUnknown, http.StatusNotFound, ExitUsage, "no such path", "agent and command may be of different versions: supervisor version"},
 	{BodyTooLarge, http.StatusRequestEntityTooLarge, ExitUsage, "the document is too large", "a policy has at most 1 MiB"},
-	{Internal, http.StatusInternalServerError, ExitFailed, "the agent broke while it answered", "its log has the reason: journalctl -u cassandra-supervisor -n 20"},
+	{Internal, http.StatusInternalServerError, ExitFailed, "the agent broke while it answered", "its log has the reason"},
 }
 
 // ErrorOf finds the row of a code. A code nobody knows, of a newer agent, is
