@@ -25,7 +25,8 @@ func newGateCommand() *cobra.Command {
 		Use:   "gate --config FILE",
 		Short: "Decide how Cassandra may start on this host; runs before it",
 		Long: "Writes the JVM options of its answer to gate.options_file, which the start command reads.\n" +
-			"Exit 0: start. Exit 3: refused. Works also without agent and store.",
+			"Exit 0: start. Exit 3: refused. Any other: a file with faults, or no place for the options; do not start.\n" +
+			"Works also without agent and store.",
 		Args: noArgs,
 		RunE: func(c *cobra.Command, _ []string) error {
 			cfg, err := settings.ReadAgent(config)
