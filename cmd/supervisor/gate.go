@@ -6,6 +6,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"io"
 	"os"
 	"path/filepath"
 	"strings"
@@ -25,17 +26,19 @@ func newGateCommand() *cobra.Command {
 		Use:   "gate --config FILE",
 		Short: "Decide how Cassandra may start on this host; runs before it",
 		Long: "Writes the JVM options of its answer to gate.options_file, which the start command reads.\n" +
-			"Exit 0: start. Exit 3: refused. Any other: a file with faults, or no place for the options; do not start.\n" +
+			"Exit 0: start. Exit 3: refused. Any other: the file does not say what the gate needs, or there is no place\n" +
+			"for the options; do not start.\n" +
 			"Works also without agent and store.",
 		Args: noArgs,
 		RunE: func(c *cobra.Command, _ []string) error {
-			cfg, err := settings.ReadAgent(config)
+			cfg, err := gateConfig(config, c.ErrOrStderr())
 			if err != nil {
 				return inFile(err)
 			}
 			ans := askGate(c.Context(), cfg)
 			fmt.Fprintf(c.OutOrStdout(), "%s: %s (%s)\n", ans.Start, ans.Why, ans.Rule)
 			if ans.Start == isolate.Refuse {
+				_ = writeOptions(cfg.Gate.OptionsFile, ans.Start) // those of an earlier start must not stay
 				return failure{err: errors.New(ans.Why), code: "GATE_REFUSED", exit: exitRefused,
 					remedy: []string{"rule " + ans.Rule + ". Nothing was started."}}
 			}
@@ -44,6 +47,21 @@ func newGateCommand() *cobra.Command {
 	}
 	c.Flags().StringVar(&config, "config", "/etc/cassandra-supervisor/agent.yaml", "the agent's file")
 	return c
+}
+
+// gateConfig reads the agent's file, and of a file with faults what the gate
+// needs: what keeps an agent from starting is no reason to keep Cassandra down.
+func gateConfig(path string, warn io.Writer) (settings.Agent, error) {
+	cfg, err := settings.ReadAgent(path)
+	if err == nil {
+		return cfg, nil
+	}
+	part, partial := settings.ReadGate(path)
+	if partial != nil {
+		return settings.Agent{}, err
+	}
+	fmt.Fprintf(warn, "warning: %v\n", err)
+	return part, nil
 }
 
 // gateEvery is how often an agent that says "wait" is asked again.

@@ -1,0 +1,35 @@
+// SPDX-License-Identifier: Apache-2.0
+
+package settings
+
+import (
+	"errors"
+	"fmt"
+
+	"go.yaml.in/yaml/v3"
+)
+
+// ReadGate reads only what the gate works with: the host's name, the state
+// directory, the agent's socket and the gate's own block. Faults elsewhere in
+// the file, a certificate that is not there or a key with a wrong mode, keep
+// the agent from starting; they must not keep Cassandra from it.
+func ReadGate(path string) (Agent, error) {
+	text, err := load(path)
+	if err != nil {
+		return Agent{}, err
+	}
+	a := DefaultAgent()
+	part := struct {
+		Host     *Identity `yaml:"host"`
+		StateDir *string   `yaml:"state_dir"`
+		API      *API      `yaml:"api"`
+		Gate     *Gate     `yaml:"gate"`
+	}{&a.Host, &a.StateDir, &a.API, &a.Gate}
+	if err := yaml.Unmarshal(text, &part); err != nil {
+		return Agent{}, fmt.Errorf("read what the gate needs: %w", err)
+	}
+	if a.Host.Name == "" || a.StateDir == "" || a.API.Socket == "" {
+		return Agent{}, errors.New("host.name, state_dir or api.socket is missing; the gate needs them")
+	}
+	return a, nil
+}
