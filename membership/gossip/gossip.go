@@ -74,9 +74,6 @@ func (g *Gossip) config() (*memberlist.Config, error) {
 	c.Name = string(g.o.Name)
 	c.BindAddr, c.BindPort = g.o.Bind.Addr().String(), int(g.o.Bind.Port())
 	c.AdvertiseAddr, c.AdvertisePort = c.BindAddr, c.BindPort
-	// Nothing of ours rides on broadcasts, and every round wakes the process: half
-	// as many rounds as the preset's, and each word in half as many of them.
-	c.GossipInterval, c.RetransmitMult = 400*time.Millisecond, 2
 	c.Label, c.Keyring = g.o.label(), ring
 	c.GossipVerifyIncoming, c.GossipVerifyOutgoing = true, true
 	c.CIDRsAllowed = networks(g.o.Allowed)
