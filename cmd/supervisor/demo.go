@@ -40,8 +40,11 @@ func newDemoUp() *cobra.Command {
 			ctx, stop := signal.NotifyContext(c.Context(), os.Interrupt, syscall.SIGTERM, syscall.SIGHUP)
 			defer stop()
 			o.Progress = demo.NewProgress(c.ErrOrStderr(), demo.UpSteps)
-			exe, _ := os.Executable()
-			o.Attach = agents.Attach(exe)
+			self, err := os.Executable()
+			if err != nil {
+				return fmt.Errorf("find this program: %w", err)
+			}
+			o.Attach = agents.Attach(self)
 			p, err := demo.Up(ctx, o)
 			o.Progress.End()
 			if err != nil {
@@ -120,17 +123,9 @@ func newDemoNodeStart() *cobra.Command {
 		Hidden: true,
 		Args:   noArgs,
 		RunE: func(c *cobra.Command, _ []string) error {
-			p, err := demo.Load(dir)
+			_, n, self, err := demoNode(c, dir, name)
 			if err != nil {
 				return err
-			}
-			n, err := p.Node(name)
-			if err != nil {
-				return usage(c, err)
-			}
-			self, err := os.Executable()
-			if err != nil {
-				return fmt.Errorf("find the gate: %w", err)
 			}
 			id, err := node.Start(c.Context(), n, self, c.ErrOrStderr())
 			var refused node.Refused
@@ -149,6 +144,20 @@ func newDemoNodeStart() *cobra.Command {
 	c.Flags().StringVar(&dir, "dir", "", "folder of the demo")
 	c.Flags().StringVar(&name, "node", "", "the node's name")
 	return requireFlag(c, "dir", "node")
+}
+
+// demoNode finds a node of the demo in dir, and the path of this program.
+func demoNode(c *cobra.Command, dir, name string) (p demo.Plan, n node.Node, self string, err error) {
+	if p, err = demo.Load(dir); err != nil {
+		return p, n, "", err
+	}
+	if n, err = p.Node(name); err != nil {
+		return p, n, "", usage(c, err)
+	}
+	if self, err = os.Executable(); err != nil {
+		return p, n, "", fmt.Errorf("find this program: %w", err)
+	}
+	return p, n, self, nil
 }
 
 // requireFlag makes flags obligatory, with the exit code of a usage error.

@@ -3,12 +3,8 @@
 package main
 
 import (
-	"fmt"
-	"os"
-
 	"github.com/spf13/cobra"
 
-	"supervisor/internal/demo"
 	"supervisor/internal/demo/agents"
 )
 
@@ -22,17 +18,9 @@ func newDemoAgentStart() *cobra.Command {
 		Hidden: true,
 		Args:   noArgs,
 		RunE: func(c *cobra.Command, _ []string) error {
-			p, err := demo.Load(dir)
+			p, n, self, err := demoNode(c, dir, name)
 			if err != nil {
 				return err
-			}
-			n, err := p.Node(name)
-			if err != nil {
-				return usage(c, err)
-			}
-			self, err := os.Executable()
-			if err != nil {
-				return fmt.Errorf("find the agent's program: %w", err)
 			}
 			return agents.Fleet{Plan: p, Binary: self}.Start(n)
 		},

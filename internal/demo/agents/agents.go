@@ -11,7 +11,6 @@ import (
 	"encoding/json"
 	"errors"
 	"fmt"
-	"maps"
 	"net"
 	"net/http"
 	"os"
@@ -159,7 +158,7 @@ func (f Fleet) write() error {
 		Hosts []cluster.Host `yaml:"hosts"`
 	}
 	for i, n := range f.Plan.Nodes {
-		b, err := render(f.config(n, i == 0))
+		b, err := yaml.Marshal(f.config(n, i == 0))
 		if err != nil {
 			return fmt.Errorf("encode the file of %s: %w", n.Name, err)
 		}
@@ -205,23 +204,6 @@ func (f Fleet) config(n node.Node, carries bool) settings.Agent {
 	c.Cassandra.Command.Log = filepath.Join(n.Dir, "log", "start.log")
 	c.Gate.OptionsFile = n.OptionsFile()
 	return c
-}
-
-// render writes an agent's file without the blocks that are not there: a blank
-// value is a fault.
-func render(c settings.Agent) ([]byte, error) {
-	b, err := yaml.Marshal(c)
-	if err != nil {
-		return nil, err
-	}
-	lines := map[string]any{}
-	if err := yaml.Unmarshal(b, &lines); err != nil {
-		return nil, err
-	}
-	if st, ok := lines["store"].(map[string]any); ok {
-		maps.DeleteFunc(st, func(_ string, v any) bool { return v == nil })
-	}
-	return yaml.Marshal(lines)
 }
 
 func stateDir(n node.Node) string { return filepath.Join(n.Dir, "agent") }
