@@ -23,7 +23,7 @@ func TestPlanNamesWhatIsTaken(t *testing.T) {
 		t.Fatal(err)
 	}
 	defer l.Close()
-	_, err = newPlan(t.TempDir(), "127.0.19", noTools)
+	_, err = newPlan(shortDir(t), "127.0.19", noTools)
 	var taken Taken
 	if !errors.As(err, &taken) || len(taken.Addresses) != 1 || taken.Addresses[0] != "127.0.19.2:7000" {
 		t.Errorf("got %v, want exactly the taken address", err)
@@ -31,7 +31,7 @@ func TestPlanNamesWhatIsTaken(t *testing.T) {
 }
 
 func TestPlanGivesEveryNodeItsOwn(t *testing.T) {
-	p, err := newPlan(t.TempDir(), "127.0.20", noTools)
+	p, err := newPlan(shortDir(t), "127.0.20", noTools)
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -81,6 +81,18 @@ func TestClaim(t *testing.T) {
 	}
 }
 
+// shortDir is a folder for a demo whose sockets' paths fit, whatever TMPDIR and
+// the test are called.
+func shortDir(t *testing.T) string {
+	t.Helper()
+	base, err := os.MkdirTemp("/tmp", "demo")
+	if err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(func() { _ = os.RemoveAll(base) })
+	return filepath.Join(base, "d")
+}
+
 // sleeping puts a process that only sleeps under a pid file.
 func sleeping(t *testing.T, pidFile string) process.ID {
 	t.Helper()
@@ -96,7 +108,7 @@ func sleeping(t *testing.T, pidFile string) process.ID {
 }
 
 func TestDownEndsWhatWasRecordedAndRemovesWhatWasMade(t *testing.T) {
-	dir := filepath.Join(t.TempDir(), "d")
+	dir := shortDir(t)
 	p, err := newPlan(dir, "127.0.21", noTools)
 	if err != nil {
 		t.Fatal(err)
@@ -146,7 +158,7 @@ func TestProgressOffATerminalPrintsChanges(t *testing.T) {
 }
 
 func TestManifestSaysNullForWhatIsNotThere(t *testing.T) {
-	p, err := newPlan(filepath.Join(t.TempDir(), "d"), "127.0.26", noTools)
+	p, err := newPlan(shortDir(t), "127.0.26", noTools)
 	if err != nil {
 		t.Fatal(err)
 	}
