@@ -39,11 +39,13 @@ func (p *Probe) watchProcess(ctx context.Context) {
 	}
 }
 
-// setProcess tells of another process also where the outcome stays Good.
+// setProcess tells of another process also where the outcome stays Good. What
+// the one before said is not its word.
 func (p *Probe) setProcess(boot cluster.Boot) {
 	p.mu.Lock()
 	changed := p.process != boot
 	p.process = boot
+	p.stated = p.stated && !changed
 	p.mu.Unlock()
 	if changed {
 		p.table.tell()

@@ -14,11 +14,10 @@ import (
 
 // watchCQL asks one node for a sign of life on a kept connection: at its
 // pace, when told to look now, and the moment the connection ends.
-func (p *Probe) watchCQL(ctx context.Context, t Target, nth int, now <-chan struct{}) {
+func (p *Probe) watchCQL(ctx context.Context, t Target, now <-chan struct{}) {
 	ask := cassandra.NewProber(t.CQL, p.o.Pace.CQLMax)
 	defer ask.Close()
 	k := key{t.Name, membership.CQL}
-	pause(ctx, time.Duration(nth)*lookStep)
 	tick := time.NewTicker(p.o.Pace.CQLEvery)
 	defer tick.Stop()
 	var dialled cluster.Moment
@@ -55,9 +54,8 @@ func (p *Probe) watchCQL(ctx context.Context, t Target, nth int, now <-chan stru
 const lookGap = 20 * time.Millisecond
 
 // watchStorage connects to the port between Cassandra nodes.
-func (p *Probe) watchStorage(ctx context.Context, t Target, nth int, now <-chan struct{}) {
+func (p *Probe) watchStorage(ctx context.Context, t Target, now <-chan struct{}) {
 	k := key{t.Name, membership.Storage}
-	pause(ctx, time.Duration(nth)*lookStep)
 	tick := time.NewTicker(p.o.Pace.StorageEvery)
 	defer tick.Stop()
 	for ctx.Err() == nil {
@@ -98,11 +96,6 @@ func heard(err error, took, late time.Duration) membership.Outcome {
 	}
 	return membership.NoWord
 }
-
-// lookStep sets the loops of one prober apart: not all in the same instant, and
-// yet in one waking of the process, because each waking of a quiet process
-// costs more than the look.
-const lookStep = 2 * time.Millisecond
 
 // pause waits for d, if that is any, or the end of ctx.
 func pause(ctx context.Context, d time.Duration) {

@@ -138,16 +138,18 @@ func (o Options) check() error {
 }
 
 // Run looks until ctx ends and returns when every look has ended; only a sync
-// that the disk does not end is left behind. It is for one call.
+// that the disk does not end is left behind. It is for one call. All loops
+// begin in the same moment and so look in one waking of the process: each
+// waking of a quiet process costs more than a look.
 func (p *Probe) Run(ctx context.Context) {
 	var all sync.WaitGroup
 	loops := []func(context.Context){p.watchProcess, p.watchAdmin, p.watchDisk, p.watchSelf}
 	for i, t := range append([]Target{p.o.Own}, p.o.Peers...) {
 		ask := p.kick(t.Name)
-		loops = append(loops, func(ctx context.Context) { p.watchCQL(ctx, t, i, ask) })
+		loops = append(loops, func(ctx context.Context) { p.watchCQL(ctx, t, ask) })
 		if i > 0 {
 			connect := p.kick(t.Name)
-			loops = append(loops, func(ctx context.Context) { p.watchStorage(ctx, t, i, connect) })
+			loops = append(loops, func(ctx context.Context) { p.watchStorage(ctx, t, connect) })
 		}
 	}
 	for _, loop := range loops {
@@ -197,8 +199,8 @@ func (p *Probe) Process() cluster.Boot {
 	return p.process
 }
 
-// State is the newest word of the own node about itself and its peers, and
-// how old it is; false when it never said one.
+// State is the newest word of the own node's process about itself and its
+// peers, and how old it is; false when that process has not said one.
 func (p *Probe) State() (cassandra.NodeState, time.Duration, bool) {
 	now := p.o.Now()
 	p.mu.Lock()
