@@ -79,6 +79,9 @@ func (g *Gossip) config() (*memberlist.Config, error) {
 	c.CIDRsAllowed = networks(g.o.Allowed)
 	c.DeadNodeReclaimTime = g.o.ReclaimAfter
 	c.RequireNodeNames = true
+	// A round of gossip carries news of members only, and each one wakes a quiet
+	// process. Ours travel by SendBestEffort and wait for no round.
+	c.GossipInterval = 400 * time.Millisecond
 	// The full exchange is what brings a name back that a peer once refused:
 	// its owner sees all of us as members and does not join again.
 	c.PushPullInterval = 10 * time.Second

@@ -42,7 +42,7 @@ type Options struct {
 func DefaultOptions(name cluster.Name, clusterName string, region cluster.Region, bind netip.AddrPort, keyFile string, allowed ...netip.Prefix) Options {
 	return Options{
 		Name: name, Cluster: clusterName, Region: region, Bind: bind, Allowed: allowed, KeyFile: keyFile,
-		InboxMax: 1024, RejoinEvery: 2 * time.Second, ReclaimAfter: 30 * time.Second, LeaveMax: 2 * time.Second,
+		InboxMax: 1024, RejoinEvery: 2 * time.Second, ReclaimAfter: 30 * time.Second, LeaveMax: 5 * time.Second,
 		Logger: zap.NewNop(),
 	}
 }
