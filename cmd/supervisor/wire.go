@@ -132,6 +132,9 @@ func (o *observer) Looks() []membership.Look     { return o.current().Looks() }
 func (o *observer) LookNow(subject cluster.Name) { o.current().LookNow(subject) }
 func (o *observer) Process() cluster.Boot        { return o.current().Process() }
 func (o *observer) Unwell() bool                 { return o.current().Unwell() }
+func (o *observer) State() (cassandra.NodeState, time.Duration, bool) {
+	return o.current().State()
+}
 
 // Watch names the peers; the roster was checked when it was written, so a
 // fault here leaves the probe as it is.

@@ -62,6 +62,7 @@ type Agent struct {
 	beats   chan struct{}      // from the desk: read the admin interface now
 	errands chan func(*desk)   // questions to the desk: snapshot, gate, words
 	commits chan lead.Commit   // from the desk to the store
+	opened  chan struct{}      // from the desk: the first incident is open, read ring and schema
 	relists chan struct{}      // from the desk: read everything anew
 	resigns chan struct{}      // from the desk: let the lease go
 	orders  [2]chan errand     // to the executors: cassandra, looks
@@ -82,7 +83,7 @@ const (
 func New(o Options) *Agent {
 	a := &Agent{o: o,
 		inputs: make(chan lead.Input, inputMax), pulses: make(chan pulse, 1), errands: make(chan func(*desk), errandMax),
-		commits: make(chan lead.Commit, errandMax), relists: make(chan struct{}, 1), beats: make(chan struct{}, 1), resigns: make(chan struct{}, 1),
+		commits: make(chan lead.Commit, errandMax), relists: make(chan struct{}, 1), opened: make(chan struct{}, 1), beats: make(chan struct{}, 1), resigns: make(chan struct{}, 1),
 		pools: make(chan poolWork, 1), wanted: make(chan fenceWork, 1), settled: make(chan settledErrand, errandMax),
 		stopped: make(chan struct{}),
 	}
@@ -302,7 +303,11 @@ func (d *desk) turn(ctx context.Context, in lead.Input) {
 	case lead.Won, lead.Lost:
 		d.unsent = nil // of a term that is over
 	}
+	quiet := len(d.state.Picture.Records) == 0
 	out := d.state.Turn(in, now, wall)
+	if quiet && len(d.state.Picture.Records) > 0 {
+		wake(d.a.opened)
+	}
 	d.tell(in, now)
 	for _, c := range out.Commits {
 		d.commitAt = now

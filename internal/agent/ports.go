@@ -56,6 +56,9 @@ type Observer interface {
 	// Process is the boot of the own Cassandra process; empty while none runs. It
 	// is never older than the looks read before it.
 	Process() cluster.Boot
+	// State is the newest word of the running Cassandra process about itself, and
+	// how old it is; false when it has not said one.
+	State() (cassandra.NodeState, time.Duration, bool)
 	// Watch names the peers to look at.
 	Watch(peers []cluster.Host)
 	// Unwell is true while the observer's own loop lags.

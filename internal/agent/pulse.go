@@ -22,7 +22,8 @@ import (
 
 const (
 	beatEvery   = 2 * time.Second
-	schemaEvery = 10 * time.Second
+	schemaEvery = 10 * time.Second // while an incident is open; its opening hurries the next
+	schemaRest  = 30 * time.Second // else: each reading opens a session
 	schemaMax   = 5 * time.Second
 	adminQuiet  = 10 * time.Second // then a running process without admin interface is a finding
 	slowCommit  = time.Second
@@ -38,14 +39,15 @@ type pulse struct {
 	err      error
 }
 
-// beat reads this host's Cassandra once a second, and at once when the desk
-// wants to know why it stopped answering.
+// beat learns at its pace how this host's Cassandra is, and asks it at once
+// when the desk wants to know why it stopped answering.
 func (a *Agent) beat(ctx context.Context) {
 	ticker := time.NewTicker(beatEvery)
 	defer ticker.Stop()
 	var known settings
+	read := a.readPulse
 	for {
-		p := a.readPulse(ctx)
+		p := read(ctx)
 		known = a.readSettings(ctx, known, p)
 		p.settings = known.Settings
 		latest(a.pulses, p)
@@ -53,9 +55,26 @@ func (a *Agent) beat(ctx context.Context) {
 		case <-ctx.Done():
 			return
 		case <-a.beats:
+			read = a.readPulse
 		case <-ticker.C:
+			read = a.quietPulse
 		}
 	}
+}
+
+// quietPulse takes what the observer read a moment ago, so that a quiet node
+// is asked once and not twice; without that it asks itself.
+func (a *Agent) quietPulse(ctx context.Context) pulse {
+	var p pulse
+	if p.process, p.running, p.unitErr = a.o.Unit.Running(ctx); !p.running {
+		return p
+	}
+	s, age, said := a.o.Observer.State()
+	if !said || age > beatEvery || a.o.Observer.Process() != p.process.Boot {
+		return a.readPulse(ctx)
+	}
+	p.state = s
+	return p
 }
 
 // settings are those of one process, and how many beats old.
@@ -264,7 +283,22 @@ func (a *Agent) readSchema(ctx context.Context) {
 		if err == nil {
 			a.send(ctx, lead.Schemed{Schema: s})
 		}
-		pause(ctx, schemaEvery)
+		rest := schemaRest
+		if err != nil || asked.hurry {
+			rest = schemaEvery
+		}
+		a.hurried(ctx, rest)
+	}
+}
+
+// hurried waits for d, or until an incident opens.
+func (a *Agent) hurried(ctx context.Context, d time.Duration) {
+	t := time.NewTimer(d)
+	defer t.Stop()
+	select {
+	case <-ctx.Done():
+	case <-t.C:
+	case <-a.opened:
 	}
 }
 
@@ -272,6 +306,7 @@ func (a *Agent) readSchema(ctx context.Context) {
 type whereCQL struct {
 	addresses []string
 	names     map[string]cluster.Name // by storage address
+	hurry     bool                    // an incident is open
 }
 
 // cqlAddresses lists where ring and schema can be read, the own host first,
@@ -288,7 +323,7 @@ func (d *desk) cqlAddresses() whereCQL {
 		}
 		addresses = append(addresses, h.CQL)
 	}
-	return whereCQL{addresses, names}
+	return whereCQL{addresses, names, len(d.state.Picture.Records) > 0}
 }
 
 // host is an address without its port.

@@ -22,6 +22,7 @@ import (
 	"supervisor/cluster"
 	"supervisor/incident"
 	"supervisor/internal/api"
+	"supervisor/internal/cassandra"
 	"supervisor/internal/lead"
 	"supervisor/internal/obey"
 	"supervisor/internal/store"
@@ -525,6 +526,13 @@ func newFakeObserver(ctx context.Context, r *region, self cluster.Name) *fakeObs
 func (o *fakeObserver) Ready() <-chan struct{} { return o.ready }
 func (o *fakeObserver) LookNow(cluster.Name)   { wake(o.ready) }
 func (o *fakeObserver) Unwell() bool           { return false }
+
+// State is what the process says; a silent one says nothing new, and the last
+// word grows old.
+func (o *fakeObserver) State() (cassandra.NodeState, time.Duration, bool) {
+	s, err := fakeAdmin{o.r.nodes[o.self]}.State(context.Background())
+	return s, 0, err == nil
+}
 func (o *fakeObserver) Process() cluster.Boot {
 	p, running, _ := fakeUnit{o.r.nodes[o.self]}.Running(context.Background())
 	if !running {
