@@ -111,10 +111,14 @@ func (p *Picture) reset() {
 // and once by the watch, and a watch may be behind a reading of the whole. A
 // batch may hold several revisions and a deletion does not tell its own, so of
 // each key only the last change counts.
-func (p *Picture) Apply(b store.Batch) {
+//
+// It is false when a whole reading was refused because the picture reaches
+// further. The watch goes on after that reading, so what others wrote before it
+// never arrives: the whole must be read again.
+func (p *Picture) Apply(b store.Batch) (taken bool) {
 	if b.Whole {
 		if b.Rev < p.Rev {
-			return
+			return false
 		}
 		p.reset()
 	}
@@ -131,6 +135,7 @@ func (p *Picture) Apply(b store.Batch) {
 	if b.Whole {
 		p.whole = b.Rev
 	}
+	return true
 }
 
 // news tells whether a change is younger than what is known of its key, and

@@ -41,8 +41,12 @@ func TestOfEachKeyTheYoungestChangeStands(t *testing.T) {
 	for _, r := range rows {
 		t.Run(r.why, func(t *testing.T) {
 			p := NewPicture()
-			for _, b := range r.batches {
-				p.Apply(b)
+			reached := int64(0)
+			for i, b := range r.batches {
+				if taken, want := p.Apply(b), !b.Whole || b.Rev >= reached; taken != want {
+					t.Errorf("batch %d taken: %v, want %v", i, taken, want)
+				}
+				reached = p.Rev
 			}
 			if got := p.Opens[cluster.Name("n3")].Value; got != r.want {
 				t.Errorf("open is %q, want %q", got, r.want)

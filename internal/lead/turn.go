@@ -116,9 +116,8 @@ func (s *State) Turn(in Input, now cluster.Moment, wall time.Time) Out {
 	var out Out
 	switch in := in.(type) {
 	case Changed:
-		s.Picture.Apply(in.Batch)
-		if in.Batch.Whole {
-			s.resync = false
+		if taken := s.Picture.Apply(in.Batch); in.Batch.Whole {
+			s.resync, out.Relist = !taken, !taken
 		}
 	case Viewed:
 		s.View = in.View

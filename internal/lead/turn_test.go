@@ -161,6 +161,29 @@ func TestAFailedCompareIsAnOldPicture(t *testing.T) {
 	}
 }
 
+// The watch breaks, others write, the watch lists, and before that reading
+// arrives the own commit is answered: the watch goes on after the reading, so
+// what the others wrote is known only when the whole is read once more.
+func TestAReadingBehindTheOwnCommitIsReadAgain(t *testing.T) {
+	b := newBench(t)
+	out := b.see(true)
+	next := incident.DefaultPolicy()
+	next.Modes["dc1"] = incident.Assist
+	b.put(store.Word("r1"), Word{Who: "ann", Verb: "policy_apply", Base: 1, Policy: &next})
+	kvs, rev := b.store.List("")
+	b.write(out)
+	out = b.turn(Changed{Batch: store.Batch{Rev: rev, KVs: kvs, Whole: true}})
+	if !out.Relist || len(out.Commits) > 0 || !b.s.Busy() {
+		t.Fatalf("it goes on without what was written meanwhile: %+v", out)
+	}
+	if out := b.see(true); len(out.Commits) > 0 {
+		t.Fatal("decided on a picture with a gap")
+	}
+	if out = b.relist(); out.Relist || b.s.Picture.Inbox["r1"].Value.Who != "ann" {
+		t.Fatalf("the operator's word is not known: %+v", b.s.Picture.Inbox)
+	}
+}
+
 func TestALeaderWithoutItsKeyWritesNothing(t *testing.T) {
 	b := newBench(t)
 	out := b.see(true)
