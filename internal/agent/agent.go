@@ -196,6 +196,7 @@ type desk struct {
 	mode          string
 	quiet         cluster.Moment // since when the admin interface does not answer
 	drained       bool
+	leaving       cluster.Moment // since when, by what this agent saw itself
 	announced     string
 	troubles      map[string]incident.Trouble
 	lastTick      cluster.Moment
@@ -220,7 +221,7 @@ func newDesk(a *Agent) *desk {
 	if err := d.readDisk(); err != nil {
 		d.stateDirBroken(err)
 	}
-	d.drained = d.local.Clean // it was stopped in good order, and this is a new start of the agent only
+	d.drained, d.leaving = d.local.Clean, now // it was stopped in good order, and this is a new start of the agent only
 	return d
 }
 

@@ -109,7 +109,7 @@ func (d *desk) refreshLooks() bool {
 	d.looks = d.a.o.Observer.Looks()
 	d.runs(d.a.o.Observer.Process())
 	if d.drained {
-		d.sayLeaving()
+		d.sayLeaving(d.a.o.Clock.Now())
 	}
 	return process != d.process || !slices.EqualFunc(before, d.looks, func(x, y membership.Look) bool {
 		return x.Subject == y.Subject && x.Path == y.Path && x.Outcome == y.Outcome && min(x.Misses, 3) == min(y.Misses, 3)
@@ -128,11 +128,13 @@ func (d *desk) runs(boot cluster.Boot) {
 }
 
 // sayLeaving replaces the word about the own process by the announcement of a
-// planned stop: Cassandra was drained before it went.
-func (d *desk) sayLeaving() {
+// planned stop: Cassandra was drained before it went. It has stood since the
+// drain was seen, and not since the process was first seen: the judge believes
+// an announcement for an hour.
+func (d *desk) sayLeaving(now cluster.Moment) {
 	for i, l := range d.looks {
 		if l.Subject == d.a.o.Self && l.Path == membership.Process {
-			d.looks[i].Outcome = membership.Leaving
+			d.looks[i].Outcome, d.looks[i].Held = membership.Leaving, max(0, now.Sub(d.leaving)-l.Age)
 		}
 	}
 }

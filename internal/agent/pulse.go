@@ -147,6 +147,7 @@ func (d *desk) tellLeaving(s cassandra.NodeState, now cluster.Moment) {
 		d.keepLocal(func() { d.local.Clean = true })
 	}
 	if d.drained && !was {
+		d.leaving = now
 		d.refreshLooks()
 		d.sendDigest(now)
 	}

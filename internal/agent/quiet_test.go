@@ -7,6 +7,7 @@ import (
 	"time"
 
 	"supervisor/incident"
+	"supervisor/membership"
 )
 
 func TestModeObserveDoesNothing(t *testing.T) {
@@ -60,6 +61,22 @@ func TestANodeThatRefusesClientsWhileItsProcessLivesIsOnlyDrained(t *testing.T) 
 		r.awaitClosed(1, time.Minute)
 		if n := r.touchedSoFar(); n != 2 || r.count("n3 pool ready 100 %") != 1 {
 			t.Errorf("done: %v, want a drain and a give-back", r.story)
+		}
+	})
+}
+
+func TestAPlannedStopOfANodeThatRanForDaysIsBelieved(t *testing.T) {
+	inRegion(t, incident.Auto, func(r *region) {
+		r.set("n3", func(n *fakeNode) {
+			r.agents["n3"][0].looks.since["n3process"] = time.Now().Add(-26 * time.Hour)
+			n.drained, n.native = true, false
+		})
+		time.Sleep(3 * time.Second)
+		r.crash("n3")
+		time.Sleep(30 * time.Second)
+		r.quiet()
+		if v := r.leader().snapshot().World.View.Verdicts["n3"]; v.Cause != membership.Planned {
+			t.Errorf("n3 is %s for %s, want a planned stop", v.Answer, v.Cause)
 		}
 	})
 }
