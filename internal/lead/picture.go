@@ -16,6 +16,7 @@ import (
 	"supervisor/internal/store"
 	"supervisor/isolate"
 	"supervisor/loadbalancer"
+	"supervisor/membership"
 )
 
 // At is a value with the revision it was read at.
@@ -58,6 +59,7 @@ type Picture struct {
 	candidates map[string]candidate
 	tails      map[cluster.Datacenter]string // hash of the last event of each journal, as it is stored
 	mods       map[string]int64              // of every key, so that an older change never overwrites
+	topology   *membership.Topology          // of Hosts; nil: to be made anew
 }
 
 // OrderAt is an order with its key's revisions; Create is its token.
@@ -167,6 +169,7 @@ func (p *Picture) place(kv store.KV) error {
 	rest := func(f string) string { return strings.TrimPrefix(kv.Key, f) }
 	switch folder + "/" {
 	case store.Hosts:
+		p.topology = nil
 		return putIn(p.Hosts, cluster.Name(rest(store.Hosts)), kv)
 	case store.Agents:
 		return putIn(p.Agents, cluster.Name(rest(store.Agents)), kv)

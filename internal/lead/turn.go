@@ -430,13 +430,20 @@ func (s *State) World(dc cluster.Datacenter, now cluster.Moment, wall time.Time)
 	return w
 }
 
-// Topology is who watches whom, by the roster.
+// Topology is who watches whom, by the roster. It is made once for a roster,
+// since it costs the square of the hosts and every digest asks for it; nobody
+// may change it.
 func (s *State) Topology() membership.Topology {
-	hosts := make([]cluster.Host, 0, len(s.Picture.Hosts))
-	for _, n := range slices.Sorted(maps.Keys(s.Picture.Hosts)) {
-		hosts = append(hosts, s.Picture.Hosts[n])
+	p := s.Picture
+	if p.topology == nil {
+		hosts := make([]cluster.Host, 0, len(p.Hosts))
+		for _, n := range slices.Sorted(maps.Keys(p.Hosts)) {
+			hosts = append(hosts, p.Hosts[n])
+		}
+		t := membership.NewTopology(hosts)
+		p.topology = &t
 	}
-	return membership.NewTopology(hosts)
+	return *p.topology
 }
 
 // Standing is the fence of a node with its token; ok is false when none stands.

@@ -5,6 +5,7 @@ package lead
 import (
 	"encoding/json"
 	"errors"
+	"fmt"
 	"strings"
 	"testing"
 	"time"
@@ -391,5 +392,76 @@ func TestWhatReadingAnewDoesNotHelpIsSpaced(t *testing.T) {
 	}
 	if b.count(store.Incidents) != 1 {
 		t.Error("it did not go on when the ledger could be read again")
+	}
+}
+
+func TestTheTopologyIsMadeOncePerRoster(t *testing.T) {
+	s, _ := crowd(t, 20)
+	if n := testing.AllocsPerRun(10, func() { s.Topology() }); n > 0 {
+		t.Errorf("%v allocations for a roster that did not change", n)
+	}
+	rows := []struct {
+		why   string
+		batch store.Batch
+		want  int
+	}{
+		{"a host more", store.Batch{Rev: 10, KVs: []store.KV{{Key: store.Host("x"), Value: []byte(`{"name":"x"}`), Mod: 10, Create: 10}}}, 21},
+		{"a host less", store.Batch{Rev: 11, KVs: []store.KV{{Key: store.Host("n003")}}}, 20},
+		{"another whole", store.Batch{Rev: 12, Whole: true}, 0},
+	}
+	for _, r := range rows {
+		s.Turn(Changed{Batch: r.batch}, 1, time.Time{})
+		if top := s.Topology(); len(top.Nodes) != r.want || len(top.Watch) != r.want {
+			t.Errorf("%s: %d nodes, %d watched, want %d", r.why, len(top.Nodes), len(top.Watch), r.want)
+		}
+	}
+}
+
+// crowd is a leader's state with a roster of n hosts, and one observer's
+// digest about all that it watches.
+func crowd(tb testing.TB, n int) (*State, []membership.Report) {
+	s := New("c", "n000", "eu")
+	b := store.Batch{Rev: 9, Whole: true}
+	for i := range n {
+		name := cluster.Name(fmt.Sprintf("n%03d", i))
+		text, err := json.Marshal(cluster.Host{Name: name, Region: "eu", Datacenter: "dc1", Rack: cluster.Rack(fmt.Sprintf("r%d", i%3))})
+		if err != nil {
+			tb.Fatal(err)
+		}
+		b.KVs = append(b.KVs, store.KV{Key: store.Host(name), Value: text, Mod: 9, Create: 9})
+	}
+	s.Picture.Apply(b)
+	var reports []membership.Report
+	for _, subject := range s.Topology().Watched("n001") {
+		for _, path := range []membership.Path{membership.CQL, membership.Storage, membership.Phi} {
+			reports = append(reports, membership.Report{Observer: "n001", Boot: "b",
+				Look: membership.Look{Subject: subject, Path: path, Outcome: membership.Good}})
+		}
+	}
+	return s, reports
+}
+
+// BenchmarkDigest is what one digest costs a control agent of 100 hosts: who
+// watches whom, and the judge.
+func BenchmarkDigest(b *testing.B) {
+	s, reports := crowd(b, 100)
+	now := cluster.Moment(time.Hour)
+	bars := s.Picture.Policy.Value.Bars()
+	b.ReportAllocs()
+	for b.Loop() {
+		now = now.Add(10 * time.Millisecond)
+		for i := range reports {
+			reports[i].At = now
+		}
+		s.View = membership.Judge(s.View, reports, s.Topology(), bars, now)
+	}
+}
+
+// BenchmarkWorld is what one step of an incident is given to look at.
+func BenchmarkWorld(b *testing.B) {
+	s, _ := crowd(b, 100)
+	b.ReportAllocs()
+	for b.Loop() {
+		s.World("dc1", cluster.Moment(time.Hour), time.Unix(3600, 0))
 	}
 }
