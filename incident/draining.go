@@ -294,6 +294,7 @@ func (t *turn) close(code string, pairs ...string) {
 		t.emit(Effect{Lift: t.r.Node})
 	}
 	t.r.Pending = nil
+	t.r.dropJob() // the archive keeps the story
 	t.r.Held, t.r.HeldRule, t.r.HeldFrom = "", "", PhaseUnknown
 	t.enter(Closed)
 	t.mark(StageClosed)

@@ -20,6 +20,9 @@ func (t *turn) held() {
 		return
 	}
 	renewed := t.r.HeldRule == RuleMode || t.r.HeldRule == RulePolicy || t.w.Policy.version() > t.r.Policy
+	if t.r.HeldRule == RuleSize && !renewed {
+		return // the same would be decided again
+	}
 	switch t.r.HeldFrom {
 	case Suspected, Draining:
 		t.heldDrained(renewed)

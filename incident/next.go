@@ -3,6 +3,7 @@
 package incident
 
 import (
+	"fmt"
 	"time"
 
 	"supervisor/cluster"
@@ -111,6 +112,20 @@ func Hold(r Record, w World, why string) Decision {
 	}
 	t := newTurn(r, w)
 	t.hold(NoSilentWait, why)
+	return t.decision()
+}
+
+// HoldTooLarge turns a record over to people whose next step the store would
+// not take, because of its size. Like Hold it works on the record as it was;
+// the repair, which makes a record large, is left out and would be planned anew.
+func HoldTooLarge(r Record, w World, size, most int) Decision {
+	if r.Phase == Held && r.HeldRule == RuleSize {
+		return Decision{Record: r, Ledger: w.Ledger}
+	}
+	t := newTurn(r, w)
+	t.r.dropJob()
+	t.hold(RuleSize, fmt.Sprintf("its next step is %d KiB and the store takes %d KiB at once: the repair has too many ranges; "+
+		"repair the node by hand, or apply a policy to try again when there are fewer keyspaces or tokens", size>>10, most>>10))
 	return t.decision()
 }
 

@@ -109,6 +109,13 @@ func (r Record) clone() Record {
 	return r
 }
 
+// dropJob forgets the repair, which is most of a record; r is a clone.
+func (r Record) dropJob() {
+	if r.Return != nil {
+		r.Return.Job = nil
+	}
+}
+
 // Ended tells whether the incident is over.
 func (r Record) Ended() bool { return r.Phase == Closed }
 

@@ -344,6 +344,9 @@ func (s *stage) quiet(r Record) string {
 	if _, fenced := s.w.Fences[r.Node]; fenced {
 		s.t.Errorf("%s is closed and fenced", r.Node)
 	}
+	if r.Return != nil && r.Return.Job != nil {
+		s.t.Errorf("%s is closed and takes %d segments to the archive", r.ID, len(r.Return.Job.Segments))
+	}
 	for _, p := range s.w.Pools {
 		if p.Wants[r.Node] != loadbalancer.Full {
 			s.t.Errorf("%s is closed and %s in pool %s", r.Node, p.Wants[r.Node], p.Name)

@@ -154,6 +154,7 @@ const (
 	RuleFencing      Rule = "fencing"
 	RuleDeadline     Rule = "deadline"
 	RulePolicy       Rule = "policy"
+	RuleSize         Rule = "size" // the store would not take what is to be written
 )
 
 // Rules lists every rule, invariants first.
@@ -161,5 +162,5 @@ func Rules() []Rule {
 	return []Rule{FenceBeforeReplace, UnknownDestroysNothing, NoBorderCrossing, IntentFirst, TokenNeverFalls,
 		QuorumSurvives, PoolFloor, OneOpenIncident, NoSilentWait, ClosedIsQuiet,
 		RuleEvidence, RuleMinAge, RuleBudget, RuleRate, RuleStorm, RulePaused, RuleMode, RuleHintWindow, RuleGCGrace,
-		RulePreflight, RuleReach, RuleHibernation, RuleRepairQuorum, RuleVerify, RuleFencing, RuleDeadline, RulePolicy}
+		RulePreflight, RuleReach, RuleHibernation, RuleRepairQuorum, RuleVerify, RuleFencing, RuleDeadline, RulePolicy, RuleSize}
 }

@@ -31,8 +31,14 @@ func (s *State) guards() []store.Compare {
 	}
 }
 
+// txnMax bounds what one transaction puts, in bytes of keys and values. etcd
+// refuses a request above 1.5 MiB, compares and framing included, and would
+// refuse the same decision for ever.
+const txnMax = 1 << 20
+
 // commit writes a decision: record, ledger, journal, effects and the order
-// that is folded in, together and compared with everything it rests on.
+// that is folded in, together and compared with everything it rests on. One
+// that the store would not take because of its size holds the incident instead.
 func (s *State) commit(before incident.Record, d incident.Decision, w incident.World, folded string) (Commit, bool) {
 	writer := incident.Writer{Cluster: s.Cluster, Actor: incident.Actor{Kind: "leader", Name: string(s.Self)},
 		Wall: w.Wall, Elapsed: w.Elapsed}
@@ -61,6 +67,13 @@ func (s *State) commit(before incident.Record, d incident.Decision, w incident.W
 	if t.err != nil {
 		return Commit{}, false
 	}
+	if size := t.size(); size > txnMax {
+		held := incident.HoldTooLarge(before, w, size, txnMax)
+		if before.ID == "" || d.Record.HeldRule == incident.RuleSize || !held.Changed {
+			return Commit{}, false
+		}
+		return s.commit(before, held, w, folded)
+	}
 	return Commit{Datacenter: rec.Datacenter, Incident: rec.ID, Txn: t.t, Decision: d, Entries: entries, asOf: w.Now}, true
 }
 
@@ -88,6 +101,15 @@ func (t *txn) put(key string, v any) {
 		return
 	}
 	t.t.Put = append(t.t.Put, store.Put{Key: key, Value: b})
+}
+
+// size is what the transaction puts, in bytes.
+func (t *txn) size() int {
+	n := 0
+	for _, p := range t.t.Put {
+		n += len(p.Key) + len(p.Value)
+	}
+	return n
 }
 
 func (t *txn) compare(key string, mod int64) {

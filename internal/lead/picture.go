@@ -3,6 +3,7 @@
 package lead
 
 import (
+	"cmp"
 	"crypto/sha256"
 	"encoding/hex"
 	"encoding/json"
@@ -45,7 +46,7 @@ type Picture struct {
 	Ledgers    map[cluster.Datacenter]At[incident.Ledger]
 	Opens      map[cluster.Name]At[string]
 	Records    map[string]At[incident.Record]
-	Archive    map[string]incident.Record
+	Archive    map[string]incident.Record              // the newest ones; bounded by archiveKept
 	Log        map[cluster.Datacenter][]incident.Entry // in order; bounded by logKept
 	Fences     map[cluster.Name]At[isolate.Fence]
 	Pools      map[string]At[loadbalancer.Pool]
@@ -88,6 +89,10 @@ type Word struct {
 // keeps them all.
 const logKept = 2000
 
+// archiveKept bounds the closed incidents kept in memory; the store keeps them
+// all.
+const archiveKept = 200
+
 // NewPicture is the picture of an empty store.
 func NewPicture() *Picture {
 	p := &Picture{}
@@ -124,6 +129,7 @@ func (p *Picture) Apply(b store.Batch) (taken bool) {
 		}
 		p.reset()
 	}
+	closed := len(p.Archive)
 	last := make(map[string]int, len(b.KVs))
 	for i, kv := range b.KVs {
 		last[kv.Key] = i
@@ -133,11 +139,31 @@ func (p *Picture) Apply(b store.Batch) (taken bool) {
 			p.set(kv)
 		}
 	}
+	if len(p.Archive) > max(closed, archiveKept) {
+		p.forgetClosed()
+	}
 	p.Rev = max(p.Rev, b.Rev)
 	if b.Whole {
 		p.whole = b.Rev
 	}
 	return true
+}
+
+// forgetClosed keeps the newest closed incidents, and the last one of each
+// node: its agent may come back after a long time, and learns there that its
+// return is over.
+func (p *Picture) forgetClosed() {
+	ids := slices.SortedFunc(maps.Keys(p.Archive), func(a, b string) int {
+		return cmp.Or(cmp.Compare(p.mods[store.Archived(b)], p.mods[store.Archived(a)]), cmp.Compare(b, a))
+	})
+	told := map[cluster.Name]bool{}
+	for i, id := range ids {
+		node := p.Archive[id].Node
+		if i >= archiveKept && told[node] {
+			delete(p.Archive, id)
+		}
+		told[node] = true
+	}
 }
 
 // news tells whether a change is younger than what is known of its key, and

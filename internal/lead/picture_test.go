@@ -6,6 +6,8 @@ import (
 	"crypto/sha256"
 	"encoding/hex"
 	"fmt"
+	"slices"
+	"strings"
 	"testing"
 
 	"supervisor/cluster"
@@ -50,6 +52,41 @@ func TestOfEachKeyTheYoungestChangeStands(t *testing.T) {
 			}
 			if got := p.Opens[cluster.Name("n3")].Value; got != r.want {
 				t.Errorf("open is %q, want %q", got, r.want)
+			}
+		})
+	}
+}
+
+func TestTheNewestClosedIncidentsStayInMemory(t *testing.T) {
+	closed := func(i int) store.KV {
+		node := fmt.Sprintf("n%d", i%3+1)
+		if i == 1 {
+			node = "rare"
+		}
+		id := fmt.Sprintf("inc-dc1-%d", i)
+		return store.KV{Key: store.Archived(id), Value: fmt.Appendf(nil, `{"schema":1,"id":%q,"node":%q}`, id, node), Mod: int64(i), Create: int64(i)}
+	}
+	const all = archiveKept + 50
+	whole := store.Batch{Rev: all, Whole: true}
+	for i := 1; i <= all; i++ {
+		whole.KVs = append(whole.KVs, closed(i))
+	}
+	slices.SortFunc(whole.KVs, func(a, b store.KV) int { return strings.Compare(a.Key, b.Key) }) // as the store lists them
+	one := NewPicture()
+	for i := 1; i <= all; i++ {
+		one.Apply(store.Batch{Rev: int64(i), KVs: []store.KV{closed(i)}})
+	}
+	once := NewPicture()
+	once.Apply(whole)
+	for why, p := range map[string]*Picture{"read whole": once, "one by one": one} {
+		t.Run(why, func(t *testing.T) {
+			if len(p.Archive) != archiveKept+1 {
+				t.Errorf("%d are kept, want %d and the only one of a node", len(p.Archive), archiveKept)
+			}
+			for i, want := range map[int]bool{1: true, 2: false, 50: false, 51: true, all: true} {
+				if _, kept := p.Archive[fmt.Sprintf("inc-dc1-%d", i)]; kept != want {
+					t.Errorf("number %d is kept: %v", i, kept)
+				}
 			}
 		})
 	}

@@ -15,6 +15,7 @@ import (
 	"supervisor/internal/store"
 	"supervisor/internal/store/model"
 	"supervisor/membership"
+	"supervisor/repair"
 )
 
 // bench is one leader at a store that does what it is told.
@@ -259,6 +260,40 @@ func TestAnOrderNobodyWaitsForIsTakenBackInTheSameCommit(t *testing.T) {
 	b.put(key, claimed)
 	if res, err := b.store.Commit(b.lease, txn); err != nil || res.OK {
 		t.Errorf("the executor was quicker, and it was taken back all the same: %+v %v", res, err)
+	}
+}
+
+func TestWhatTheStoreWouldNotTakeIsHeld(t *testing.T) {
+	b := newBench(t)
+	fat := repair.Segment{Keyspace: "ks", Ranges: make([]cluster.TokenRange, 18_000), Hosts: []cluster.Name{"n3", "n1"}}
+	job := repair.Job{Segments: []repair.Segment{{Keyspace: "ks", Hosts: fat.Hosts}, fat, fat}}
+	r := incident.Record{Schema: incident.SchemaNow, ID: "inc-dc1-1", Node: "n3", Datacenter: "dc1", Region: "eu", Phase: incident.Returning,
+		Step: 4, Began: time.Unix(3600, 0), Return: &incident.Return{Step: incident.Repairing, Tries: 1, Process: "p2", Job: &job}}
+	e := incident.Effect{ID: "inc-dc1-1.4.0", Limit: time.Minute, Once: &incident.Once{Agent: "n3", Verb: incident.VerbRepair, Target: "n3", Segments: job.Segments[:1]}}
+	r.Pending = []incident.Effect{e}
+	b.put(store.Record(r.ID), r)
+	b.put(store.Open("n3"), r.ID)
+	b.put(store.Order("n3", e.ID), incident.Order{Effect: e, Incident: r.ID, State: incident.Settled, Outcome: incident.Done,
+		Result: incident.Result{Done: []int{0}}})
+	b.relist()
+	out := b.see(true)
+	for n := 0; len(out.Commits) > 0; n++ {
+		if n > 5 {
+			t.Fatal("it is decided again and again")
+		}
+		for _, p := range out.Commits[0].Txn.Put {
+			if len(p.Value) > txnMax {
+				t.Fatalf("%s is %d bytes", p.Key, len(p.Value))
+			}
+		}
+		out = b.write(out)
+	}
+	rec := b.record()
+	if rec.Phase != incident.Held || rec.HeldRule != incident.RuleSize || !strings.Contains(rec.Held, "KiB") || rec.Return.Job != nil {
+		t.Errorf("%s by %s (%s), job %v", rec.Phase, rec.HeldRule, rec.Held, rec.Return.Job != nil)
+	}
+	if b.count(store.Orders) != 0 {
+		t.Errorf("%d orders stand", b.count(store.Orders))
 	}
 }
 
