@@ -163,6 +163,7 @@ type Order struct {
 	Incident string       `json:"incident"`
 	Why      string       `json:"why"`
 	Policy   int64        `json:"policy"`
+	Era      uint32       `json:"era"` // in which it was written; a store of another one is not its own
 	State    OrderState   `json:"state"`
 	By       cluster.Boot `json:"by,omitempty"` // the agent's boot that claimed it
 	Outcome  Outcome      `json:"outcome"`

@@ -152,7 +152,7 @@ func (t *txn) effect(e incident.Effect, rec incident.Record, d incident.Decision
 		t.compare(store.Pool(e.Pool.Name), p.Pools[e.Pool.Name].Mod)
 		t.put(store.Pool(e.Pool.Name), e.Pool)
 	case e.Once != nil:
-		o := incident.Order{Effect: e, Incident: rec.ID, Why: why(d), Policy: rec.Policy}
+		o := incident.Order{Effect: e, Incident: rec.ID, Why: why(d), Policy: rec.Policy, Era: p.Era.Value.Era}
 		t.put(store.Order(e.Once.Agent, e.ID), o)
 	default:
 		t.err = fmt.Errorf("effect %s of %s has no kind", e.ID, rec.ID)

@@ -52,7 +52,7 @@ type Facts struct {
 	Self   cluster.Name
 	Boot   cluster.Boot
 	HostID cluster.HostID // of its own Cassandra; empty when it was never asked
-	Era    uint32
+	Era    uint32         // of the store, as it stands now
 	// Closed tells why nothing at all is obeyed: wrong cluster, a state
 	// directory that cannot be written; empty: obey.
 	Closed string
@@ -89,20 +89,21 @@ func Take(marks Marks, o incident.Order, token cluster.Token, f Facts) Taken {
 	resource, known := Resource(o.Once.Verb)
 	t := Taken{Resource: resource, Mark: Mark{Token: token, Effect: o.ID}}
 	mark, marked := marks[resource]
+	same := marked && mark.Effect == o.ID && mark.Token == token // names come again in a store that went back, tokens do not
 	switch {
 	case f.Closed != "":
 		return t.refuse(incident.IntentFirst, f.Closed)
 	case !known:
 		return t.refuse(incident.IntentFirst, fmt.Sprintf("verb %s is not known here", o.Once.Verb))
-	case marked && mark.Effect == o.ID && mark.Done:
+	case o.Era != f.Era:
+		return t.refuse(incident.TokenNeverFalls, fmt.Sprintf("it was written in era %d, the store is in era %d", o.Era, f.Era))
+	case same && mark.Done:
 		return Taken{What: Known, Resource: resource, Mark: mark}
-	case marked && mark.Effect == o.ID:
+	case same:
 		t.What = Resume
 		return t
 	case marked && token.Compare(mark.Token) <= 0:
 		return t.refuse(incident.TokenNeverFalls, fmt.Sprintf("token %s is not above %s, obeyed for %s", token, mark.Token, mark.Effect))
-	case token.Era != f.Era:
-		return t.refuse(incident.TokenNeverFalls, fmt.Sprintf("era %d, the store is in era %d", token.Era, f.Era))
 	case resource == Cassandra && f.HostID != "" && o.Once.HostID != "" && f.HostID != o.Once.HostID:
 		return t.refuse(incident.IntentFirst, fmt.Sprintf("it is about host ID %s, here is %s", o.Once.HostID, f.HostID))
 	}

@@ -14,7 +14,7 @@ import (
 )
 
 func order(id string, verb incident.Verb) incident.Order {
-	return incident.Order{Effect: incident.Effect{ID: id, Once: &incident.Once{Agent: "n3", Verb: verb, Target: "n3", HostID: "h3"}}}
+	return incident.Order{Era: 1, Effect: incident.Effect{ID: id, Once: &incident.Once{Agent: "n3", Verb: verb, Target: "n3", HostID: "h3"}}}
 }
 
 func token(rev int64) cluster.Token { return cluster.Token{Era: 1, Rev: rev} }
@@ -30,6 +30,7 @@ func TestTake(t *testing.T) {
 	elsewhere.Once.Agent = "n1"
 	stranger := order("e", incident.VerbStart)
 	stranger.Once.HostID = "h9"
+	of := func(era uint32) incident.Order { o := order("e", incident.VerbStart); o.Era = era; return o }
 	preview := order("e", incident.VerbPreview)
 	preview.Once.HostID = "h9"
 	at := func(rev int64, effect string, done bool) Marks {
@@ -58,8 +59,12 @@ func TestTake(t *testing.T) {
 		{"a lower token is turned away", at(6, "f", true), order("e", incident.VerbStart), token(5), here, Refuse, incident.TokenNeverFalls},
 		{"an equal token of another effect too", at(5, "f", true), order("e", incident.VerbStart), token(5), here, Refuse, incident.TokenNeverFalls},
 		{"a higher one is taken, also when the last never ended", at(4, "f", false), order("e", incident.VerbStart), token(5), here, Start, ""},
-		{"an era before ours", nil, order("e", incident.VerbStart), cluster.Token{Era: 0, Rev: 99}, here, Refuse, incident.TokenNeverFalls},
-		{"an era after ours: the picture is old", nil, order("e", incident.VerbStart), cluster.Token{Era: 2, Rev: 1}, here, Refuse, incident.TokenNeverFalls},
+		{"written in an era before ours, and never taken back", nil, of(0), token(99), here, Refuse, incident.TokenNeverFalls},
+		{"written in an era after ours: the picture is old", nil, of(2), token(1), here, Refuse, incident.TokenNeverFalls},
+		{"written in an era before ours, and done then", at(5, "e", true), of(0), token(5), here, Refuse, incident.TokenNeverFalls},
+		{"one of the same name was done in an era before ours", Marks{Cassandra: {Token: cluster.Token{Rev: 5}, Effect: "e", Done: true}},
+			order("e", incident.VerbStart), token(4), here, Start, ""},
+		{"one of the same name was done at a higher token", at(6, "e", true), order("e", incident.VerbStart), token(5), here, Refuse, incident.TokenNeverFalls},
 		{"about another Cassandra than the one here", nil, stranger, token(5), here, Refuse, incident.IntentFirst},
 		{"a Cassandra that was never asked has no ID to compare", nil, stranger, token(5), with(func(f *Facts) { f.HostID = "" }), Start, ""},
 		{"looks are about other nodes", nil, preview, token(5), here, Start, ""},
