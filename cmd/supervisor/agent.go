@@ -12,6 +12,7 @@ import (
 	"os"
 	"os/signal"
 	"runtime"
+	"strconv"
 	"syscall"
 	"time"
 
@@ -134,7 +135,11 @@ func (j *joinery) agent(ctx context.Context) (*agent.Agent, error) {
 	if err != nil {
 		j.stateDirBroken(err)
 	}
-	client, err := j.store(ctx)
+	seen, err := disk.Horizon()
+	if err != nil {
+		return nil, fmt.Errorf("what this agent knew of the store, see docs/hosts.md: %w", err)
+	}
+	client, err := j.store(ctx, seen)
 	if err != nil {
 		return nil, err
 	}
@@ -159,6 +164,7 @@ func (j *joinery) agent(ctx context.Context) (*agent.Agent, error) {
 	return agent.New(agent.Options{
 		Cluster: cfg.Cluster, Region: cfg.Region, Self: cfg.Host.Name, Boot: newBoot(), Version: version(), Key: key,
 		Control: cfg.ControlAgents, Disk: disk, Closed: j.closed, Trouble: j.trouble,
+		Horizon: seen, Seen: seenBy(client),
 		Journal: client, Election: client, Pulse: client, Courier: g, Observer: look,
 		Unit: unit{u}, Admin: admin, Reader: reader{cassandra.SessionOptions{Timeout: 2 * time.Second, Credentials: credentials}},
 		Proxies: newProxy, Clock: agent.BootClock{}, Counters: j.counters, Log: j.log,
@@ -172,7 +178,7 @@ func (j *joinery) stateDirBroken(err error) {
 }
 
 // store starts the embedded member, when this agent has one, and dials.
-func (j *joinery) store(ctx context.Context) (*etcd.Store, error) {
+func (j *joinery) store(ctx context.Context, seen agent.Horizon) (*etcd.Store, error) {
 	if e := j.cfg.Store.Embedded; e != nil {
 		m, err := etcd.Embed(ctx, embedOptions(j.cfg, true, j.log))
 		if err != nil {
@@ -187,7 +193,7 @@ func (j *joinery) store(ctx context.Context) (*etcd.Store, error) {
 			j.trouble = append(j.trouble, incident.Trouble{Code: "STORE_SHARES_DISK"})
 		}
 	}
-	client, err := dialStore(j.cfg, j.log)
+	client, err := dialStore(j.cfg, seen, j.log)
 	if err != nil {
 		return nil, err
 	}
@@ -207,17 +213,50 @@ func embedOptions(cfg settings.Agent, mustExist bool, log *zap.Logger) etcd.Embe
 	return o
 }
 
-func dialStore(cfg settings.Agent, log *zap.Logger) (*etcd.Store, error) {
-	o := etcd.DefaultOptions(string(cfg.Host.Name), store.Prefix(cfg.Cluster, cfg.Region), cfg.Store.Endpoints...)
-	o.Logger = log
-	if t := cfg.Store.TLS; t != nil {
-		o.CAFile, o.CertFile, o.KeyFile = t.CA, t.Cert, t.Key
+// dialStore makes the client of a store that must not stand before what was
+// seen of it.
+func dialStore(cfg settings.Agent, seen agent.Horizon, log *zap.Logger) (*etcd.Store, error) {
+	o, err := storeOptions(cfg, seen)
+	if err != nil {
+		return nil, err
 	}
+	o.Logger = log
 	client, err := etcd.Dial(o)
 	if err != nil {
 		return nil, fmt.Errorf("reach the store: %w", err)
 	}
 	return client, nil
+}
+
+func storeOptions(cfg settings.Agent, seen agent.Horizon) (etcd.Options, error) {
+	o := etcd.DefaultOptions(string(cfg.Host.Name), store.Prefix(cfg.Cluster, cfg.Region), cfg.Store.Endpoints...)
+	if t := cfg.Store.TLS; t != nil {
+		o.CAFile, o.CertFile, o.KeyFile = t.CA, t.Cert, t.Key
+	}
+	o.SeenRev = seen.Rev
+	if seen.EtcdCluster != "" {
+		id, err := strconv.ParseUint(seen.EtcdCluster, 16, 64)
+		if err != nil {
+			return o, fmt.Errorf("the etcd cluster that this agent knew: %w", err)
+		}
+		o.SeenCluster = id
+	}
+	return o, nil
+}
+
+// etcdCluster spells the ID of an etcd cluster as meta/era and the horizon keep it.
+func etcdCluster(id uint64) string {
+	if id == 0 {
+		return ""
+	}
+	return strconv.FormatUint(id, 16)
+}
+
+func seenBy(client *etcd.Store) func() (string, int64) {
+	return func() (string, int64) {
+		id, rev := client.Seen()
+		return etcdCluster(id), rev
+	}
 }
 
 // sameDisk tells whether two directories stand on one device.

@@ -15,6 +15,7 @@ import (
 	"go.uber.org/zap"
 
 	"supervisor/cluster"
+	"supervisor/internal/agent"
 	"supervisor/internal/etcd"
 	"supervisor/internal/lead"
 	"supervisor/internal/settings"
@@ -72,7 +73,7 @@ func initStore(ctx context.Context, cfg settings.Agent, roster []cluster.Host, r
 		}
 		defer func() { _ = m.Close(context.WithoutCancel(ctx)) }()
 	}
-	client, err := dialStore(cfg, log)
+	client, err := dialStore(cfg, agent.Horizon{}, log)
 	if err != nil {
 		return err
 	}
@@ -110,7 +111,7 @@ func firstKeys(roster []cluster.Host, reason string, clusterID uint64) (store.Tx
 		txn.Put = append(txn.Put, store.Put{Key: key, Value: b})
 		return nil
 	}
-	err := errors.Join(put(store.Era, lead.EraDoc{Era: 1, EtcdClusterID: fmt.Sprintf("%x", clusterID)}), put(store.Level, 1))
+	err := errors.Join(put(store.Era, lead.EraDoc{Era: 1, EtcdClusterID: etcdCluster(clusterID)}), put(store.Level, lead.LevelNow))
 	by := "unknown"
 	if u, uerr := user.Current(); uerr == nil {
 		by = u.Username

@@ -31,6 +31,11 @@ type Options struct {
 	Key     ed25519.PrivateKey // signs this host's digests
 	Control []cluster.Name     // the agents that judge and lead
 	Disk    Disk
+	// Horizon is what an earlier run knew of the store, and Seen what this one's
+	// client saw so far: the etcd cluster's ID, empty before it answered, and the
+	// highest revision.
+	Horizon Horizon
+	Seen    func() (etcdCluster string, rev int64)
 	// Closed tells from the start why nothing is obeyed; empty: obey.
 	Closed string
 	// Trouble is what was found wrong while the agent was put together.
@@ -107,6 +112,7 @@ func (a *Agent) Run(ctx context.Context) error {
 	run(a.commit)
 	run(a.relist)
 	run(a.checkStore)
+	run(a.keepHorizon)
 	run(a.beat)
 	run(a.readSchema)
 	run(a.keepFences)
@@ -120,6 +126,7 @@ func (a *Agent) Run(ctx context.Context) error {
 	close(a.stopped)
 	cancel()
 	wg.Wait()
+	d.lastHorizon()
 	return nil
 }
 
@@ -185,6 +192,7 @@ type desk struct {
 	inHand        map[string]string // orders given to an executor, with their resources
 	ended         map[string]int64  // orders that ended here, with the revision that tells so
 	unsent        []lead.Commit     // what the store is to be told, at most one a datacenter
+	doubt         string            // why the store is not believed; empty: it is
 	refuses       string            // why nothing is obeyed, beside the troubles that say so themselves
 	mendAt        cluster.Moment    // when the state directory is tried again
 	announcedOnce bool              // the store has shown this agent's own key
@@ -296,6 +304,9 @@ func (d *desk) run(ctx context.Context) {
 func (d *desk) turn(ctx context.Context, in lead.Input) {
 	now, wall := d.a.o.Clock.Now(), d.a.o.Clock.Wall()
 	if c, ok := in.(lead.Changed); ok {
+		if !d.believes(c.Batch) {
+			return
+		}
 		d.whole = d.whole || c.Batch.Whole
 		d.storeOK = now
 	}
@@ -319,6 +330,9 @@ func (d *desk) turn(ctx context.Context, in lead.Input) {
 	}
 	if out.Resign {
 		wake(d.a.resigns)
+	}
+	if d.doubt != "" {
+		d.giveUpTerm()
 	}
 	switch in.(type) {
 	case lead.Changed, lead.Answered, lead.Won:

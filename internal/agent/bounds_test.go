@@ -76,7 +76,7 @@ func TestNobodyWaitsForAnAgentThatStopped(t *testing.T) {
 // desktop is a desk without an agent around it.
 func desktop(t *testing.T) *desk {
 	return newDesk(New(Options{Self: "n3", Boot: "b2", Disk: Disk{t.TempDir()}, Clock: bubbleClock{}, Log: quietLog(), Counters: noCounters{},
-		Courier: &fakeCourier{r: &region{}}}))
+		Courier: &fakeCourier{r: &region{}}, Seen: func() (string, int64) { return "c1", 9 }}))
 }
 
 func TestAnEmptyStoreDoesNotEndAReturn(t *testing.T) {

@@ -245,7 +245,7 @@ func (d *desk) clear(code string) {
 
 // self is what this agent says about itself.
 func (d *desk) self() incident.Agent {
-	me := incident.Agent{Boot: d.a.o.Boot, Version: d.a.o.Version, Level: 1, Control: d.a.control(), Cassandra: d.cassandra}
+	me := incident.Agent{Boot: d.a.o.Boot, Version: d.a.o.Version, Level: lead.LevelNow, Control: d.a.control(), Cassandra: d.cassandra}
 	if p := d.state.Picture.Policy.Value; p != nil {
 		me.Policy = p.Version
 	}

@@ -284,6 +284,13 @@ func (c *client) write(t store.Txn) (store.Result, error) {
 	return res, err
 }
 
+// seen is what the client knows of the store: which it is, and how far it is.
+func (c *client) seen() (string, int64) {
+	c.s.mu.Lock()
+	defer c.s.mu.Unlock()
+	return "c1", c.s.m.Rev()
+}
+
 func (c *client) List(ctx context.Context, prefix string) ([]store.KV, int64, error) {
 	if err := c.travel(ctx); err != nil {
 		return nil, 0, err

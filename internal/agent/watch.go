@@ -83,6 +83,10 @@ func (a *Agent) checkStore(ctx context.Context) {
 // nothing new is started.
 func (d *desk) storeWord(ctx context.Context, took time.Duration, err error) {
 	now := d.a.o.Clock.Now()
+	if err == nil && d.doubt != "" {
+		d.state.Store.Lost = d.doubt
+		return
+	}
 	if err != nil {
 		if d.state.Store.Lost == "" {
 			d.log.Warn("the store does not answer: nothing new is started, nothing standing is undone", zap.String("finding", "STORE_NO_QUORUM"), zap.Error(err))
@@ -103,7 +107,7 @@ func (d *desk) storeWord(ctx context.Context, took time.Duration, err error) {
 // campaign stands for election, leads while the lease lasts, and resigns when
 // the desk says so.
 func (a *Agent) campaign(ctx context.Context) {
-	for ctx.Err() == nil {
+	for a.mayLead(ctx) {
 		term, lost, err := a.o.Election.Campaign(ctx)
 		if err != nil {
 			pause(ctx, retryEvery+time.Duration(rand.Int64N(int64(retryEvery)))) // jitter: candidates must not retry in step

@@ -26,7 +26,7 @@ type seat struct {
 // Campaign waits until this client is the leader. The term's key and creation
 // revision belong into the compares of every transaction of this leader; they
 // protect also when this client learns late that it lost. lost closes when the
-// lease is gone or was given back. One candidacy at a time.
+// lease is gone or was given back. One candidacy at a time; ErrWentBack: none.
 func (s *Store) Campaign(ctx context.Context) (store.Term, <-chan struct{}, error) {
 	own := &seat{}
 	if !s.sit(own) {
@@ -41,6 +41,9 @@ func (s *Store) Campaign(ctx context.Context) (store.Term, <-chan struct{}, erro
 }
 
 func (s *Store) campaign(ctx context.Context, own *seat) (store.Term, error) {
+	if _, err := s.pulse(ctx); err != nil {
+		return store.Term{}, err // also a store that went back: who cannot read it must not lead
+	}
 	session, err := s.session(ctx)
 	if err != nil {
 		return store.Term{}, err

@@ -11,8 +11,9 @@ import (
 )
 
 // ErrWentBack tells that the store stands at a smaller revision than it had,
-// or is another cluster: restored, swapped or wiped. Only observing goes on.
-var ErrWentBack = errors.New("the store went back")
+// or is another cluster: restored, swapped, wiped or set up anew. Only observing
+// goes on until a person has said which.
+var ErrWentBack = errors.New("the store went back or is another one, see docs/hosts.md")
 
 // horizon is the highest revision the store was seen at, and which cluster it
 // was.
@@ -20,6 +21,14 @@ type horizon struct {
 	mu      sync.Mutex
 	rev     int64
 	cluster uint64
+}
+
+// Seen is the cluster that answered and the highest revision it was seen at, to
+// be kept over restarts as SeenCluster and SeenRev; 0: none answered yet.
+func (s *Store) Seen() (cluster uint64, rev int64) {
+	s.horizon.mu.Lock()
+	defer s.horizon.mu.Unlock()
+	return s.horizon.cluster, s.horizon.rev
 }
 
 // floor is what the answer to a linearizable request made now must reach.

@@ -31,9 +31,11 @@ type Options struct {
 	// reader is given everything anew instead.
 	WatchQueueMax int
 	// SeenRev is the highest revision this agent ever saw, kept on its own
-	// disk; a store that stands below it went back and is not believed. 0: none.
-	SeenRev int64
-	Logger  *zap.Logger // the client library logs errors here
+	// disk, and SeenCluster the ID of the etcd cluster it saw it at; a store that
+	// stands below it, or is another one, is not believed. 0: none.
+	SeenRev     int64
+	SeenCluster uint64
+	Logger      *zap.Logger // the client library logs errors here
 }
 
 // DefaultOptions are the options of an agent called name that talks to the

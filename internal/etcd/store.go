@@ -56,7 +56,7 @@ func Dial(o Options) (*Store, error) {
 		return nil, fmt.Errorf("client of store %v: %w", o.Endpoints, err)
 	}
 	s := &Store{o: o, client: client, ctx: ctx, cancel: cancel}
-	s.horizon.rev = o.SeenRev
+	s.horizon.rev, s.horizon.cluster = o.SeenRev, o.SeenCluster
 	s.own.init()
 	s.wg.Go(s.keepLease)
 	return s, nil

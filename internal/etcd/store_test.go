@@ -240,10 +240,24 @@ func TestAStoreThatWentBackIsNotBelieved(t *testing.T) {
 		t.Errorf("the watch believed it: %+v", b)
 	}
 
-	later := options(t, "n1", "/supervisor/1/orders/eu/", addr)
-	later.SeenRev = rev // what a restarted agent finds on its own disk
-	if _, err := dial(t, later).Health(t.Context()); !errors.Is(err, etcd.ErrWentBack) {
-		t.Errorf("after a restart: %v, want %v", err, etcd.ErrWentBack)
+	cluster, seen := c.Seen()
+	if seen != rev || cluster == 0 {
+		t.Errorf("seen: revision %d of cluster %x, want %d", seen, cluster, rev)
+	}
+	// What a restarted agent finds on its own disk.
+	for why, know := range map[string]func(*etcd.Options){
+		"the revision": func(o *etcd.Options) { o.SeenRev = rev },
+		"the cluster":  func(o *etcd.Options) { o.SeenCluster = cluster },
+	} {
+		later := options(t, "n1", "/supervisor/1/orders/eu/", addr)
+		know(&later)
+		c := dial(t, later)
+		if _, err := c.Health(t.Context()); !errors.Is(err, etcd.ErrWentBack) {
+			t.Errorf("health after a restart that knows %s: %v, want %v", why, err, etcd.ErrWentBack)
+		}
+		if _, _, err := c.Campaign(t.Context()); !errors.Is(err, etcd.ErrWentBack) {
+			t.Errorf("campaign after a restart that knows %s: %v, want %v", why, err, etcd.ErrWentBack)
+		}
 	}
 }
 
