@@ -47,6 +47,7 @@ type region struct {
 	dir   string
 	store *fakeStore
 	proxy *fakeProxy
+	other *fakeProxy // declared by twoProxies only
 	nodes map[cluster.Name]*fakeNode
 	keys  map[cluster.Name]ed25519.PrivateKey
 
@@ -101,11 +102,12 @@ func newRegion(t *testing.T, dir string, mode incident.Mode) *region {
 	r := &region{t: t, dir: dir, store: newFakeStore(), nodes: map[cluster.Name]*fakeNode{},
 		keys: map[cluster.Name]ed25519.PrivateKey{}, agents: map[cluster.Name][]*run{}}
 	r.proxy = &fakeProxy{r: r, servers: map[cluster.Name]loadbalancer.Wish{}}
+	r.other = &fakeProxy{r: r, servers: map[cluster.Name]loadbalancer.Wish{}}
 	for i, n := range names {
 		seed := make([]byte, ed25519.SeedSize)
 		seed[0] = byte(i + 1)
 		r.keys[n] = ed25519.NewKeyFromSeed(seed)
-		r.proxy.servers[n] = loadbalancer.Full
+		r.proxy.servers[n], r.other.servers[n] = loadbalancer.Full, loadbalancer.Full
 		disk, err := NewDisk(filepath.Join(dir, string(n)))
 		if err != nil {
 			t.Fatal(err)
@@ -183,7 +185,7 @@ func (r *region) start(n cluster.Name, change ...func(*Options)) *run {
 	o := Options{Cluster: "demo", Region: "eu", Self: n, Boot: h.boot, Version: "test", Key: r.keys[n], Control: names,
 		Disk: r.nodes[n].disk, Journal: h.client, Election: h.client, Pulse: h.client, Courier: h.mail, Observer: h.looks,
 		Unit: fakeUnit{r.nodes[n]}, Admin: fakeAdmin{r.nodes[n]}, Reader: fakeReader{r},
-		Proxies: func(string, string, string) (Proxy, error) { return r.proxy, nil },
+		Proxies: func(name, _, _ string) (Proxy, error) { return r.proxyOf(name), nil },
 		Clock:   bubbleClock{}, Counters: noCounters{}, Log: zap.New(core)}
 	for _, f := range change {
 		f(&o)
