@@ -182,6 +182,8 @@ type desk struct {
 
 	marks         obey.Marks
 	local         isolate.Local
+	marksRead     bool              // the marks on disk were read once; before that they are not written
+	localRead     bool              // so was the gate's copy
 	inHand        map[string]string // orders given to an executor, with their resources
 	ended         map[string]int64  // orders that ended here, with the revision that tells so
 	unsent        []lead.Commit     // what the store is to be told, at most one a datacenter
