@@ -179,6 +179,7 @@ type desk struct {
 	resend   []cluster.Moment // moments of the two repeats of a changed digest
 	asked    map[cluster.Name]cluster.Moment
 	roster   string // what the observer and the courier were told
+	blind    string // why the observer did not take the newest roster
 
 	marks         obey.Marks
 	local         isolate.Local

@@ -57,6 +57,9 @@ func (d *desk) tick(ctx context.Context) {
 	d.turn(ctx, lead.Ticked{})
 	if now.Sub(d.passed) >= passEvery {
 		d.mendDisk(now)
+		if d.blind != "" {
+			d.reroster(ctx)
+		}
 		d.pass(ctx, now)
 	}
 	d.announce()
@@ -246,12 +249,13 @@ func (d *desk) tellVerdicts(before, after membership.View) {
 }
 
 // reroster tells observer and courier who is on the roster, when that changed.
+// An observer that does not take it goes on with the one before, which on a
+// fresh agent is nobody, so it is told again until it does.
 func (d *desk) reroster(context.Context) {
 	b, err := json.Marshal(d.state.Picture.Hosts)
 	if err != nil || string(b) == d.roster || len(d.state.Picture.Hosts) == 0 {
 		return
 	}
-	d.roster = string(b)
 	t := d.state.Topology()
 	var peers, hosts []cluster.Host
 	for _, n := range t.Watched(d.a.o.Self) {
@@ -264,6 +268,13 @@ func (d *desk) reroster(context.Context) {
 			hosts = append(hosts, h)
 		}
 	}
-	d.a.o.Observer.Watch(peers)
 	d.a.o.Courier.Join(hosts)
+	if err := d.a.o.Observer.Watch(peers); err != nil {
+		if d.blind != err.Error() {
+			d.blind = err.Error()
+			d.log.Error("the roster is not watched as assigned, trying again", zap.Int("peers", len(peers)), zap.Error(err))
+		}
+		return
+	}
+	d.roster, d.blind = string(b), ""
 }

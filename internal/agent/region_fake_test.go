@@ -7,6 +7,7 @@ import (
 	"crypto/ed25519"
 	"encoding/base64"
 	"encoding/json"
+	"errors"
 	"fmt"
 	"path/filepath"
 	"strings"
@@ -508,8 +509,10 @@ type fakeObserver struct {
 	self  cluster.Name
 	ready chan struct{}
 	peers []cluster.Name
-	since map[string]time.Time
-	last  map[string]membership.Outcome
+	// refuses is how often Watch still fails.
+	refuses int
+	since   map[string]time.Time
+	last    map[string]membership.Outcome
 }
 
 const looksEvery = 100 * time.Millisecond
@@ -542,13 +545,18 @@ func (o *fakeObserver) Process() cluster.Boot {
 	}
 	return p.Boot
 }
-func (o *fakeObserver) Watch(p []cluster.Host) {
+func (o *fakeObserver) Watch(p []cluster.Host) error {
 	o.r.mu.Lock()
 	defer o.r.mu.Unlock()
+	if o.refuses > 0 {
+		o.refuses--
+		return errors.New("look at 2 peers: not today")
+	}
 	o.peers = nil
 	for _, h := range p {
 		o.peers = append(o.peers, h.Name)
 	}
+	return nil
 }
 
 func (o *fakeObserver) Looks() []membership.Look {
