@@ -176,6 +176,7 @@ type desk struct {
 	seq      uint64
 	looks    []membership.Look
 	lastSent cluster.Moment
+	mute     bool             // the last digest could not be encoded
 	resend   []cluster.Moment // moments of the two repeats of a changed digest
 	asked    map[cluster.Name]cluster.Moment
 	roster   string // what the observer and the courier were told

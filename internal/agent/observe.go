@@ -7,6 +7,7 @@ import (
 	"crypto/ed25519"
 	"encoding/base64"
 	"encoding/json"
+	"errors"
 	"slices"
 	"time"
 
@@ -150,14 +151,35 @@ func (d *desk) sendDigest(now cluster.Moment) {
 	if d.a.control() {
 		d.receive(dg, now)
 	}
-	b, err := dg.Encode(func(msg []byte) []byte { return ed25519.Sign(d.a.o.Key, msg) })
-	if err != nil {
-		d.log.Error("encode digest", zap.Error(err))
-		return
+	packets, err := d.packets(dg)
+	if err != nil && !d.mute {
+		d.log.Error("what this agent sees cannot be sent", zap.Error(err))
 	}
+	d.mute = err != nil
 	others := slices.DeleteFunc(slices.Clone(d.a.o.Control), func(n cluster.Name) bool { return n == d.a.o.Self })
 	// Best effort: who is not there misses this one and hears the next.
-	_ = d.a.o.Courier.SendDigest(others, b)
+	for _, b := range packets {
+		_ = d.a.o.Courier.SendDigest(others, b)
+	}
+}
+
+// packets encodes a digest, in parts when it is too large for one datagram. A
+// part that overtakes another one makes it late, and late ones are not taken;
+// the next second brings it again.
+func (d *desk) packets(dg membership.Digest) ([][]byte, error) {
+	b, err := dg.Encode(func(msg []byte) []byte { return ed25519.Sign(d.a.o.Key, msg) })
+	if err == nil {
+		return [][]byte{b}, nil
+	}
+	first, second, parts := dg.Split()
+	if !errors.Is(err, membership.ErrDigestSize) || !parts {
+		return nil, err
+	}
+	sent, err := d.packets(first)
+	d.seq++
+	second.Seq = d.seq
+	rest, err2 := d.packets(second)
+	return append(sent, rest...), errors.Join(err, err2)
 }
 
 // mail takes what other agents sent.
