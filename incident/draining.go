@@ -14,7 +14,8 @@ import (
 )
 
 // drainWait is how long a return waits for a proxy that does not confirm the
-// drain. A dead node serves nobody, so its way back does not depend on it.
+// drain. A dead node serves nobody, so its way back does not depend on it. A
+// node that is given back waits as long for a proxy that answers nobody.
 const drainWait = 10 * time.Second
 
 // suspected decides whether anything is done at all.
@@ -134,26 +135,70 @@ func (t *turn) pool(d loadbalancer.Declared) loadbalancer.Pool {
 	return d.Pool(t.w.Pools[d.Name].Pool)
 }
 
-// poolsStand tells whether every pool of the node was read back as wanted,
-// and names those that were not. Any agent's reading counts: it is a look,
-// not the writer's word.
+// poolsStand tells whether every proxy of the node's pools was read back with
+// the node as wanted, and names the pools of which that is not known.
 func (t *turn) poolsStand() (ok bool, rest []string) {
 	for _, d := range t.w.Policy.PoolsOf(t.r.Node) {
-		want, standing := t.w.Pools[d.Name]
-		if !standing || !t.poolSeen(d.Name, want.Token) {
+		if confirmed, differ, silent := t.proxiesOf(d); confirmed == 0 || differ || len(silent) > 0 {
 			rest = append(rest, d.Name)
 		}
 	}
 	return len(rest) == 0, rest
 }
 
-func (t *turn) poolSeen(pool string, token cluster.Token) bool {
-	for _, s := range t.w.PoolSeen[pool] {
-		if s.InStep && s.Token.Compare(token) >= 0 {
-			return true
+// poolsGive is poolsStand for a node that comes back. Nobody is served through
+// a proxy that answers nobody, so it is left behind after a while if another
+// one of the pool confirms; its writer gives it the node when it answers again.
+func (t *turn) poolsGive() (ok bool, rest, left []string) {
+	for _, d := range t.w.Policy.PoolsOf(t.r.Node) {
+		confirmed, differ, silent := t.proxiesOf(d)
+		if confirmed == 0 || differ || len(silent) > 0 && t.w.InStep < drainWait {
+			rest = append(rest, d.Name)
+		}
+		for _, p := range silent {
+			left = append(left, d.Name+"/"+p)
 		}
 	}
-	return false
+	return len(rest) == 0, rest, left
+}
+
+// leave says which proxies were left behind without their word.
+func (t *turn) leave(left []string) {
+	if len(left) > 0 {
+		t.say(Saw, "saw_proxies_silent", "proxies", fmt.Sprint(left), "node", string(t.r.Node))
+	}
+}
+
+// proxiesOf counts the proxies of a pool that were read back with the node as
+// wanted, tells whether one that answers was not, and names those that nobody
+// could read since the pool was written. Other members do not matter here.
+// Any agent's reading counts: it is a look, not the writer's word.
+func (t *turn) proxiesOf(d loadbalancer.Declared) (confirmed int, differ bool, silent []string) {
+	standing, written := t.w.Pools[d.Name]
+	if !written {
+		return 0, true, nil
+	}
+	only := loadbalancer.Pool{Name: d.Name, Wants: map[cluster.Name]loadbalancer.Wish{t.r.Node: standing.Wants[t.r.Node]}}
+	for _, p := range d.Proxies {
+		stands, answers := false, false
+		for _, s := range t.w.PoolSeen[d.Name] { // order: only whether there is one
+			if s.Token.Compare(standing.Token) < 0 {
+				continue
+			}
+			actual := s.Proxies[p.Name].Actual
+			answers = answers || len(actual) > 0
+			stands = stands || len(actual) > 0 && loadbalancer.InStep(only, actual)
+		}
+		switch {
+		case stands:
+			confirmed++
+		case answers:
+			differ = true
+		default:
+			silent = append(silent, p.Name)
+		}
+	}
+	return confirmed, differ, silent
 }
 
 // draining waits for the proxies' read-back and then chooses the way on.

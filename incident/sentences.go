@@ -20,6 +20,7 @@ var sentences = map[string]string{
 	"refused_drain":           "{reason}",
 	"proved_drain":            "proxies of {pools} read back: {node} is out",
 	"waits_pools":             "proxies of {pools} have not confirmed yet",
+	"saw_proxies_silent":      "proxies {proxies} answer nobody; they get {node} back when they answer again",
 	"waits_fence":             "a fence needs evidence {age} old: it might be a long collection",
 	"waits_cql":               "the JVM of {node} lives, its native transport is off: drained, never fenced; a person is asked after {age}",
 	"decided_verify":          "{node} answers again: verify",

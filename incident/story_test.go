@@ -141,6 +141,12 @@ func (s *stage) do(words []string) string {
 var commands = map[string]func(*stage, []cluster.Name, map[string]string) string{
 	"ring": func(s *stage, n []cluster.Name, args map[string]string) string {
 		s.ring(s.number(args["nodes"]))
+		if args["proxies"] != "" {
+			for i := range s.number(args["proxies"]) - 1 {
+				p := &s.policy.Pools[0]
+				p.Proxies = append(p.Proxies, loadbalancer.Proxy{Name: fmt.Sprintf("ha%d", i+2), Socket: "/run/other.sock"})
+			}
+		}
 		return ""
 	},
 	"policy": (*stage).applyPolicy,
@@ -380,12 +386,37 @@ func (s *stage) effect(e Effect) string {
 	return fmt.Sprintf("order %s to %s (%d segments)", e.Once.Verb, e.Once.Agent, len(e.Once.Segments))
 }
 
-// stand has every pool read back as it is wanted.
-func (s *stage) stand([]cluster.Name, map[string]string) string {
+// stand has every pool read back as it is wanted, except at the proxies that
+// are named: one is silent, has the node stuck at ready or drain, or lacks it.
+func (s *stage) stand(_ []cluster.Name, args map[string]string) string {
 	for name, p := range s.w.Pools {
-		s.w.PoolSeen[name] = map[cluster.Name]PoolSeen{"n1": {Token: p.Token, InStep: true}}
+		seen := PoolSeen{Token: p.Token, Proxies: map[string]ProxyStatus{}}
+		for _, proxy := range s.policy.Pools[0].Proxies {
+			seen.Proxies[proxy.Name] = readBack(p.Pool, args[proxy.Name])
+		}
+		s.w.PoolSeen[name] = map[cluster.Name]PoolSeen{"n1": seen}
 	}
 	return ""
+}
+
+func readBack(want loadbalancer.Pool, how string) ProxyStatus {
+	if how == "silent" {
+		return ProxyStatus{Trouble: "no such file or directory"}
+	}
+	var st ProxyStatus
+	for _, m := range want.Members() {
+		a := loadbalancer.Actual{Server: m, Want: want.Wants[m].Want, Weight: max(want.Wants[m].Weight, 1), Normal: 100}
+		switch {
+		case how == "ready="+string(m):
+			st.Trouble, a.Want, a.Weight = "Permission denied", loadbalancer.Ready, 100
+		case how == "drain="+string(m):
+			st.Trouble, a.Want = "Permission denied", loadbalancer.Drain
+		case how == "lacks="+string(m):
+			a.Server = "other-" + m
+		}
+		st.Actual = append(st.Actual, a)
+	}
+	return st
 }
 
 // ownSays is a node's own agent on its standing fence.

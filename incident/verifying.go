@@ -104,12 +104,13 @@ func (t *turn) verifyUntouched() {
 		t.wantPools(loadbalancer.Full)
 		return
 	}
-	ok, rest := t.poolsStand()
+	ok, rest, left := t.poolsGive()
 	if !ok {
 		t.wantPoolsStill(loadbalancer.Full)
 		t.wait(RuleVerify, "waits_pools", "pools", fmt.Sprint(rest))
 		return
 	}
+	t.leave(left)
 	t.mark(StageServing)
 	t.close("closed_answered")
 }
@@ -341,8 +342,8 @@ func (t *turn) ramp(step ReturnStep) {
 func (t *turn) ramping() {
 	wish := rampWish(t.r.Return.Step)
 	t.wantPoolsStill(wish)
-	stand, rest := t.poolsStand()
-	if !stand || !t.wanted(wish) {
+	given, rest, left := t.poolsGive()
+	if !given || !t.wanted(wish) {
 		t.wait(RuleVerify, "waits_pools", "pools", fmt.Sprint(rest))
 		return
 	}
@@ -351,6 +352,7 @@ func (t *turn) ramping() {
 		return
 	}
 	if !t.marked(StageServing) {
+		t.leave(left)
 		t.mark(StageServing)
 		t.say(Proved, "proved_serving", "node", string(t.r.Node), "pools", t.poolNames())
 	}

@@ -53,17 +53,21 @@ type StandingPool struct {
 
 // PoolSeen is what one agent read back from the proxies of a pool.
 type PoolSeen struct {
-	Token   cluster.Token          `json:"token"` // of the wanted pool it compared with
-	InStep  bool                   `json:"in_step"`
+	Token   cluster.Token          `json:"token"`   // of the wanted pool it compared with
+	InStep  bool                   `json:"in_step"` // every declared proxy is
 	Proxies map[string]ProxyStatus `json:"proxies"`
 }
 
 // ProxyStatus is one proxy as one agent read it.
 type ProxyStatus struct {
 	Trouble string                `json:"trouble,omitempty"` // why it could not be read or written
-	Actual  []loadbalancer.Actual `json:"actual,omitempty"`
-	Unknown []string              `json:"unknown,omitempty"` // servers on one side only
-	Drift   []string              `json:"drift,omitempty"`   // servers that somebody changed by hand
+	Actual  []loadbalancer.Actual `json:"actual,omitempty"`  // empty: it did not answer
+	InStep  bool                  `json:"in_step,omitempty"` // every member stands there as wanted
+	// Stood is the newest wanted pool that this proxy was read back at with
+	// nothing left to change: what differs from it since is somebody's hand.
+	Stood   cluster.Token `json:"stood,omitzero"`
+	Unknown []string      `json:"unknown,omitempty"` // servers on one side only
+	Drift   []string      `json:"drift,omitempty"`   // servers that somebody changed by hand
 }
 
 // Agent is what an agent says about itself, in a lease-bound key. Its absence

@@ -178,10 +178,10 @@ func TestCauseNeedsItsWitness(t *testing.T) {
 }
 
 func fleet(n int) (Topology, []Report) {
-	top := Topology{Nodes: places(n, 5), Watch: map[cluster.Name][]cluster.Name{}}
+	top := Topology{Nodes: places(n, 5)}
+	top.Watch = Assign(top.Nodes)
 	var all []Report
 	for name := range top.Nodes {
-		top.Watch[name] = Watchers(top.Nodes, name, Degree)
 		for _, o := range top.Watch[name] {
 			for _, p := range []Path{CQL, Storage, Phi} {
 				all = append(all, look(o, name, p, Good, start))

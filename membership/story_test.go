@@ -5,6 +5,7 @@ package membership
 import (
 	"flag"
 	"fmt"
+	"maps"
 	"os"
 	"path/filepath"
 	"slices"
@@ -217,13 +218,7 @@ func (s *stage) cluster(nodes []string) error {
 }
 
 func (s *stage) roster(places map[cluster.Name]Place) {
-	s.topology = Topology{Nodes: map[cluster.Name]Place{}, Watch: map[cluster.Name][]cluster.Name{}}
-	for n, p := range places {
-		s.topology.Nodes[n] = p
-	}
-	for n := range places {
-		s.topology.Watch[n] = Watchers(places, n, Degree)
-	}
+	s.topology = Topology{Nodes: maps.Clone(places), Watch: Assign(places)}
 }
 
 // fault sets everything that everybody sees of a node.

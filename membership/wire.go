@@ -17,11 +17,12 @@ import (
 
 const (
 	wireVersion = 1
-	// DigestMax is the largest digest in bytes: it must fit into one datagram
-	// beside the header of the gossip transport.
-	DigestMax = 1400
+	// DigestMax is the largest digest in bytes: with the gossip transport's two
+	// bytes, its checksum and encryption and the longest label it must fit into
+	// one unfragmented datagram on Ethernet. One of eleven subjects has about 500.
+	DigestMax = 1100
 	wordMax   = 255                        // bytes of a name, a cluster name or a boot
-	looksMax  = 256                        // looks in one digest; also bounds what a hostile one makes us allocate
+	looksMax  = 250                        // looks in one digest; also bounds what a hostile one makes us allocate
 	spanMax   = 100 * 365 * 24 * time.Hour // longer than any outcome stands
 	// signed is put before the bytes that are signed, so that a signature
 	// over a digest is good for nothing else.
@@ -85,6 +86,28 @@ func (d Digest) check() error {
 		}
 	}
 	return nil
+}
+
+// Split parts a digest that is too large for one datagram into two by its
+// subjects; ok is false when it is about one only. Each part is a digest of its
+// own and wants a sequence of its own: what a digest leaves out stays as it was
+// told last.
+func (d Digest) Split() (first, second Digest, ok bool) {
+	looks := slices.Clone(d.Looks)
+	slices.SortStableFunc(looks, func(x, y Look) int { return cmp.Compare(x.Subject, y.Subject) })
+	at := len(looks) / 2
+	for at > 0 && at < len(looks) && looks[at].Subject == looks[at-1].Subject {
+		at++
+	}
+	if at == len(looks) { // the last subject has half of the looks and more
+		at = slices.IndexFunc(looks, func(l Look) bool { return l.Subject == looks[len(looks)-1].Subject })
+	}
+	if at <= 0 {
+		return d, Digest{}, false
+	}
+	first, second = d, d
+	first.Looks, second.Looks = looks[:at], looks[at:]
+	return first, second, true
 }
 
 func putWord(b []byte, w string) []byte {

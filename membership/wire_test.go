@@ -176,3 +176,57 @@ func FuzzDecode(f *testing.F) {
 		}
 	})
 }
+
+// A digest of the most subjects with the longest names is sent in parts that
+// fit, which together say everything, in an order that is taken.
+func TestADigestTooLargeIsSplit(t *testing.T) {
+	long := func(word string, i int) string { return fmt.Sprintf("%s%0*d", word, 128-len(word), i) }
+	d := Digest{Cluster: long("c", 0), Observer: cluster.Name(long("n", 0)), Boot: cluster.Boot(long("b", 0)), Process: cluster.Boot(long("p", 0))}
+	for i := range WatchMax + 1 {
+		// The number in front, so that the names share no beginning.
+		subject := cluster.Name(fmt.Sprintf("%d", i) + long("n", i)[2:])
+		for _, p := range []Path{Process, CQL, Admin, Disk, Storage, Phi} {
+			d.Looks = append(d.Looks, Look{Subject: subject, Path: p, Outcome: Silent, Misses: 1 << 31, Held: spanMax, Age: spanMax})
+		}
+	}
+	k := newKeys(t, d.Observer)
+	inbox := Inbox{Cluster: d.Cluster}
+	said := map[Look]bool{}
+	parts := 0
+	var send func(Digest)
+	send = func(d Digest) {
+		parts++
+		d.Seq = uint64(parts)
+		b, err := d.Encode(k.sign(d.Observer))
+		if err != nil {
+			first, second, ok := d.Split()
+			if !ok || !errors.Is(err, ErrDigestSize) {
+				t.Fatalf("%d looks: %v", len(d.Looks), err)
+			}
+			send(first)
+			send(second)
+			return
+		}
+		got, err := Decode(b, k.public)
+		if err != nil {
+			t.Fatal(err)
+		}
+		var reports []Report
+		if inbox, reports, err = inbox.Take(got, start); err != nil {
+			t.Fatal(err)
+		}
+		for _, r := range reports {
+			said[r.Look] = true
+		}
+	}
+	send(d)
+	if len(said) != len(d.Looks) {
+		t.Errorf("%d of %d looks arrive", len(said), len(d.Looks))
+	}
+	if _, _, ok := (Digest{Looks: d.Looks[:6]}).Split(); ok {
+		t.Error("looks at one subject were parted")
+	}
+	if _, _, ok := (Digest{}).Split(); ok {
+		t.Error("an empty digest was parted")
+	}
+}

@@ -102,7 +102,7 @@ func newLogger(level string) (*zap.Logger, error) {
 	enc := zap.NewProductionEncoderConfig()
 	enc.EncodeTime = zapcore.TimeEncoder(func(t time.Time, e zapcore.PrimitiveArrayEncoder) { e.AppendString(incident.Stamp(t)) })
 	enc.TimeKey = "at"
-	core := zapcore.NewCore(zapcore.NewJSONEncoder(enc), zapcore.Lock(os.Stderr), l)
+	core := zapcore.NewCore(zapcore.NewJSONEncoder(enc), newLogBuffer(os.Stderr), l)
 	return zap.New(core), nil
 }
 

@@ -136,14 +136,13 @@ func (o *observer) State() (cassandra.NodeState, time.Duration, bool) {
 	return o.current().State()
 }
 
-// Watch names the peers; the roster was checked when it was written, so a
-// fault here leaves the probe as it is.
-func (o *observer) Watch(peers []cluster.Host) {
+// Watch names the peers; a fault leaves the probe as it is.
+func (o *observer) Watch(peers []cluster.Host) error {
 	targets := make([]probe.Target, len(peers))
 	for i, h := range peers {
 		targets[i] = probe.Target{Name: h.Name, CQL: h.CQL, Storage: h.Storage}
 	}
-	_ = o.use(targets)
+	return o.use(targets)
 }
 
 // reader opens a session for each question and closes it again: they are rare,

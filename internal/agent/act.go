@@ -102,11 +102,7 @@ func (a *Agent) prepare(ctx context.Context, returning bool, id string) error {
 	err, asked := ask(ctx, a, func(d *desk) error {
 		local := d.local
 		local.Returning, local.Incident, local.Clean = returning, id, false
-		err := d.a.o.Disk.SaveLocal(local)
-		if err == nil {
-			d.local = local
-		}
-		return err
+		return d.saveLocal(local)
 	})
 	return errors.Join(asked, err)
 }

@@ -183,12 +183,16 @@ type desk struct {
 	seq      uint64
 	looks    []membership.Look
 	lastSent cluster.Moment
+	mute     bool             // the last digest could not be encoded
 	resend   []cluster.Moment // moments of the two repeats of a changed digest
 	asked    map[cluster.Name]cluster.Moment
 	roster   string // what the observer and the courier were told
+	blind    string // why the observer did not take the newest roster
 
 	marks         obey.Marks
 	local         isolate.Local
+	marksRead     bool              // the marks on disk were read once; before that they are not written
+	localRead     bool              // so was the gate's copy
 	inHand        map[string]string // orders given to an executor, with their resources
 	ended         map[string]int64  // orders that ended here, with the revision that tells so
 	unsent        []lead.Commit     // what the store is to be told, at most one a datacenter

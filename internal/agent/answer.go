@@ -30,6 +30,11 @@ func (a *Agent) Gate(ctx context.Context, q api.GateQuestion) (isolate.Answer, e
 }
 
 func (d *desk) gate(waited time.Duration) isolate.Answer {
+	if !d.localRead {
+		// Nothing known of this host is not the same as nothing there: an empty
+		// copy would pass for a node that never served.
+		return isolate.Answer{Start: isolate.Wait, Rule: "state-unread", Why: errUnread.Error()}
+	}
 	p := d.state.Picture
 	// Before the store was read once nobody knows the mode: it is not taken for observe.
 	q := isolate.Asked{Local: d.local, Observe: d.whole, Waited: waited,

@@ -339,6 +339,7 @@ type fakeProxy struct {
 	r       *region
 	servers map[cluster.Name]loadbalancer.Wish
 	gone    bool // its socket is missing
+	refuses bool // it may be read and not written
 }
 
 func (p *fakeProxy) Read(ctx context.Context) ([]loadbalancer.Actual, error) {
@@ -362,6 +363,9 @@ func (p *fakeProxy) Apply(ctx context.Context, changes []loadbalancer.Change) er
 	defer p.r.mu.Unlock()
 	if p.gone {
 		return errors.New("dial unix /run/ha.sock: no such file or directory")
+	}
+	if p.refuses {
+		return errors.New("refused: Permission denied")
 	}
 	for _, c := range changes {
 		n := p.r.nodes[c.Server]

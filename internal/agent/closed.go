@@ -7,6 +7,8 @@ import (
 	"time"
 
 	"supervisor/cluster"
+	"supervisor/internal/obey"
+	"supervisor/isolate"
 )
 
 // What closes an agent: it goes on observing, abstains from every verdict and
@@ -35,14 +37,48 @@ func (d *desk) closed() string {
 	return d.refuses
 }
 
-// readDisk reads what the agent has on its own disk.
+// errUnread keeps a file that could not be read from being written over: what
+// stands there may be good and is not known.
+var errUnread = errors.New("what stands in the state directory could not be read")
+
+// readDisk reads what the agent has on its own disk, each file for itself.
 func (d *desk) readDisk() error {
 	marks, err := d.a.o.Disk.Marks()
-	local, lerr := d.a.o.Disk.Local()
-	if err = errors.Join(err, lerr); err == nil {
-		d.marks, d.local = marks, local
+	if err == nil {
+		d.marks, d.marksRead = marks, true
 	}
-	return err
+	local, lerr := d.a.o.Disk.Local()
+	if lerr == nil {
+		d.local, d.localRead = local, true
+	}
+	return errors.Join(err, lerr)
+}
+
+// saveMarks writes the marks and believes them when they are on disk.
+func (d *desk) saveMarks(marks obey.Marks) error {
+	if !d.marksRead {
+		return errUnread
+	}
+	if err := d.a.o.Disk.SaveMarks(marks); err != nil {
+		d.stateDirBroken(err)
+		return err
+	}
+	d.marks = marks
+	return nil
+}
+
+// saveLocal writes the gate's copy and believes it when it is on disk. Nobody
+// may rely on a copy that was never read: the gate reads it without the agent.
+func (d *desk) saveLocal(local isolate.Local) error {
+	if !d.localRead {
+		return errUnread
+	}
+	if err := d.a.o.Disk.SaveLocal(local); err != nil {
+		d.stateDirBroken(err)
+		return err
+	}
+	d.local = local
+	return nil
 }
 
 func (d *desk) stateDirBroken(err error) {

@@ -235,13 +235,7 @@ func outcomeOf(ctx, act context.Context, err error) incident.Outcome {
 // mark writes a mark at the desk, which owns them all.
 func (a *Agent) mark(ctx context.Context, resource string, m obey.Mark) error {
 	err, asked := ask(ctx, a, func(d *desk) error {
-		marks := d.marks.With(resource, m)
-		if err := d.a.o.Disk.SaveMarks(marks); err != nil {
-			d.stateDirBroken(err)
-			return err
-		}
-		d.marks = marks
-		return nil
+		return d.saveMarks(d.marks.With(resource, m))
 	})
 	return errors.Join(asked, err)
 }

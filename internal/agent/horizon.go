@@ -108,17 +108,22 @@ func (d *desk) believes(b store.Batch) bool {
 	return d.doubt == ""
 }
 
-// mayLead waits while the store is in doubt: who cannot read it must not stand
-// in the way of those who can. It is false when ctx is over.
+// mayLead waits while the store is in doubt or the desk does not answer: who
+// cannot read or cannot work must not stand in the way of those who can. It is
+// false when ctx is over.
 func (a *Agent) mayLead(ctx context.Context) bool {
-	for {
-		doubt, err := ask(ctx, a, func(d *desk) string { return d.doubt })
-		if err != nil {
-			return false
-		}
-		if doubt == "" {
+	for ctx.Err() == nil {
+		cctx, cancel := context.WithTimeout(ctx, deskMax)
+		doubt, err := ask(cctx, a, func(d *desk) string { return d.doubt })
+		cancel()
+		switch {
+		case err != nil:
+			pause(ctx, retryEvery)
+		case doubt == "":
 			return true
+		default:
+			pause(ctx, outAfter)
 		}
-		pause(ctx, outAfter)
 	}
+	return false
 }

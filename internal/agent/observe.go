@@ -7,6 +7,7 @@ import (
 	"crypto/ed25519"
 	"encoding/base64"
 	"encoding/json"
+	"errors"
 	"slices"
 	"time"
 
@@ -57,6 +58,9 @@ func (d *desk) tick(ctx context.Context) {
 	d.turn(ctx, lead.Ticked{})
 	if now.Sub(d.passed) >= passEvery {
 		d.mendDisk(now)
+		if d.blind != "" {
+			d.reroster(ctx)
+		}
 		d.pass(ctx, now)
 	}
 	d.announce()
@@ -149,14 +153,35 @@ func (d *desk) sendDigest(now cluster.Moment) {
 	if d.a.control() {
 		d.receive(dg, now)
 	}
-	b, err := dg.Encode(func(msg []byte) []byte { return ed25519.Sign(d.a.o.Key, msg) })
-	if err != nil {
-		d.log.Error("encode digest", zap.Error(err))
-		return
+	packets, err := d.packets(dg)
+	if err != nil && !d.mute {
+		d.log.Error("what this agent sees cannot be sent", zap.Error(err))
 	}
+	d.mute = err != nil
 	others := slices.DeleteFunc(slices.Clone(d.a.o.Control), func(n cluster.Name) bool { return n == d.a.o.Self })
 	// Best effort: who is not there misses this one and hears the next.
-	_ = d.a.o.Courier.SendDigest(others, b)
+	for _, b := range packets {
+		_ = d.a.o.Courier.SendDigest(others, b)
+	}
+}
+
+// packets encodes a digest, in parts when it is too large for one datagram. A
+// part that overtakes another one makes it late, and late ones are not taken;
+// the next second brings it again.
+func (d *desk) packets(dg membership.Digest) ([][]byte, error) {
+	b, err := dg.Encode(func(msg []byte) []byte { return ed25519.Sign(d.a.o.Key, msg) })
+	if err == nil {
+		return [][]byte{b}, nil
+	}
+	first, second, parts := dg.Split()
+	if !errors.Is(err, membership.ErrDigestSize) || !parts {
+		return nil, err
+	}
+	sent, err := d.packets(first)
+	d.seq++
+	second.Seq = d.seq
+	rest, err2 := d.packets(second)
+	return append(sent, rest...), errors.Join(err, err2)
 }
 
 // mail takes what other agents sent.
@@ -248,12 +273,13 @@ func (d *desk) tellVerdicts(before, after membership.View) {
 }
 
 // reroster tells observer and courier who is on the roster, when that changed.
+// An observer that does not take it goes on with the one before, which on a
+// fresh agent is nobody, so it is told again until it does.
 func (d *desk) reroster(context.Context) {
 	b, err := json.Marshal(d.state.Picture.Hosts)
 	if err != nil || string(b) == d.roster || len(d.state.Picture.Hosts) == 0 {
 		return
 	}
-	d.roster = string(b)
 	t := d.state.Topology()
 	var peers, hosts []cluster.Host
 	for _, n := range t.Watched(d.a.o.Self) {
@@ -266,6 +292,13 @@ func (d *desk) reroster(context.Context) {
 			hosts = append(hosts, h)
 		}
 	}
-	d.a.o.Observer.Watch(peers)
 	d.a.o.Courier.Join(hosts)
+	if err := d.a.o.Observer.Watch(peers); err != nil {
+		if d.blind != err.Error() {
+			d.blind = err.Error()
+			d.log.Error("the roster is not watched as assigned, trying again", zap.Int("peers", len(peers)), zap.Error(err))
+		}
+		return
+	}
+	d.roster, d.blind = string(b), ""
 }

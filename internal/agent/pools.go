@@ -5,6 +5,7 @@ package agent
 import (
 	"context"
 	"encoding/json"
+	"errors"
 	"fmt"
 	"slices"
 	"sync"
@@ -35,7 +36,9 @@ type wantedPool struct {
 	token    cluster.Token
 	intended bool // a leader wrote it; otherwise it is only read
 	write    bool // this agent is the one that writes
-	stood    bool // this intent was read back once: what differs since is drift
+	// stood are the proxies that were once read back at this intent, or a later
+	// one, with nothing left to change: what differs there since is drift.
+	stood map[string]bool
 }
 
 // passPools hands the wanted pools to their keeper.
@@ -48,7 +51,7 @@ func (d *desk) passPools() {
 	for _, decl := range p.Policy.Value.Pools {
 		at, intended := p.Pools[decl.Name]
 		wp := wantedPool{declared: decl, want: decl.Pool(at.Value), token: p.Token(at.Mod), intended: intended,
-			write: d.writes(decl), stood: d.stood(decl.Name, p.Token(at.Mod))}
+			write: d.writes(decl), stood: d.stood(decl, p.Token(at.Mod))}
 		w.pools[decl.Name] = wp
 	}
 	latest(d.a.pools, w)
@@ -75,14 +78,17 @@ func (d *desk) writes(decl loadbalancer.Declared) bool {
 	return ok && first == d.a.o.Self
 }
 
-// stood tells whether any agent has read this intent back.
-func (d *desk) stood(pool string, token cluster.Token) bool {
-	for _, s := range d.state.Picture.PoolSeen[pool] {
-		if s.InStep && s.Token.Compare(token) >= 0 {
-			return true
+// stood tells at which proxies any agent has read this intent back. Each counts
+// for itself: one that missed a round must still be given what it missed.
+func (d *desk) stood(decl loadbalancer.Declared, token cluster.Token) map[string]bool {
+	stood := map[string]bool{}
+	for _, s := range d.state.Picture.PoolSeen[decl.Name] { // order: only whether there is one
+		for _, p := range decl.Proxies {
+			at := s.Proxies[p.Name].Stood
+			stood[p.Name] = stood[p.Name] || at != (cluster.Token{}) && at.Compare(token) >= 0
 		}
 	}
-	return false
+	return stood
 }
 
 // keepPools writes new intents to the proxies and reads every proxy back.
@@ -132,7 +138,7 @@ func (k *poolKeeper) round(ctx context.Context) {
 	for _, name := range sortedKeys(k.work.pools) {
 		w := k.work.pools[name]
 		seen := incident.PoolSeen{Token: w.token, Proxies: k.proxiesOf(ctx, w)}
-		seen.InStep = inStep(seen.Proxies)
+		seen.InStep = inStep(w.declared, seen.Proxies)
 		k.log(name, seen.Proxies)
 		b, err := json.Marshal(stripped(seen))
 		key := store.SeenPool(k.a.o.Self, name)
@@ -170,7 +176,10 @@ func (k *poolKeeper) proxiesOf(ctx context.Context, w wantedPool) map[string]inc
 			if err != nil {
 				status.Trouble = err.Error()
 			} else {
-				status = k.proxy(ctx, client, w)
+				status = k.proxy(ctx, client, w, p.Name)
+			}
+			if w.stood[p.Name] {
+				status.Stood = w.token // neither a hand nor a pause takes that back
 			}
 			mu.Lock()
 			defer mu.Unlock()
@@ -195,28 +204,36 @@ func (k *poolKeeper) client(p loadbalancer.Proxy, backend string) (Proxy, error)
 }
 
 // proxy brings one proxy to what is wanted, if that is this agent's to do, and
-// reads it back.
-func (k *poolKeeper) proxy(ctx context.Context, c Proxy, w wantedPool) incident.ProxyStatus {
+// reads it back. What was read back counts, also after an order that failed: a
+// refused one leaves a proxy that answers and differs.
+func (k *poolKeeper) proxy(ctx context.Context, c Proxy, w wantedPool, name string) incident.ProxyStatus {
 	ctx, cancel := context.WithTimeout(ctx, proxyMax)
 	defer cancel()
 	actual, err := c.Read(ctx)
 	if err != nil {
 		return incident.ProxyStatus{Trouble: err.Error()}
 	}
+	var refused error
 	drift := loadbalancer.Difference(w.want, actual)
-	if changes := toApply(w, drift.Changes); len(changes) > 0 {
-		if err := c.Apply(ctx, changes); err != nil {
-			return incident.ProxyStatus{Trouble: err.Error()}
+	if changes := toApply(w, name, drift.Changes); len(changes) > 0 {
+		if refused = c.Apply(ctx, changes); refused == nil {
+			k.a.o.Log.Info("proxy told", zap.String("pool", w.declared.Name), zap.String("proxy", name), zap.Any("changes", changes))
 		}
-		k.a.o.Log.Info("proxy told", zap.String("pool", w.declared.Name), zap.Any("changes", changes))
 		if actual, err = c.Read(ctx); err != nil {
-			return incident.ProxyStatus{Trouble: err.Error()}
+			return incident.ProxyStatus{Trouble: errors.Join(refused, err).Error()}
 		}
 		drift = loadbalancer.Difference(w.want, actual)
 	}
-	status := incident.ProxyStatus{Actual: actual}
+	status := incident.ProxyStatus{Actual: actual, InStep: drift.InStep()}
 	for _, n := range drift.Unknown() {
 		status.Unknown = append(status.Unknown, string(n))
+	}
+	if len(drift.Changes) == 0 {
+		status.Stood = w.token
+	}
+	if refused != nil && len(drift.Changes) > 0 {
+		status.Trouble = refused.Error()
+		return status
 	}
 	for _, c := range drift.Changes {
 		status.Drift = append(status.Drift, c.String())
@@ -225,32 +242,26 @@ func (k *poolKeeper) proxy(ctx context.Context, c Proxy, w wantedPool) incident.
 }
 
 // toApply are the changes that are this agent's to make. A new intent is
-// written whole. Once it stood, a difference is somebody's hand: what keeps a
-// node out is put right, what would let one in is only shown.
-func toApply(w wantedPool, changes []loadbalancer.Change) []loadbalancer.Change {
+// written whole. Once it stood at this proxy, a difference is somebody's hand:
+// what keeps a node out is put right, what would let one in is only shown.
+func toApply(w wantedPool, proxy string, changes []loadbalancer.Change) []loadbalancer.Change {
 	if !w.write || !w.intended {
 		return nil
 	}
-	if !w.stood {
+	if !w.stood[proxy] {
 		return changes
 	}
 	return slices.DeleteFunc(slices.Clone(changes), func(c loadbalancer.Change) bool { return c.To.Want == loadbalancer.Ready })
 }
 
-// inStep tells whether at least one proxy answered and none that answered
-// differs from what is wanted.
-func inStep(proxies map[string]incident.ProxyStatus) bool {
-	answered := false
-	for _, p := range proxies {
-		if p.Trouble != "" {
-			continue
-		}
-		answered = true
-		if len(p.Drift) > 0 {
+// inStep tells whether every declared proxy stands as the pool is wanted.
+func inStep(d loadbalancer.Declared, proxies map[string]incident.ProxyStatus) bool {
+	for _, p := range d.Proxies {
+		if !proxies[p.Name].InStep {
 			return false
 		}
 	}
-	return answered
+	return len(d.Proxies) > 0
 }
 
 // stripped leaves the changing counters out of what is stored, so that a busy

@@ -59,8 +59,8 @@ type Observer interface {
 	// State is the newest word of the running Cassandra process about itself, and
 	// how old it is; false when it has not said one.
 	State() (cassandra.NodeState, time.Duration, bool)
-	// Watch names the peers to look at.
-	Watch(peers []cluster.Host)
+	// Watch names the peers to look at; after an error it looks at those before.
+	Watch(peers []cluster.Host) error
 	// Unwell is true while the observer's own loop lags.
 	Unwell() bool
 }

@@ -181,10 +181,9 @@ func (d *desk) inOrder() {
 func (d *desk) keepLocal(change func()) {
 	before := d.local
 	change()
-	if err := d.a.o.Disk.SaveLocal(d.local); err != nil {
-		d.local = before
-		d.stateDirBroken(err)
-	}
+	wanted := d.local
+	d.local = before
+	_ = d.saveLocal(wanted) // what went wrong is a finding
 }
 
 func (d *desk) checkCluster(found string) {

@@ -7,6 +7,7 @@ import (
 	"crypto/ed25519"
 	"encoding/base64"
 	"encoding/json"
+	"errors"
 	"fmt"
 	"path/filepath"
 	"strings"
@@ -47,6 +48,7 @@ type region struct {
 	dir   string
 	store *fakeStore
 	proxy *fakeProxy
+	other *fakeProxy // declared by twoProxies only
 	nodes map[cluster.Name]*fakeNode
 	keys  map[cluster.Name]ed25519.PrivateKey
 
@@ -101,11 +103,12 @@ func newRegion(t *testing.T, dir string, mode incident.Mode) *region {
 	r := &region{t: t, dir: dir, store: newFakeStore(), nodes: map[cluster.Name]*fakeNode{},
 		keys: map[cluster.Name]ed25519.PrivateKey{}, agents: map[cluster.Name][]*run{}}
 	r.proxy = &fakeProxy{r: r, servers: map[cluster.Name]loadbalancer.Wish{}}
+	r.other = &fakeProxy{r: r, servers: map[cluster.Name]loadbalancer.Wish{}}
 	for i, n := range names {
 		seed := make([]byte, ed25519.SeedSize)
 		seed[0] = byte(i + 1)
 		r.keys[n] = ed25519.NewKeyFromSeed(seed)
-		r.proxy.servers[n] = loadbalancer.Full
+		r.proxy.servers[n], r.other.servers[n] = loadbalancer.Full, loadbalancer.Full
 		disk, err := NewDisk(filepath.Join(dir, string(n)))
 		if err != nil {
 			t.Fatal(err)
@@ -184,7 +187,7 @@ func (r *region) start(n cluster.Name, change ...func(*Options)) *run {
 	o := Options{Cluster: "demo", Region: "eu", Self: n, Boot: h.boot, Version: "test", Key: r.keys[n], Control: names,
 		Disk: r.nodes[n].disk, Horizon: horizon, Seen: h.client.seen, Journal: h.client, Election: h.client, Pulse: h.client, Courier: h.mail, Observer: h.looks,
 		Unit: fakeUnit{r.nodes[n]}, Admin: fakeAdmin{r.nodes[n]}, Reader: fakeReader{r},
-		Proxies: func(string, string, string) (Proxy, error) { return r.proxy, nil },
+		Proxies: func(name, _, _ string) (Proxy, error) { return r.proxyOf(name), nil },
 		Clock:   bubbleClock{}, Counters: noCounters{}, Log: zap.New(core)}
 	for _, f := range change {
 		f(&o)
@@ -507,8 +510,10 @@ type fakeObserver struct {
 	self  cluster.Name
 	ready chan struct{}
 	peers []cluster.Name
-	since map[string]time.Time
-	last  map[string]membership.Outcome
+	// refuses is how often Watch still fails.
+	refuses int
+	since   map[string]time.Time
+	last    map[string]membership.Outcome
 }
 
 const looksEvery = 100 * time.Millisecond
@@ -541,13 +546,18 @@ func (o *fakeObserver) Process() cluster.Boot {
 	}
 	return p.Boot
 }
-func (o *fakeObserver) Watch(p []cluster.Host) {
+func (o *fakeObserver) Watch(p []cluster.Host) error {
 	o.r.mu.Lock()
 	defer o.r.mu.Unlock()
+	if o.refuses > 0 {
+		o.refuses--
+		return errors.New("look at 2 peers: not today")
+	}
 	o.peers = nil
 	for _, h := range p {
 		o.peers = append(o.peers, h.Name)
 	}
+	return nil
 }
 
 func (o *fakeObserver) Looks() []membership.Look {

@@ -11,6 +11,7 @@ import (
 	"supervisor/cluster"
 	"supervisor/incident"
 	"supervisor/internal/store"
+	"supervisor/isolate"
 	"supervisor/membership"
 )
 
@@ -175,4 +176,49 @@ func TestWithoutAStateDirectoryNothingIsObeyed(t *testing.T) {
 		move(away, dir)
 		r.wait("the finding gone", 30*time.Second, func() bool { return !h.finds("STATE_DIR_UNWRITABLE") })
 	})
+}
+
+// A file that cannot be read today may be good: it is neither written over nor
+// taken for empty, whatever the other one says.
+func TestAnUnreadFileIsNotWrittenOver(t *testing.T) {
+	for _, row := range []struct{ why, file, good, bad string }{
+		{"the gate's copy, of a later version", localFile, `{"returning":true,"retired":false,"incident":"inc-dc1-9","ever_served":true}`,
+			`{"returning":true,"incident":"inc-dc1-9","ever_served":true,"unasked":"a_later_word"}`},
+		{"the marks, cut short", marksFile, `{"cassandra":{"token":{"era":1,"rev":7},"effect":"inc-dc1-9.1.0","done":true}}`, `{"cassandra":`},
+	} {
+		t.Run(row.why, func(t *testing.T) {
+			inRegion(t, incident.Auto, func(r *region) {
+				path, other := filepath.Join(r.dir, "n3", row.file), filepath.Join(r.dir, "n3", localFile)
+				r.halt("n3", true)
+				put := func(path, text string) {
+					if err := os.WriteFile(path, []byte(text), 0o600); err != nil {
+						t.Fatal(err)
+					}
+				}
+				put(other, `{"returning":true,"incident":"inc-dc1-9","ever_served":true}`)
+				put(path, row.bad)
+				h := r.start("n3")
+				h.announces("STATE_DIR_UNWRITABLE")
+				r.wait("who it is", time.Minute, func() bool { return h.snapshot().World.Agents["n3"].Cassandra != nil })
+				time.Sleep(20 * time.Second)
+				if got, err := os.ReadFile(path); err != nil || string(got) != row.bad {
+					t.Errorf("%s was written over: %s (%v)", row.file, got, err)
+				}
+				put(path, row.good)
+				r.wait("the finding gone", 30*time.Second, func() bool { return !h.finds("STATE_DIR_UNWRITABLE") })
+				local, err := r.nodes["n3"].disk.Local()
+				if err != nil || !local.Returning || local.Incident != "inc-dc1-9" || !local.EverServed {
+					t.Errorf("the gate's copy lost its word: %+v (%v)", local, err)
+				}
+			})
+		})
+	}
+}
+
+func TestAGateIsNotAnsweredFromACopyThatWasNeverRead(t *testing.T) {
+	d := desktop(t)
+	d.localRead = false
+	if got := d.gate(0); got.Start != isolate.Wait || got.Rule != "state-unread" {
+		t.Errorf("%+v", got)
+	}
 }

@@ -19,6 +19,10 @@ const (
 	pulseEvery = 2 * time.Second
 	// outAfter is how long an agent that resigned stays out.
 	outAfter = 30 * time.Second
+	// deskMax is how long the desk of a leader may do nothing, and deskEvery how
+	// often it is asked.
+	deskMax   = 3 * time.Second
+	deskEvery = time.Second
 )
 
 // watch brings the store's changes to the desk.
@@ -105,7 +109,8 @@ func (d *desk) storeWord(ctx context.Context, took time.Duration, err error) {
 }
 
 // campaign stands for election, leads while the lease lasts, and resigns when
-// the desk says so.
+// the desk says so, or says nothing: the lease is kept alive by others, and a
+// leader whose desk waits for a disk would keep everybody from leading.
 func (a *Agent) campaign(ctx context.Context) {
 	for a.mayLead(ctx) {
 		term, lost, err := a.o.Election.Campaign(ctx)
@@ -114,20 +119,65 @@ func (a *Agent) campaign(ctx context.Context) {
 			continue
 		}
 		drain(a.resigns)
-		a.send(ctx, lead.Won{Term: term})
-		select {
-		case <-ctx.Done():
-		case <-lost:
+		switch a.serve(ctx, term, lost) {
+		case stops:
+		case termOver:
 			a.send(ctx, lead.Lost{})
-		case <-a.resigns:
+		case resigned:
 			a.send(ctx, lead.Lost{})
 			a.resign(ctx)
+			pause(ctx, outAfter)
+		case deskBlocked:
+			a.o.Log.Error("the desk of this agent does not answer: resigns", zap.Duration("waited", deskMax))
+			a.resign(ctx)
+			a.send(ctx, lead.Lost{}) // taken when the desk is back; until then this agent is no candidate
 			pause(ctx, outAfter)
 		}
 	}
 	end, cancel := context.WithTimeout(context.WithoutCancel(ctx), requestMax)
 	defer cancel()
 	a.resign(end)
+}
+
+// ending is why a term ends.
+type ending uint8
+
+const (
+	stops       ending = iota // the agent does
+	termOver                  // the lease is lost
+	resigned                  // the desk wants it
+	deskBlocked               // the desk does nothing
+)
+
+// serve tells the desk of its term and waits for the term's end.
+func (a *Agent) serve(ctx context.Context, term store.Term, lost <-chan struct{}) ending {
+	told, cancel := context.WithTimeout(ctx, deskMax)
+	a.send(told, lead.Won{Term: term})
+	cancel()
+	ticker := time.NewTicker(deskEvery)
+	defer ticker.Stop()
+	for {
+		if !a.answers(ctx) && ctx.Err() == nil {
+			return deskBlocked
+		}
+		select {
+		case <-ctx.Done():
+			return stops
+		case <-lost:
+			return termOver
+		case <-a.resigns:
+			return resigned
+		case <-ticker.C:
+		}
+	}
+}
+
+// answers tells whether the desk does its work.
+func (a *Agent) answers(ctx context.Context) bool {
+	cctx, cancel := context.WithTimeout(ctx, deskMax)
+	defer cancel()
+	_, err := ask(cctx, a, func(*desk) struct{} { return struct{}{} })
+	return err == nil
 }
 
 func (a *Agent) resign(ctx context.Context) {

@@ -129,7 +129,7 @@ func proxyOf(s Snapshot, pool, proxy string) (PoolProxy, []loadbalancer.Actual) 
 			continue
 		}
 		found, newest, actual = true, seen.Token, st.Actual
-		row = PoolProxy{Name: proxy, Agent: agent, InStep: seen.InStep && st.Trouble == "" && seen.Token.Compare(s.World.Pools[pool].Token) >= 0,
+		row = PoolProxy{Name: proxy, Agent: agent, InStep: st.InStep && seen.Token.Compare(s.World.Pools[pool].Token) >= 0,
 			Trouble: st.Trouble, Drift: listed(st.Drift), Unknown: listed(st.Unknown)}
 	}
 	return row, actual

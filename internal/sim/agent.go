@@ -449,6 +449,7 @@ func (a *agent) keepPools() {
 			a.w.setProxy(at.Value, a)
 		}
 		seen.InStep = a.w.proxyStands(at.Value)
+		seen.Proxies["ha"] = incident.ProxyStatus{Actual: a.w.proxySays(), InStep: seen.InStep}
 	}
 	a.tell(store.SeenPool(a.n.name, "web"), seen, false)
 }

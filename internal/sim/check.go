@@ -333,6 +333,15 @@ func (w *world) proxyStands(want loadbalancer.Pool) bool {
 	return true
 }
 
+// proxySays is what the proxy shows of its servers.
+func (w *world) proxySays() []loadbalancer.Actual {
+	var out []loadbalancer.Actual
+	for _, n := range sortedNames(w.proxy) {
+		out = append(out, loadbalancer.Actual{Server: n, Want: w.proxy[n].Want, Weight: w.proxy[n].Weight})
+	}
+	return out
+}
+
 // everySecond checks what is true all the time.
 func (w *world) everySecond() {
 	w.staleReads()

@@ -5,6 +5,8 @@ package gossip
 import (
 	"errors"
 	"fmt"
+
+	"supervisor/membership"
 )
 
 // wireVersion is the first byte of every packet. A packet of another version
@@ -19,11 +21,8 @@ const (
 	kindLookNow kind = 2 // the rest is the name of a node
 )
 
-// DigestMax is the largest digest in bytes. With our two bytes, memberlist's
-// checksum and encryption and the longest label it stays within one
-// unfragmented datagram on Ethernet; the limit is far above the 700 bytes a
-// digest should have.
-const DigestMax = 1100
+// DigestMax is the largest digest in bytes.
+const DigestMax = membership.DigestMax
 
 // nameMax bounds a node's name on the wire.
 const nameMax = 255

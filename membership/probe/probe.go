@@ -51,8 +51,9 @@ type Options struct {
 	Pace    Pace
 }
 
-// PeersMax bounds how many peers one agent looks at.
-const PeersMax = 10
+// PeersMax bounds how many peers one agent looks at: as many as it can be
+// assigned.
+const PeersMax = membership.WatchMax
 
 // Pace says how often each path is looked at and what counts as slow.
 type Pace struct {

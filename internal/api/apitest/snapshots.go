@@ -133,7 +133,7 @@ func pools(s *api.Snapshot, out []cluster.Name) {
 	token := cluster.Token{Era: 1, Rev: 112}
 	s.World.Pools = map[string]incident.StandingPool{"cql": {Pool: p, Token: token}}
 	s.World.PoolSeen = map[string]map[cluster.Name]incident.PoolSeen{"cql": {"n1": {Token: token, InStep: true,
-		Proxies: map[string]incident.ProxyStatus{"proxy-1": {Actual: actual}}}}}
+		Proxies: map[string]incident.ProxyStatus{"proxy-1": {Actual: actual, InStep: true, Stood: token}}}}}
 }
 
 // Returning is n3 on its way back: drained, fenced, repairing.
