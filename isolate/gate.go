@@ -100,12 +100,13 @@ func Would(a Asked, wall time.Time) Answer {
 	}
 	open := Answer{Wait, "incident-open", "the incident has not said yet how this node may start: " + a.Incident}
 	switch {
-	case !a.EverServed:
-		return Answer{Normal, "first-start", "this Cassandra has never served here"}
 	case a.Incident != "" && a.Store:
 		// Also when no other node answers this host: the leader knows whether the
-		// others took writes meanwhile, and says so when the ring is cold.
+		// others took writes meanwhile, and says so when the ring is cold. And also
+		// when this host remembers no service: its memory may have been lost.
 		return open
+	case !a.EverServed:
+		return Answer{Normal, "first-start", "this Cassandra has never served here"}
 	case a.Peers > 0 && a.PeersAnswering == 0:
 		return Answer{Normal, "cold-start", "no other node answers: a cluster that lost its power must be able to start"}
 	case a.Incident != "":

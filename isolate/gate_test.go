@@ -30,6 +30,7 @@ func TestTheFirstLineThatHoldsAnswers(t *testing.T) {
 		{"a verified clean drain starts plainly", Asked{Local: Local{Clean: true, EverServed: true}, Incident: "inc"}, Normal, "clean-drain"},
 		{"the store's fence beats the copy on disk", Asked{Local: Local{Fence: plain}, Standing: asleep}, Hibernate, "fenced"},
 		{"what never served has nothing to lose", Asked{Incident: "inc"}, Normal, "first-start"},
+		{"a memory that was lost is no first start while an incident is open", Asked{Incident: "inc", Store: true}, Wait, "incident-open"},
 		{"nobody answers: the ring lost its power", Asked{Local: Local{EverServed: true}, Incident: "inc", Peers: 2}, Normal, "cold-start"},
 		{"nobody answers this host, and the leader knows better: an incident is open and the store speaks",
 			Asked{Local: Local{EverServed: true}, Incident: "inc", Peers: 2, Store: true}, Wait, "incident-open"},
