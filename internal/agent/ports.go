@@ -4,6 +4,7 @@ package agent
 
 import (
 	"context"
+	"errors"
 	"time"
 
 	"supervisor/cluster"
@@ -71,8 +72,13 @@ type Process struct {
 	Boot cluster.Boot
 }
 
+// ErrUncertain is a port's word that what it was to do goes on without it, and
+// that nobody knows yet what comes of it.
+var ErrUncertain = errors.New("not known how it ends")
+
 // Unit starts, ends and finds the Cassandra process of this host. It is never
-// a child of the agent.
+// a child of the agent. A Start that was cut off is ErrUncertain, and the next
+// one waits for what it left at work.
 type Unit interface {
 	Running(ctx context.Context) (Process, bool, error)
 	Start(ctx context.Context) error
