@@ -174,6 +174,13 @@ type house struct {
 
 func run(t *testing.T, change ...func(*Options)) *house {
 	t.Helper()
+	h := build(t, change...)
+	h.begin()
+	return h
+}
+
+func build(t *testing.T, change ...func(*Options)) *house {
+	t.Helper()
 	h := &house{t: t, own: serve(t, "127.0.8.101:0"), n2: serve(t, "127.0.8.102:0"), storage2: serve(t, "127.0.8.102:0"),
 		process: &process{}, admin: &admin{}}
 	h.process.start("one")
@@ -187,11 +194,14 @@ func run(t *testing.T, change ...func(*Options)) *house {
 		t.Fatal(err)
 	}
 	h.Probe = p
+	return h
+}
+
+func (h *house) begin() {
 	ctx, cancel := context.WithCancel(context.Background())
 	var done sync.WaitGroup
-	done.Go(func() { p.Run(ctx) })
-	t.Cleanup(func() { cancel(); done.Wait() })
-	return h
+	done.Go(func() { h.Run(ctx) })
+	h.t.Cleanup(func() { cancel(); done.Wait() })
 }
 
 // see waits until a path has an outcome and returns its look.

@@ -92,6 +92,7 @@ type Probe struct {
 	o     Options
 	table *table
 	kicks map[cluster.Name][]chan struct{} // capacity 1 each: "look now"
+	write func(path string) error          // writeSynced, but for a test of a disk that hangs
 
 	mu      sync.Mutex
 	process cluster.Boot
@@ -107,7 +108,7 @@ func New(o Options) (*Probe, error) {
 	if err := o.check(); err != nil {
 		return nil, fmt.Errorf("probe: %w", err)
 	}
-	return &Probe{o: o, table: newTable(), kicks: map[cluster.Name][]chan struct{}{}}, nil
+	return &Probe{o: o, table: newTable(), kicks: map[cluster.Name][]chan struct{}{}, write: writeSynced}, nil
 }
 
 func (o Options) check() error {
