@@ -171,7 +171,9 @@ func (a fakeAdmin) call(ctx context.Context) error {
 }
 
 func (a fakeAdmin) Settings(context.Context) (cassandra.Settings, error) {
-	return cassandra.Settings{HintWindow: 3 * time.Hour}, nil
+	a.n.r.mu.Lock()
+	defer a.n.r.mu.Unlock()
+	return cassandra.Settings{HintWindow: a.n.r.hints}, nil
 }
 
 func (a fakeAdmin) State(ctx context.Context) (cassandra.NodeState, error) {

@@ -56,6 +56,7 @@ type region struct {
 	story    []string // what was done to whom, in order
 	touches  int      // acts that somebody ordered
 	breaches []string
+	hints    time.Duration // of every node's hint window
 }
 
 // run is one run of an agent.
@@ -98,7 +99,7 @@ func inRegion(t *testing.T, mode incident.Mode, story func(*region)) {
 }
 
 func newRegion(t *testing.T, dir string, mode incident.Mode) *region {
-	r := &region{t: t, dir: dir, store: newFakeStore(), nodes: map[cluster.Name]*fakeNode{},
+	r := &region{t: t, dir: dir, hints: 3 * time.Hour, store: newFakeStore(), nodes: map[cluster.Name]*fakeNode{},
 		keys: map[cluster.Name]ed25519.PrivateKey{}, agents: map[cluster.Name][]*run{}}
 	r.proxy = &fakeProxy{r: r, servers: map[cluster.Name]loadbalancer.Wish{}}
 	for i, n := range names {
