@@ -136,6 +136,7 @@ func (o *observer) Looks() []membership.Look     { return o.current().Looks() }
 func (o *observer) LookNow(subject cluster.Name) { o.current().LookNow(subject) }
 func (o *observer) Process() cluster.Boot        { return o.current().Process() }
 func (o *observer) Unwell() bool                 { return o.current().Unwell() }
+func (o *observer) Unwatched() error             { return o.current().Unwatched() }
 func (o *observer) State() (cassandra.NodeState, time.Duration, bool) {
 	return o.current().State()
 }

@@ -34,7 +34,8 @@ type fakeNode struct {
 	cluster    string
 	silent     bool // Jolokia does not answer
 	drained    bool
-	falseUp    bool // n1 took it for alive while it began to gossip
+	unwatched  error // of the agent's file in the data directory
+	falseUp    bool  // n1 took it for alive while it began to gossip
 
 	slept, awake int  // repairs since this process began, by where it stood
 	compared     bool // by another coordinator, since the last repair

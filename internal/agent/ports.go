@@ -64,6 +64,9 @@ type Observer interface {
 	Watch(peers []cluster.Host)
 	// Unwell is true while the observer's own loop lags.
 	Unwell() bool
+	// Unwatched is why the disk under Cassandra's data could not be looked at the
+	// last time; nil when it was looked at.
+	Unwatched() error
 }
 
 // Process is a Cassandra process of this host.

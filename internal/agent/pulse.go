@@ -194,8 +194,14 @@ func (d *desk) hintWindow() time.Duration {
 }
 
 // lookAround notes what stands on this host's disk and in the store that only
-// this agent can see: a start without an answer, a policy it cannot read.
+// this agent can see: a start without an answer, a disk it cannot look at, a
+// policy it cannot read.
 func (d *desk) lookAround() {
+	if err := d.a.o.Observer.Unwatched(); err != nil {
+		d.trouble("DATA_DIR_UNWATCHED", "detail", err.Error())
+	} else {
+		d.clear("DATA_DIR_UNWATCHED")
+	}
 	if d.a.o.Disk.Unasked(d.a.o.Clock.Wall()) {
 		d.trouble("GATE_UNASKED")
 	} else {

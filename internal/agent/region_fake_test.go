@@ -528,6 +528,12 @@ func (o *fakeObserver) Ready() <-chan struct{} { return o.ready }
 func (o *fakeObserver) LookNow(cluster.Name)   { wake(o.ready) }
 func (o *fakeObserver) Unwell() bool           { return false }
 
+func (o *fakeObserver) Unwatched() error {
+	o.r.mu.Lock()
+	defer o.r.mu.Unlock()
+	return o.r.nodes[o.self].unwatched
+}
+
 // State is what the process says; a silent one says nothing new, and the last
 // word grows old.
 func (o *fakeObserver) State() (cassandra.NodeState, time.Duration, bool) {

@@ -291,6 +291,36 @@ func TestASyncThatDoesNotEnd(t *testing.T) {
 	}
 }
 
+func TestADiskThatCannotBeLookedAtIsTold(t *testing.T) {
+	var wrong atomic.Pointer[error]
+	h := build(t, func(o *Options) { o.Pace.DiskEvery = 5 * time.Millisecond })
+	h.write = func(string) error {
+		if err := wrong.Load(); err != nil {
+			return *err
+		}
+		return nil
+	}
+	h.begin()
+	h.see("n1", membership.Disk, membership.Good)
+	for _, err := range []error{syscall.EACCES, syscall.ENOSPC, errNotOurs} {
+		wrong.Store(&err)
+		h.unwatched(err)
+	}
+	if l := h.look("n1", membership.Disk); l.Outcome != membership.Good {
+		t.Errorf("our own trouble became a word about the disk: %+v", l)
+	}
+	failed := error(syscall.EIO) // a look that was made, and told as such
+	wrong.Store(&failed)
+	h.see("n1", membership.Disk, membership.Wrong)
+	h.unwatched(nil)
+	for _, c := range []countedAs{{membership.Disk, membership.Good}, {membership.Disk, membership.NoWord}, {membership.Disk, membership.Wrong},
+		{membership.CQL, membership.Good}, {membership.Process, membership.Good}, {membership.Storage, membership.Good}} {
+		if _, counted := h.counted.Load(c); !counted {
+			t.Errorf("no look of %s that was %s was counted", c.path, c.outcome)
+		}
+	}
+}
+
 // The directory is Cassandra's, and the agent may be root.
 func TestWhatCassandrasUserLaidInThePlaceOfTheProbesFile(t *testing.T) {
 	dir := t.TempDir()
