@@ -102,6 +102,8 @@ func agentRows() []Row {
 			"mend the document and apply it again", true),
 		trouble("ADMIN_SILENT", Warning, ScopeAgent, "Jolokia on {node} does not answer: it is observed from outside only",
 			"look at the JVM; nothing that needs its admin interface is done", true),
+		trouble("DATA_DIR_UNWATCHED", Warning, ScopeAgent, "the agent on {node} cannot write to Cassandra's data directory, whose disk is not watched: {detail}",
+			"let the agent's user write there, or make room; the node is watched by its other paths", true),
 		trouble("GATE_UNASKED", Warning, ScopeAgent, "Cassandra on {node} started without an answer of the agent",
 			"look at the agent", true),
 		trouble("STORE_SHARES_DISK", Warning, ScopeAgent, "the store on {node} shares a disk with Cassandra's data",

@@ -126,19 +126,12 @@ const (
 	phiSettled = 15 * time.Second
 )
 
-// hintWindow is the smallest of the coordinators that told theirs: it is they
-// who keep hints, not the node that was silent.
+// hintWindow is HintWindow, or a short one where nobody told.
 func (w World) hintWindow() time.Duration {
-	window := time.Duration(0)
-	for _, a := range w.Agents { // order: the smallest is the same in any
-		if a.Cassandra != nil && a.Cassandra.HintWindow > 0 && (window == 0 || a.Cassandra.HintWindow < window) {
-			window = a.Cassandra.HintWindow
-		}
+	if window := HintWindow(w.Agents); window > 0 {
+		return window
 	}
-	if window == 0 {
-		return hintWindowUnknown
-	}
-	return window
+	return hintWindowUnknown
 }
 
 // beyondHints tells whether the node was silent for so long that writes of it

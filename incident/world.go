@@ -101,6 +101,18 @@ type CassandraFacts struct {
 	HintWindow time.Duration `json:"hint_window,omitempty"`
 }
 
+// HintWindow is the smallest of the coordinators that told theirs: it is they
+// who keep hints, not the node that is silent. Zero: nobody told.
+func HintWindow(agents map[cluster.Name]Agent) time.Duration {
+	window := time.Duration(0)
+	for _, a := range agents { // order: the smallest is the same in any
+		if a.Cassandra != nil && a.Cassandra.HintWindow > 0 && (window == 0 || a.Cassandra.HintWindow < window) {
+			window = a.Cassandra.HintWindow
+		}
+	}
+	return window
+}
+
 // Trouble is a finding that only the agent itself can see.
 type Trouble struct {
 	Code string            `json:"code"`

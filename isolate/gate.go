@@ -22,9 +22,15 @@ type Local struct {
 	Deadline time.Time `json:"deadline,omitzero"`
 	// Clean is the marker of a verified clean drain. The gate consumes it.
 	Clean bool `json:"clean,omitempty"`
+	// CleanFrom is when the node was last seen to serve before that drain; zero
+	// when nobody saw it. Wall time: it only takes the marker's worth away.
+	CleanFrom time.Time `json:"clean_from,omitzero"`
+	// HintWindow is how long the other nodes keep what this one misses, as it was
+	// known at the drain; zero: not known.
+	HintWindow time.Duration `json:"hint_window,omitempty"`
 	// Fence is the agent's copy of the standing fence.
 	Fence *Fence `json:"fence,omitempty"`
-	// Incident names the incident that Returning belongs to.
+	// Incident names the incident that Fence and Returning belong to.
 	Incident string `json:"incident,omitempty"`
 	// Unasked is what the policy says for a gate that nobody answers.
 	Unasked Start `json:"unasked,omitempty"`
@@ -37,6 +43,22 @@ type Answer struct {
 	Start Start  `json:"start"`
 	Rule  string `json:"rule"` // which line of the gate held
 	Why   string `json:"why"`
+}
+
+// startAllowance is how long a start may take until the other nodes say UP:
+// what they write meanwhile must still find a hint.
+const startAllowance = time.Minute
+
+// whole tells whether a node that was drained has missed nothing that hints do
+// not bring back: its peers still keep them, and no incident is open whose
+// return would repair it. An age that is not known, or that a clock which went
+// back makes negative, is too old.
+func (l Local) whole(wall time.Time) bool {
+	if !l.Clean || l.CleanFrom.IsZero() || l.Incident != "" || !l.Deadline.IsZero() {
+		return false
+	}
+	away := wall.Sub(l.CleanFrom)
+	return away >= 0 && away < l.HintWindow-startAllowance
 }
 
 // BeforeAsking is the part of the gate's decision that needs nobody: identity,
@@ -57,7 +79,7 @@ func BeforeAsking(l Local, wall time.Time) (a Answer, ok bool) {
 		return Answer{Hibernate, "returning", "the return of this node is not finished: " + l.Incident}, true
 	case l.Fence != nil && l.Fence.Start == Normal && l.Fence.Levels == 0:
 		return Answer{Normal, "fenced", "the leader starts it plainly: " + l.Fence.Incident}, true
-	case l.Clean:
+	case l.whole(wall):
 		return Answer{Normal, "clean-drain", "the last stop was a verified clean drain"}, true
 	}
 	return Answer{}, false
@@ -95,23 +117,28 @@ func Would(a Asked, wall time.Time) Answer {
 	if a.Standing != nil {
 		local.Fence = a.Standing
 	}
+	local.Clean = local.Clean && a.Incident == ""
 	if ans, ok := BeforeAsking(local, wall); ok {
 		return ans
 	}
 	open := Answer{Wait, "incident-open", "the incident has not said yet how this node may start: " + a.Incident}
 	switch {
-	case !a.EverServed:
-		return Answer{Normal, "first-start", "this Cassandra has never served here"}
 	case a.Incident != "" && a.Store:
 		// Also when no other node answers this host: the leader knows whether the
-		// others took writes meanwhile, and says so when the ring is cold.
+		// others took writes meanwhile, and says so when the ring is cold. And also
+		// when this host remembers no service: its memory may have been lost.
 		return open
+	case !a.EverServed:
+		return Answer{Normal, "first-start", "this Cassandra has never served here"}
 	case a.Peers > 0 && a.PeersAnswering == 0:
 		return Answer{Normal, "cold-start", "no other node answers: a cluster that lost its power must be able to start"}
 	case a.Incident != "":
 		return open
 	case !a.Store:
 		return Answer{Wait, "store", "the store does not answer"}
+	}
+	if a.Clean {
+		return Answer{Wait, "unclean-end", "it was drained, but nobody knows that the hints for it are still there; waiting for the leader's word"}
 	}
 	return Answer{Wait, "unclean-end", "the last stop was not a clean drain; waiting for the leader's word"}
 }

@@ -9,6 +9,16 @@ import (
 
 var noon = time.Date(2026, 3, 1, 12, 0, 0, 0, time.UTC)
 
+// drained is a node that left in good order so long before noon.
+func drained(ago time.Duration) Local {
+	return Local{Clean: true, CleanFrom: noon.Add(-ago), HintWindow: 3 * time.Hour, EverServed: true}
+}
+
+func with(l Local, change func(*Local)) Local {
+	change(&l)
+	return l
+}
+
 func TestTheFirstLineThatHoldsAnswers(t *testing.T) {
 	asleep, plain := &Fence{Levels: Clients | Reads, Start: Hibernate, Incident: "inc"}, &Fence{Start: Normal, Incident: "inc"}
 	rows := []struct {
@@ -19,7 +29,7 @@ func TestTheFirstLineThatHoldsAnswers(t *testing.T) {
 	}{
 		{"a retired identity never starts, whatever else stands", Asked{Local: Local{Retired: true, Clean: true, Fence: plain}}, Refuse, "retired"},
 		{"the deadline's own instant has passed", Asked{Local: Local{Deadline: noon, Clean: true}}, Refuse, "gc-grace"},
-		{"a moment before the deadline the other lines speak", Asked{Local: Local{Deadline: noon.Add(1), Clean: true}}, Normal, "clean-drain"},
+		{"a moment before the deadline the other lines speak", Asked{Local: Local{Deadline: noon.Add(1)}}, Normal, "first-start"},
 		{"a process fence refuses, also when it says how to start", Asked{Local: Local{Fence: &Fence{Levels: Process, Start: Normal}}}, Refuse, "fenced"},
 		{"a fence that refuses refuses", Asked{Local: Local{Fence: &Fence{Start: Refuse}}}, Refuse, "fenced"},
 		{"a fence that hibernates beats a clean drain", Asked{Local: Local{Fence: asleep, Clean: true}}, Hibernate, "fenced"},
@@ -27,9 +37,18 @@ func TestTheFirstLineThatHoldsAnswers(t *testing.T) {
 		{"an old plain fence does not end a return", Asked{Local: Local{Returning: true, Fence: plain}}, Hibernate, "returning"},
 		{"the leader starts a cold ring plainly, though an incident is open and others answer",
 			Asked{Local: Local{EverServed: true, Fence: plain}, Incident: "inc", Peers: 2, PeersAnswering: 1, Store: true}, Normal, "fenced"},
-		{"a verified clean drain starts plainly", Asked{Local: Local{Clean: true, EverServed: true}, Incident: "inc"}, Normal, "clean-drain"},
+		{"a verified clean drain starts plainly", Asked{Local: drained(time.Hour)}, Normal, "clean-drain"},
+		{"its last moment leaves the start its time while the others keep hints", Asked{Local: drained(3*time.Hour - startAllowance - 1), Store: true}, Normal, "clean-drain"},
+		{"the hints may be over before the others see it", Asked{Local: drained(3*time.Hour - startAllowance), Store: true}, Wait, "unclean-end"},
+		{"a clock that went back makes the age unknown", Asked{Local: drained(-1), Store: true}, Wait, "unclean-end"},
+		{"nobody saw when it left", Asked{Local: with(drained(0), func(l *Local) { l.CleanFrom = time.Time{} }), Store: true}, Wait, "unclean-end"},
+		{"nobody knows how long the others keep hints", Asked{Local: with(drained(0), func(l *Local) { l.HintWindow = 0 }), Store: true}, Wait, "unclean-end"},
+		{"an open incident beats a clean drain", Asked{Local: drained(time.Hour), Incident: "inc", Store: true}, Wait, "incident-open"},
+		{"also when only the disk knows of it, by its deadline", Asked{Local: with(drained(time.Hour), func(l *Local) { l.Deadline = noon.Add(time.Hour) }), Store: true}, Wait, "unclean-end"},
+		{"or by its name", Asked{Local: with(drained(time.Hour), func(l *Local) { l.Incident = "inc" }), Store: true}, Wait, "unclean-end"},
 		{"the store's fence beats the copy on disk", Asked{Local: Local{Fence: plain}, Standing: asleep}, Hibernate, "fenced"},
 		{"what never served has nothing to lose", Asked{Incident: "inc"}, Normal, "first-start"},
+		{"a memory that was lost is no first start while an incident is open", Asked{Incident: "inc", Store: true}, Wait, "incident-open"},
 		{"nobody answers: the ring lost its power", Asked{Local: Local{EverServed: true}, Incident: "inc", Peers: 2}, Normal, "cold-start"},
 		{"nobody answers this host, and the leader knows better: an incident is open and the store speaks",
 			Asked{Local: Local{EverServed: true}, Incident: "inc", Peers: 2, Store: true}, Wait, "incident-open"},

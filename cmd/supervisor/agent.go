@@ -285,6 +285,7 @@ func (j *joinery) gossip() (*gossip.Gossip, error) {
 		return nil, fmt.Errorf("gossip: %w", err)
 	}
 	j.closers = append(j.closers, func() { _ = g.Close() })
+	j.counters.CountMail(func() uint64 { d := g.Dropped(); return d.Overflow + d.Malformed })
 	return g, nil
 }
 
@@ -308,6 +309,7 @@ func (j *joinery) observer(ctx context.Context, u unit, admin *cassandra.Admin) 
 		return probe.New(probe.Options{
 			Own:   probe.Target{Name: j.cfg.Host.Name, CQL: j.cfg.Cassandra.CQL, Storage: j.cfg.Cassandra.Storage},
 			Peers: peers, Process: u, Admin: admin, DataDir: j.cfg.Cassandra.DataDir, Now: clock.Now, Pace: probe.DefaultPace(),
+			Looked: j.counters.Looked,
 		})
 	})
 	if err != nil {

@@ -7,6 +7,7 @@ import (
 	"errors"
 	"fmt"
 	"io"
+	"io/fs"
 	"os"
 	"path/filepath"
 	"strings"
@@ -26,19 +27,26 @@ func newGateCommand() *cobra.Command {
 		Use:   "gate --config FILE",
 		Short: "Decide how Cassandra may start on this host; runs before it",
 		Long: "Writes the JVM options of its answer to gate.options_file, which the start command reads.\n" +
-			"Exit 0: start. Exit 3: refused. Any other: the file does not say what the gate needs, or there is no place\n" +
-			"for the options; do not start.\n" +
+			"Exit 0: start. Exit 3: refused. Any other: the file does not say what the gate needs, the agent's state\n" +
+			"may not be read by this user, or there is no place for the options; do not start, the options file is gone.\n" +
 			"Works also without agent and store.",
 		Args: noArgs,
 		RunE: func(c *cobra.Command, _ []string) error {
 			cfg, err := gateConfig(config, c.ErrOrStderr())
+			// Before anything else: however this ends, the options of an earlier start
+			// must not be those of this one.
+			if gone := dropOptions(cfg.Gate.OptionsFile); err == nil && gone != nil {
+				return gone
+			}
 			if err != nil {
 				return inFile(err)
 			}
-			ans := askGate(c.Context(), cfg)
+			ans, err := askGate(c.Context(), cfg, c.ErrOrStderr())
+			if err != nil {
+				return err
+			}
 			fmt.Fprintf(c.OutOrStdout(), "%s: %s (%s)\n", ans.Start, ans.Why, ans.Rule)
 			if ans.Start == isolate.Refuse {
-				_ = writeOptions(cfg.Gate.OptionsFile, ans.Start) // those of an earlier start must not stay
 				return failure{err: errors.New(ans.Why), code: "GATE_REFUSED", exit: exitRefused,
 					remedy: []string{"rule " + ans.Rule + ". Nothing was started."}}
 			}
@@ -51,6 +59,7 @@ func newGateCommand() *cobra.Command {
 
 // gateConfig reads the agent's file, and of a file with faults what the gate
 // needs: what keeps an agent from starting is no reason to keep Cassandra down.
+// Beside an error stands what could be read.
 func gateConfig(path string, warn io.Writer) (settings.Agent, error) {
 	cfg, err := settings.ReadAgent(path)
 	if err == nil {
@@ -58,7 +67,7 @@ func gateConfig(path string, warn io.Writer) (settings.Agent, error) {
 	}
 	part, partial := settings.ReadGate(path)
 	if partial != nil {
-		return settings.Agent{}, err
+		return part, err // which names what is missing here too
 	}
 	fmt.Fprintf(warn, "warning: %v\n", err)
 	return part, nil
@@ -70,31 +79,44 @@ const gateEvery = 250 * time.Millisecond
 // askGate follows the gate's lines: what this host knows by itself, then the
 // agent, then the policy for an agent that does not answer. A state directory
 // that takes no writes, a full disk perhaps, keeps no Cassandra from starting.
-func askGate(ctx context.Context, cfg settings.Agent) isolate.Answer {
+func askGate(ctx context.Context, cfg settings.Agent, warn io.Writer) (isolate.Answer, error) {
 	disk, unwritable := agent.NewDisk(cfg.StateDir)
 	local, err := disk.Local()
 	if err != nil {
-		// A local state that cannot be read may be one that says Hibernate.
-		return isolate.Answer{Start: isolate.Hibernate, Rule: "returning", Why: "the local state cannot be read: " + err.Error()}
-	}
-	ans, alone := isolate.BeforeAsking(local, time.Now())
-	if alone && ans.Rule != "clean-drain" {
-		return ans
+		fmt.Fprintf(warn, "warning: %v; the agent is asked\n", err)
+	} else if ans, alone := isolate.BeforeAsking(local, time.Now()); alone && ans.Rule != "clean-drain" {
+		return ans, nil
 	}
 	if asked, ok := askAgent(ctx, cfg); ok {
-		return asked
+		return asked, nil
 	}
-	if alone {
-		local.Clean = false // consumed: the next stop must earn its own
-		if disk.SaveLocal(local) == nil {
-			return ans // a marker that cannot be used up is none
-		}
+	// What stands now, and not what stood before the agent was asked.
+	ans, err := disk.Alone(time.Now())
+	if err != nil {
+		return stateUnread(cfg, err)
 	}
-	unasked := isolate.Unasked(local.Unasked)
-	if err := errors.Join(unwritable, disk.NoteUnasked(unasked.Why)); err != nil {
-		unasked.Why += "; no word of it could be left: " + err.Error()
+	if ans.Rule != "gate-unasked" {
+		return ans, nil
 	}
-	return unasked
+	if err := errors.Join(unwritable, disk.NoteUnasked(ans.Why)); err != nil {
+		ans.Why += "; no word of it could be left: " + err.Error()
+	}
+	return ans, nil
+}
+
+// stateUnread is for a local state that cannot be read and an agent that did
+// not say how to start. There was a state, and it may be one that keeps the
+// node from readers: nothing is started, and a person can. A user who may not
+// read it is a fault of the installation and not of the node.
+func stateUnread(cfg settings.Agent, err error) (isolate.Answer, error) {
+	if errors.Is(err, fs.ErrPermission) {
+		return isolate.Answer{}, failure{code: "STATE_UNREADABLE", exit: exitFailed,
+			err: fmt.Errorf("the gate runs as uid %d and may not read the agent's state in %s, and no agent said how to start: %w", os.Geteuid(), cfg.StateDir, err),
+			remedy: []string{"run the agent and whatever starts Cassandra, this gate with it, as the same user,",
+				"and give " + cfg.StateDir + " to that user. Nothing was started."}}
+	}
+	return isolate.Answer{Start: isolate.Refuse, Rule: "state-unread", Why: fmt.Sprintf("no agent said how to start, and what this host knows of its node cannot be read: %v; "+
+		"start the agent, or when you know that the node may be read from move state.json out of %s", err, cfg.StateDir)}, nil
 }
 
 // askAgent asks until the agent says how to start, or the gate's time is over.
@@ -116,21 +138,43 @@ func askAgent(ctx context.Context, cfg settings.Agent) (isolate.Answer, bool) {
 	return isolate.Answer{}, false
 }
 
-// writeOptions replaces the options file as a whole. An empty answer writes an
-// empty file: options of an earlier start must never be read again.
+// dropOptions takes the options of an earlier answer away.
+func dropOptions(path string) error {
+	if !filepath.IsAbs(path) {
+		return nil // no earlier gate wrote there
+	}
+	info, err := os.Lstat(path)
+	if err == nil && info.Mode()&(fs.ModeDir|fs.ModeDevice|fs.ModeSocket|fs.ModeNamedPipe) != 0 {
+		return fmt.Errorf("gate.options_file %s is no file", path)
+	}
+	if err := os.Remove(path); err != nil && !errors.Is(err, fs.ErrNotExist) {
+		return fmt.Errorf("take an earlier answer's options away: %w", err)
+	}
+	return nil
+}
+
+// writeOptions puts the options file there as a whole, an empty one for an
+// answer without options. The directory may be another user's: no name in it is
+// known beforehand, so none can be a link laid there.
 func writeOptions(path string, s isolate.Start) error {
 	if path == "" {
-		return nil
+		return errors.New("write the gate's options: gate.options_file is missing")
 	}
 	text := strings.Join(isolate.Options(s), "\n")
 	if text != "" {
 		text += "\n"
 	}
-	fresh := filepath.Join(filepath.Dir(path), "."+filepath.Base(path)+".new")
-	if err := os.WriteFile(fresh, []byte(text), 0o644); err != nil {
+	f, err := os.CreateTemp(filepath.Dir(path), "."+filepath.Base(path)+".*.new")
+	if err != nil {
 		return fmt.Errorf("write the gate's options: %w", err)
 	}
-	if err := os.Rename(fresh, path); err != nil {
+	_, err = f.WriteString(text)
+	err = errors.Join(err, f.Chmod(0o644), f.Close())
+	if err == nil {
+		err = os.Rename(f.Name(), path)
+	}
+	if err != nil {
+		_ = os.Remove(f.Name())
 		return fmt.Errorf("write the gate's options: %w", err)
 	}
 	return nil

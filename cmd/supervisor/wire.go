@@ -45,10 +45,14 @@ func (u unit) Kill(ctx context.Context, meant agent.Process) error {
 // Start starts through the site's command, which asks the gate. A process that
 // runs already is what was wanted; a gate that refused is an error.
 func (u unit) Start(ctx context.Context) error {
-	if err := u.Unit.Start(ctx); err != nil && !errors.Is(err, service.ErrRunning) {
-		return err
+	err := u.Unit.Start(ctx)
+	switch {
+	case errors.Is(err, service.ErrRunning):
+		return nil
+	case errors.Is(err, service.ErrUncertain):
+		return fmt.Errorf("%w: %w", agent.ErrUncertain, err)
 	}
-	return nil
+	return err
 }
 
 // Watch is what the probe asks of the process: its boot, and a channel that
@@ -132,6 +136,7 @@ func (o *observer) Looks() []membership.Look     { return o.current().Looks() }
 func (o *observer) LookNow(subject cluster.Name) { o.current().LookNow(subject) }
 func (o *observer) Process() cluster.Boot        { return o.current().Process() }
 func (o *observer) Unwell() bool                 { return o.current().Unwell() }
+func (o *observer) Unwatched() error             { return o.current().Unwatched() }
 func (o *observer) State() (cassandra.NodeState, time.Duration, bool) {
 	return o.current().State()
 }

@@ -208,7 +208,9 @@ type desk struct {
 	mode          string
 	quiet         cluster.Moment // since when the admin interface does not answer
 	drained       bool
-	leaving       cluster.Moment // since when, by what this agent saw itself
+	served        time.Time     // when the own process was last seen in mode NORMAL; zero: not by this agent
+	left          time.Time     // when the stop that drained tells of began
+	hints         time.Duration // how long other nodes keep hints; zero: nobody told
 	announced     string
 	troubles      map[string]incident.Trouble
 	lastTick      cluster.Moment
@@ -233,7 +235,8 @@ func newDesk(a *Agent) *desk {
 	if err := d.readDisk(); err != nil {
 		d.stateDirBroken(err)
 	}
-	d.drained, d.leaving = d.local.Clean, now // it was stopped in good order, and this is a new start of the agent only
+	d.drained = d.local.Clean // it was stopped in good order, and this is a new start of the agent only
+	d.leaves(d.local.CleanFrom)
 	return d
 }
 
@@ -352,6 +355,7 @@ const passEvery = time.Second
 // pass gives keepers and executors their work.
 func (d *desk) pass(ctx context.Context, now cluster.Moment) {
 	d.passed = now
+	d.hints = d.hintWindow()
 	d.noticeTwin(now)
 	d.errands(ctx)
 	d.passWanted()

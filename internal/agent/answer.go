@@ -52,6 +52,9 @@ func (d *desk) gate(waited time.Duration) isolate.Answer {
 		q.Incident = at.Value
 	}
 	q.PeersAnswering, q.Peers = d.peersAnswering()
+	if stands, err := d.a.o.Disk.Local(); err != nil || usedUp(q.Local, stands) {
+		q.Clean = false // a gate that nobody answered used it up
+	}
 	ans := isolate.Ask(q, d.a.o.Clock.Wall())
 	if ans.Start == isolate.Normal && d.local.Clean {
 		d.keepLocal(func() { d.local.Clean = false })

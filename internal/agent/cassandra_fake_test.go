@@ -34,7 +34,8 @@ type fakeNode struct {
 	cluster    string
 	silent     bool // Jolokia does not answer
 	drained    bool
-	falseUp    bool // n1 took it for alive while it began to gossip
+	unwatched  error // of the agent's file in the data directory
+	falseUp    bool  // n1 took it for alive while it began to gossip
 
 	slept, awake int  // repairs since this process began, by where it stood
 	compared     bool // by another coordinator, since the last repair
@@ -171,7 +172,9 @@ func (a fakeAdmin) call(ctx context.Context) error {
 }
 
 func (a fakeAdmin) Settings(context.Context) (cassandra.Settings, error) {
-	return cassandra.Settings{HintWindow: 3 * time.Hour}, nil
+	a.n.r.mu.Lock()
+	defer a.n.r.mu.Unlock()
+	return cassandra.Settings{HintWindow: a.n.r.hints}, nil
 }
 
 func (a fakeAdmin) State(ctx context.Context) (cassandra.NodeState, error) {

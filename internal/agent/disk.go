@@ -9,6 +9,7 @@ import (
 	"io/fs"
 	"os"
 	"path/filepath"
+	"syscall"
 	"time"
 
 	"supervisor/internal/obey"
@@ -24,6 +25,7 @@ const (
 	marksFile   = "marks.json"
 	localFile   = "state.json"
 	unaskedFile = "gate-unasked"
+	lockFile    = "lock"
 )
 
 // NewDisk uses the directory, making it when it is missing.
@@ -55,8 +57,71 @@ func (d Disk) Local() (isolate.Local, error) {
 	return l, err
 }
 
-// SaveLocal writes it.
-func (d Disk) SaveLocal(l isolate.Local) error { return d.save(localFile, l) }
+// SaveLocal writes it. A marker of a clean drain that the gate has used up
+// meanwhile is not set up again by a copy from before.
+func (d Disk) SaveLocal(l isolate.Local) error {
+	unlock, err := d.lock()
+	if err != nil {
+		return err
+	}
+	defer unlock()
+	if stands, err := d.Local(); err == nil && usedUp(l, stands) {
+		l.Clean = false
+	}
+	return d.save(localFile, l)
+}
+
+// usedUp tells whether the marker in a copy is one that the gate used up since:
+// it takes the marker and leaves its moment.
+func usedUp(l, stands isolate.Local) bool {
+	return l.Clean && !stands.Clean && !l.CleanFrom.IsZero() && l.CleanFrom.Equal(stands.CleanFrom)
+}
+
+// Alone is the gate's answer when nobody else gives one, by what stands here
+// now. A marker of a clean drain is used up by it; one that cannot be is none.
+func (d Disk) Alone(wall time.Time) (isolate.Answer, error) {
+	unlock, unlocked := d.lock()
+	if unlocked == nil {
+		defer unlock()
+	}
+	l, err := d.Local()
+	if err != nil {
+		return isolate.Answer{}, err
+	}
+	ans, ok := isolate.BeforeAsking(l, wall)
+	if ok && ans.Rule == "clean-drain" {
+		used := l
+		used.Clean = false
+		ok = unlocked == nil && d.save(localFile, used) == nil
+	}
+	if !ok {
+		return isolate.Unasked(l.Unasked), nil
+	}
+	return ans, nil
+}
+
+// lockMax is how long a lock is waited for: it is held for one reading and one
+// writing of a small file, and the desk may not wait for a gate that hangs.
+const lockMax = 500 * time.Millisecond
+
+// lock keeps agent and gate from writing over each other's word.
+func (d Disk) lock() (unlock func(), err error) {
+	f, err := os.OpenFile(filepath.Join(d.dir, lockFile), os.O_RDWR|os.O_CREATE|syscall.O_NOFOLLOW, 0o600)
+	if err != nil {
+		return nil, fmt.Errorf("lock the state directory: %w", err)
+	}
+	for waited := time.Duration(0); ; waited += lockMax / 50 {
+		err = syscall.Flock(int(f.Fd()), syscall.LOCK_EX|syscall.LOCK_NB)
+		if err == nil {
+			return func() { _ = f.Close() }, nil // lets go of it
+		}
+		if waited >= lockMax || !errors.Is(err, syscall.EWOULDBLOCK) && !errors.Is(err, syscall.EINTR) {
+			_ = f.Close()
+			return nil, fmt.Errorf("lock the state directory: %w", err)
+		}
+		time.Sleep(lockMax / 50)
+	}
+}
 
 // NoteUnasked leaves word that Cassandra started without the agent's answer.
 func (d Disk) NoteUnasked(why string) error { return d.write(unaskedFile, []byte(why+"\n")) }
@@ -104,17 +169,16 @@ func (d Disk) save(name string, v any) error {
 // write replaces a file as a whole: written beside, synced, renamed, and the
 // directory synced, so that a crash leaves the old or the new one.
 func (d Disk) write(name string, b []byte) error {
-	path := filepath.Join(d.dir, name)
-	f, err := os.OpenFile(path+".new", os.O_WRONLY|os.O_CREATE|os.O_TRUNC, 0o600)
+	f, err := os.CreateTemp(d.dir, name+".*.new") // agent and gate may write the same file
 	if err != nil {
 		return fmt.Errorf("write %s: %w", name, err)
 	}
 	_, err = f.Write(b)
-	err = errors.Join(err, f.Sync(), f.Close())
-	if err != nil {
-		return fmt.Errorf("write %s: %w", name, err)
+	if err = errors.Join(err, f.Sync(), f.Close()); err == nil {
+		err = os.Rename(f.Name(), filepath.Join(d.dir, name))
 	}
-	if err := os.Rename(path+".new", path); err != nil {
+	if err != nil {
+		_ = os.Remove(f.Name())
 		return fmt.Errorf("write %s: %w", name, err)
 	}
 	dir, err := os.Open(d.dir)

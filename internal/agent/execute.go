@@ -217,8 +217,8 @@ func (a *Agent) carryOut(ctx context.Context, e errand, log *zap.Logger) (incide
 	return outcome, result
 }
 
-// outcomeOf says how an act ended. One whose limit passed is Uncertain: it is
-// never taken for "not done".
+// outcomeOf says how an act ended. One whose limit passed, or that goes on
+// without us, is Uncertain: it is never taken for "not done".
 func outcomeOf(ctx, act context.Context, err error) incident.Outcome {
 	var refused refusal
 	switch {
@@ -226,7 +226,7 @@ func outcomeOf(ctx, act context.Context, err error) incident.Outcome {
 		return incident.Done
 	case errors.As(err, &refused):
 		return incident.TurnedAway
-	case act.Err() != nil && ctx.Err() == nil:
+	case act.Err() != nil && ctx.Err() == nil, errors.Is(err, ErrUncertain):
 		return incident.Uncertain
 	}
 	return incident.Failed

@@ -112,8 +112,8 @@ func (d *desk) refreshLooks() bool {
 	before, process := d.looks, d.process
 	d.looks = d.a.o.Observer.Looks()
 	d.runs(d.a.o.Observer.Process())
-	if d.drained {
-		d.sayLeaving(d.a.o.Clock.Now())
+	if d.leaving() {
+		d.sayLeaving()
 	}
 	return process != d.process || !slices.EqualFunc(before, d.looks, func(x, y membership.Look) bool {
 		return x.Subject == y.Subject && x.Path == y.Path && x.Outcome == y.Outcome && min(x.Misses, 3) == min(y.Misses, 3)
@@ -128,17 +128,17 @@ func (d *desk) runs(boot cluster.Boot) {
 		return
 	}
 	d.process = boot
-	d.drained = false // another process: what the last one announced is over
+	d.drained, d.served = false, time.Time{} // another process: what the last one announced is over
 }
 
 // sayLeaving replaces the word about the own process by the announcement of a
-// planned stop: Cassandra was drained before it went. It has stood since the
-// drain was seen, and not since the process was first seen: the judge believes
-// an announcement for an hour.
-func (d *desk) sayLeaving(now cluster.Moment) {
+// planned stop: Cassandra was drained before it went. It is as old as the stop,
+// not as the process: the judge believes it for a time.
+func (d *desk) sayLeaving() {
 	for i, l := range d.looks {
 		if l.Subject == d.a.o.Self && l.Path == membership.Process {
-			d.looks[i].Outcome, d.looks[i].Held = membership.Leaving, max(0, now.Sub(d.leaving)-l.Age)
+			d.looks[i].Outcome = membership.Leaving
+			d.looks[i].Held = max(0, d.a.o.Clock.Wall().Sub(d.left))
 		}
 	}
 }
@@ -256,7 +256,7 @@ func (d *desk) judge(reports []membership.Report, now cluster.Moment) {
 	if wake, due := before.Wake(); len(reports) == 0 && before.Began != 0 && (!due || wake > now) && now.Sub(before.At) < digestEvery {
 		return
 	}
-	view := membership.Judge(before, reports, d.state.Topology(), d.state.Picture.Policy.Value.Bars(), now)
+	view := membership.Judge(before, reports, d.state.Topology(), d.bars(), now)
 	d.tellVerdicts(before, view)
 	d.state.View = view
 }

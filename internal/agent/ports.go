@@ -4,6 +4,7 @@ package agent
 
 import (
 	"context"
+	"errors"
 	"time"
 
 	"supervisor/cluster"
@@ -63,6 +64,9 @@ type Observer interface {
 	Watch(peers []cluster.Host) error
 	// Unwell is true while the observer's own loop lags.
 	Unwell() bool
+	// Unwatched is why the disk under Cassandra's data could not be looked at the
+	// last time; nil when it was looked at.
+	Unwatched() error
 }
 
 // Process is a Cassandra process of this host.
@@ -71,8 +75,13 @@ type Process struct {
 	Boot cluster.Boot
 }
 
+// ErrUncertain is a port's word that what it was to do goes on without it, and
+// that nobody knows yet what comes of it.
+var ErrUncertain = errors.New("not known how it ends")
+
 // Unit starts, ends and finds the Cassandra process of this host. It is never
-// a child of the agent.
+// a child of the agent. A Start that was cut off is ErrUncertain, and the next
+// one waits for what it left at work.
 type Unit interface {
 	Running(ctx context.Context) (Process, bool, error)
 	Start(ctx context.Context) error

@@ -18,6 +18,7 @@ import (
 	"supervisor/internal/cassandra"
 	"supervisor/internal/lead"
 	"supervisor/internal/store"
+	"supervisor/membership"
 )
 
 const (
@@ -144,18 +145,63 @@ func (d *desk) tellLeaving(s cassandra.NodeState, now cluster.Moment) {
 	over := s.Drained || s.OperationMode == "DRAINED"
 	d.drained = over || s.OperationMode == "DRAINING"
 	if over && !d.local.Clean {
-		d.keepLocal(func() { d.local.Clean = true })
+		d.keepLocal(func() { d.local.Clean, d.local.CleanFrom, d.local.HintWindow = true, d.served, d.hints })
 	}
 	if d.drained && !was {
-		d.leaving = now
+		from := d.served
+		if d.local.Clean { // it was drained before this agent began
+			from = d.local.CleanFrom
+		}
+		d.leaves(from)
 		d.refreshLooks()
 		d.sendDigest(now)
 	}
 }
 
+// leaves notes when an announced stop began; one that nobody saw begin begins now.
+func (d *desk) leaves(from time.Time) {
+	d.left = from
+	if from.IsZero() {
+		d.left = d.a.o.Clock.Wall()
+	}
+}
+
+// leaving tells whether the announcement of a stop still holds. It is over when
+// the judge's bound is: from then on the node is what it is, a process that
+// ended or a Cassandra without CQL, and is returned like one.
+func (d *desk) leaving() bool {
+	return d.drained && d.a.o.Clock.Wall().Sub(d.left) < d.bars().PlannedMax
+}
+
+// bars are the policy's, but an announced stop is believed no longer than the
+// others keep hints for it: after that it has missed writes as a crash has.
+func (d *desk) bars() membership.Bars {
+	b := d.state.Picture.Policy.Value.Bars()
+	if d.hints > 0 {
+		b.PlannedMax = min(b.PlannedMax, d.hints)
+	}
+	return b
+}
+
+// hintWindow is the smallest that any agent told, this one included; zero: none.
+// It is taken anew with each pass and not with each digest: it hardly changes.
+func (d *desk) hintWindow() time.Duration {
+	window := incident.HintWindow(d.state.Picture.Agents)
+	if own := d.cassandra; own != nil && own.HintWindow > 0 && (window == 0 || own.HintWindow < window) {
+		window = own.HintWindow
+	}
+	return window
+}
+
 // lookAround notes what stands on this host's disk and in the store that only
-// this agent can see: a start without an answer, a policy it cannot read.
+// this agent can see: a start without an answer, a disk it cannot look at, a
+// policy it cannot read.
 func (d *desk) lookAround() {
+	if err := d.a.o.Observer.Unwatched(); err != nil {
+		d.trouble("DATA_DIR_UNWATCHED", "detail", err.Error())
+	} else {
+		d.clear("DATA_DIR_UNWATCHED")
+	}
 	if d.a.o.Disk.Unasked(d.a.o.Clock.Wall()) {
 		d.trouble("GATE_UNASKED")
 	} else {
@@ -171,6 +217,7 @@ func (d *desk) lookAround() {
 // inOrder notes that this Cassandra serves: the gate may not take its next
 // start for a first one, and an unasked start is history.
 func (d *desk) inOrder() {
+	d.served = d.a.o.Clock.Wall().UTC()
 	if !d.local.EverServed || d.local.Clean {
 		d.keepLocal(func() { d.local.EverServed, d.local.Clean = true, false })
 	}

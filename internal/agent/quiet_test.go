@@ -92,3 +92,39 @@ func TestAPlannedStopOutlivesARestartOfItsAgent(t *testing.T) {
 		r.quiet()
 	})
 }
+
+func TestADrainIsMarkedWithItsMomentAndWithWhatThePeersKeep(t *testing.T) {
+	inRegion(t, incident.Auto, func(r *region) {
+		time.Sleep(5 * time.Second)
+		before := time.Now()
+		r.set("n3", func(n *fakeNode) { n.drained, n.native = true, false })
+		time.Sleep(5 * time.Second)
+		local, err := r.nodes["n3"].disk.Local()
+		if err != nil || !local.Clean || local.HintWindow != 3*time.Hour {
+			t.Fatalf("the marker: %+v, %v", local, err)
+		}
+		if early := before.Sub(local.CleanFrom); early < 0 || early > 2*beatEvery {
+			t.Errorf("it left at %v, drained at %v", local.CleanFrom, before)
+		}
+	})
+}
+
+// A node that was drained has missed writes as a crashed one has once nobody
+// keeps hints for it any more.
+func TestAPlannedStopIsBelievedNoLongerThanHintsAreKept(t *testing.T) {
+	inRegion(t, incident.Auto, func(r *region) {
+		r.mu.Lock()
+		r.hints = 10 * time.Minute
+		r.mu.Unlock()
+		time.Sleep(20 * time.Minute) // the agents read it again, and the node runs for longer than that
+		r.set("n3", func(n *fakeNode) { n.drained, n.native = true, false })
+		time.Sleep(3 * time.Second)
+		r.crash("n3")
+		time.Sleep(9 * time.Minute)
+		r.quiet()
+		r.awaitClosed(1, 5*time.Minute)
+		if r.count("n3 start") == 0 {
+			t.Errorf("it was not returned: %v", r.story)
+		}
+	})
+}

@@ -58,6 +58,7 @@ type region struct {
 	story    []string // what was done to whom, in order
 	touches  int      // acts that somebody ordered
 	breaches []string
+	hints    time.Duration // of every node's hint window
 }
 
 // run is one run of an agent.
@@ -100,7 +101,7 @@ func inRegion(t *testing.T, mode incident.Mode, story func(*region)) {
 }
 
 func newRegion(t *testing.T, dir string, mode incident.Mode) *region {
-	r := &region{t: t, dir: dir, store: newFakeStore(), nodes: map[cluster.Name]*fakeNode{},
+	r := &region{t: t, dir: dir, hints: 3 * time.Hour, store: newFakeStore(), nodes: map[cluster.Name]*fakeNode{},
 		keys: map[cluster.Name]ed25519.PrivateKey{}, agents: map[cluster.Name][]*run{}}
 	r.proxy = &fakeProxy{r: r, servers: map[cluster.Name]loadbalancer.Wish{}}
 	r.other = &fakeProxy{r: r, servers: map[cluster.Name]loadbalancer.Wish{}}
@@ -532,6 +533,12 @@ func newFakeObserver(ctx context.Context, r *region, self cluster.Name) *fakeObs
 func (o *fakeObserver) Ready() <-chan struct{} { return o.ready }
 func (o *fakeObserver) LookNow(cluster.Name)   { wake(o.ready) }
 func (o *fakeObserver) Unwell() bool           { return false }
+
+func (o *fakeObserver) Unwatched() error {
+	o.r.mu.Lock()
+	defer o.r.mu.Unlock()
+	return o.r.nodes[o.self].unwatched
+}
 
 // State is what the process says; a silent one says nothing new, and the last
 // word grows old.

@@ -5,6 +5,7 @@ package agent
 import (
 	"os"
 	"path/filepath"
+	"syscall"
 	"testing"
 	"time"
 
@@ -84,6 +85,18 @@ func TestASilentAdminInterfaceIsAFindingAndNothingIsDone(t *testing.T) {
 		r.quiet()
 		r.set("n3", func(n *fakeNode) { n.silent = false })
 		r.wait("the finding gone", 10*time.Second, func() bool { return !r.leader().finds("ADMIN_SILENT") })
+	})
+}
+
+func TestADataDirectoryThatIsNotWritableIsAFindingAndNothingIsDone(t *testing.T) {
+	inRegion(t, incident.Auto, func(r *region) {
+		r.set("n3", func(n *fakeNode) { n.unwatched = syscall.EACCES })
+		r.host("n3").announces("DATA_DIR_UNWATCHED")
+		r.wait("the finding at the leader", 5*time.Second, func() bool { return r.leader().finds("DATA_DIR_UNWATCHED") })
+		time.Sleep(2 * time.Minute)
+		r.quiet()
+		r.set("n3", func(n *fakeNode) { n.unwatched = nil })
+		r.wait("the finding gone", 10*time.Second, func() bool { return !r.leader().finds("DATA_DIR_UNWATCHED") })
 	})
 }
 

@@ -48,6 +48,7 @@ var (
 	descFloor     = desc("pool_floor", "Ready members that must be left in the pool.", "pool")
 	descDrift     = desc("pool_drift", "Servers of the pool that were changed by hand at the proxy.", "pool", "proxy")
 	descStore     = desc("store_available", "1 while the store answers this agent.")
+	descDropped   = desc("queue_dropped_total", "Messages of other agents that were dropped on arrival: pushed out by newer ones, or not understood.", "queue")
 	descIgnored   = desc("reports_ignored_total", "Reports of observers that were not believed.", "reason")
 )
 
@@ -281,6 +282,7 @@ type Counters struct {
 	refused *prometheus.CounterVec
 	probes  *prometheus.CounterVec
 	lag     prometheus.Gauge
+	mail    func() uint64 // messages of other agents that were dropped; nil: nobody counts
 }
 
 // NewCounters makes the counters with every label value present from the start.
@@ -325,6 +327,10 @@ func (c *Counters) Looked(p membership.Path, o membership.Outcome) {
 	c.probes.WithLabelValues(p.String(), o.String()).Inc()
 }
 
+// CountMail names who counts the messages of other agents that were dropped.
+// It is called before the first scrape.
+func (c *Counters) CountMail(dropped func() uint64) { c.mail = dropped }
+
 // Lag notes how late the loop was, in seconds.
 func (c *Counters) Lag(seconds float64) { c.lag.Set(seconds) }
 
@@ -337,6 +343,7 @@ func (c *Counters) Describe(ch chan<- *prometheus.Desc) {
 	for _, m := range c.all() {
 		m.Describe(ch)
 	}
+	ch <- descDropped
 }
 
 // Collect reads the metrics.
@@ -344,4 +351,9 @@ func (c *Counters) Collect(ch chan<- prometheus.Metric) {
 	for _, m := range c.all() {
 		m.Collect(ch)
 	}
+	dropped := uint64(0)
+	if c.mail != nil {
+		dropped = c.mail()
+	}
+	ch <- prometheus.MustNewConstMetric(descDropped, prometheus.CounterValue, float64(dropped), "mail")
 }

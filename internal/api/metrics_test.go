@@ -28,6 +28,7 @@ func gathered(t *testing.T, s Snapshot) (*prometheus.Registry, map[string]*dto.M
 	counters.Refused("nobody-declared-this")
 	counters.Looked(membership.CQL, membership.Silent)
 	counters.Lag(0.01)
+	counters.CountMail(func() uint64 { return 3 })
 	r := prometheus.NewPedanticRegistry()
 	r.MustRegister(counters, collector{func(context.Context) (Snapshot, error) { return s, nil }})
 	families, err := r.Gather()

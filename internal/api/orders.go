@@ -156,6 +156,10 @@ func (s *Server) confirmed(sn Snapshot, req OrderRequest) (Plan, incident.Policy
 // gate passes the question of this host's gate on. It is a POST: the answer
 // may use up a marker that stands for one start only.
 func (s *Server) gate(w http.ResponseWriter, r *http.Request) error {
+	// An answer may use up the marker of a clean drain: who may only look may not.
+	if _, err := s.actor(r.Context()); err != nil {
+		return err
+	}
 	var q GateQuestion
 	if err := read(r, &q); err != nil {
 		return err

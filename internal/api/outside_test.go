@@ -141,11 +141,11 @@ func TestOthersMayLook(t *testing.T) {
 		cmd.SysProcAttr = &syscall.SysProcAttr{Credential: &syscall.Credential{Uid: 65534, Gid: 65534}}
 	}
 	out, err := cmd.CombinedOutput()
-	if err != nil || !strings.Contains(string(out), "status 1 NOT_PERMITTED NOT_PERMITTED") {
+	if err != nil || !strings.Contains(string(out), "status 1 NOT_PERMITTED NOT_PERMITTED NOT_PERMITTED") {
 		t.Errorf("as another user: %v\n%s", err, out)
 	}
-	if len(source.Words()) != 0 {
-		t.Error("a word of somebody who may only look was taken")
+	if len(source.Words()) != 0 || len(source.Asked()) != 0 {
+		t.Error("a word, or a gate's question, of somebody who may only look was taken")
 	}
 }
 
@@ -168,5 +168,6 @@ func TestAsAnother(t *testing.T) {
 	}
 	_, plan := c.Post(t.Context(), "/v1/plans", api.PlanRequest{Verb: api.VerbPolicyApply, Document: "mode=observe"})
 	_, order := c.Post(t.Context(), "/v1/orders", api.OrderRequest{Plan: "x", Reason: "r"})
-	fmt.Println("status", looked, code(plan), code(order))
+	_, gate := c.Gate(t.Context(), api.GateQuestion{})
+	fmt.Println("status", looked, code(plan), code(order), code(gate))
 }

@@ -5,6 +5,7 @@ package settings
 import (
 	"errors"
 	"fmt"
+	"path/filepath"
 
 	"go.yaml.in/yaml/v3"
 )
@@ -12,7 +13,8 @@ import (
 // ReadGate reads only what the gate works with: the host's name, the state
 // directory, the agent's socket and the gate's own block. Faults elsewhere in
 // the file, a certificate that is not there or a key with a wrong mode, keep
-// the agent from starting; they must not keep Cassandra from it.
+// the agent from starting; they must not keep Cassandra from it. Beside an
+// error stands what could be read all the same.
 func ReadGate(path string) (Agent, error) {
 	text, err := load(path)
 	if err != nil {
@@ -26,10 +28,14 @@ func ReadGate(path string) (Agent, error) {
 		Gate     *Gate     `yaml:"gate"`
 	}{&a.Host, &a.StateDir, &a.API, &a.Gate}
 	if err := yaml.Unmarshal(text, &part); err != nil {
-		return Agent{}, fmt.Errorf("read what the gate needs: %w", err)
+		return a, fmt.Errorf("read what the gate needs: %w", err)
 	}
 	if a.Host.Name == "" || a.StateDir == "" || a.API.Socket == "" {
-		return Agent{}, errors.New("host.name, state_dir or api.socket is missing; the gate needs them")
+		return a, errors.New("host.name, state_dir or api.socket is missing; the gate needs them")
+	}
+	if !filepath.IsAbs(a.Gate.OptionsFile) {
+		// Without it an answer to hibernate would be lost, and the node start plainly.
+		return a, errors.New("gate.options_file is missing or no absolute path; the start command reads the gate's answer there")
 	}
 	return a, nil
 }

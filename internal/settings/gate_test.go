@@ -14,9 +14,11 @@ func TestReadGate(t *testing.T) {
 		why, text string
 		ok        bool
 	}{
-		{"a certificate that is not there is the agent's trouble", "host: {name: n1}\nstate_dir: /var/lib/s\nstore: {tls: {ca: /nowhere}}\ngate: {timeout: 3s}\n", true},
-		{"an unknown field elsewhere too", "host: {name: n1}\nstate_dir: /var/lib/s\ngossip: {flor: 1}\ngate: {timeout: 3s}\n", true},
-		{"without its name it would ask for nobody", "state_dir: /var/lib/s\ngate: {timeout: 3s}\n", false},
+		{"a certificate that is not there is the agent's trouble", "host: {name: n1}\nstate_dir: /var/lib/s\nstore: {tls: {ca: /nowhere}}\ngate: {timeout: 3s, options_file: /run/o}\n", true},
+		{"an unknown field elsewhere too", "host: {name: n1}\nstate_dir: /var/lib/s\ngossip: {flor: 1}\ngate: {timeout: 3s, options_file: /run/o}\n", true},
+		{"without its name it would ask for nobody", "state_dir: /var/lib/s\ngate: {timeout: 3s, options_file: /run/o}\n", false},
+		{"without a place for the options an answer would be lost", "host: {name: n1}\nstate_dir: /var/lib/s\ngate: {timeout: 3s, option_file: /run/o}\n", false},
+		{"a place that depends on where the gate runs is none", "host: {name: n1}\nstate_dir: /var/lib/s\ngate: {timeout: 3s, options_file: run/o}\n", false},
 		{"what is no YAML says nothing", "host: [", false},
 	} {
 		t.Run(row.why, func(t *testing.T) {

@@ -56,11 +56,19 @@ func (u *Unit) Running(ctx context.Context) (Process, bool, error) {
 	if same, err := u.same(int(pid), ticks); err != nil || !same {
 		return Process{}, false, err
 	}
+	boot, err := hostBoot()
+	if err != nil {
+		return Process{}, false, err
+	}
+	return Process{PID: int(pid), StartTicks: ticks, HostBoot: boot}, true, nil
+}
+
+func hostBoot() (string, error) {
 	boot, err := os.ReadFile("/proc/sys/kernel/random/boot_id")
 	if err != nil {
-		return Process{}, false, fmt.Errorf("read the host's boot ID: %w", err)
+		return "", fmt.Errorf("read the host's boot ID: %w", err)
 	}
-	return Process{PID: int(pid), StartTicks: ticks, HostBoot: string(bytes.TrimSpace(boot))}, true, nil
+	return string(bytes.TrimSpace(boot)), nil
 }
 
 // same tells whether the living process with this number is the pid file's.

@@ -28,8 +28,8 @@ type Options struct {
 	Match   string   // must stand in the command line of a process whose start time is nowhere written
 	Log     string   // takes what the commands, and the process started by them, print; empty: nothing is kept
 
-	StartMax time.Duration // the start command must have returned by then
-	StopMax  time.Duration // the stop command must have returned by then
+	StartMax time.Duration // the start command is waited for so long
+	StopMax  time.Duration // the stop command is waited for so long
 	ExitMax  time.Duration // a stopped or killed process must have ended by then
 }
 
@@ -44,8 +44,9 @@ var (
 	ErrGate = errors.New("refused by the gate")
 	// ErrStillRunning: the process has not ended in time. It may still do so.
 	ErrStillRunning = errors.New("still running")
-	// ErrUncertain: the command was cut off; what it has done is not known.
-	ErrUncertain = errors.New("cut off in the middle")
+	// ErrUncertain: the command is still at work and was left alone; what comes of
+	// it is not known.
+	ErrUncertain = errors.New("still at work, left alone")
 )
 
 // gateRefused is the exit code of a gate that says no.
@@ -77,10 +78,14 @@ func New(o Options) (*Unit, error) {
 }
 
 // Start runs the start command. It is ErrRunning when the process is there
-// already, and ErrUncertain when the command did not return in time: the
-// process may have been started all the same. Whether the process came up is
-// for Running to see.
+// already, and ErrUncertain when the command did not return before StartMax or
+// the end of ctx: it goes on, and the process may be started all the same. One
+// that an earlier Start left so is waited for first. Whether the process came
+// up is for Running to see.
 func (u *Unit) Start(ctx context.Context) error {
+	if err := u.awaitEarlier(ctx); err != nil {
+		return fmt.Errorf("start cassandra: %w", err)
+	}
 	p, running, err := u.Running(ctx)
 	if err != nil {
 		return fmt.Errorf("start cassandra: %w", err)
@@ -88,7 +93,7 @@ func (u *Unit) Start(ctx context.Context) error {
 	if running {
 		return fmt.Errorf("start cassandra: pid %d: %w", p.PID, ErrRunning)
 	}
-	return named("start cassandra", u.run(ctx, u.o.Start, u.o.StartMax))
+	return named("start cassandra", u.run(ctx, u.o.Start, u.o.StartMax, u.noteStarting))
 }
 
 // Stop asks the process to end, by the stop command or the terminate signal,
@@ -106,7 +111,7 @@ func (u *Unit) Stop(ctx context.Context) error {
 	}
 	defer h.close()
 	if len(u.o.Stop) > 0 {
-		err = u.run(ctx, u.o.Stop, u.o.StopMax)
+		err = u.run(ctx, u.o.Stop, u.o.StopMax, nil)
 	} else {
 		err = h.signal(syscall.SIGTERM)
 	}
@@ -140,9 +145,11 @@ func (u *Unit) KillOnly(ctx context.Context, p Process) error {
 	return named(fmt.Sprintf("kill cassandra, pid %d", p.PID), h.wait(ctx, u.o.ExitMax))
 }
 
-// run runs one command to its end. Its output goes to a file and never to a
-// pipe: the process it leaves behind inherits it, and would break with it.
-func (u *Unit) run(ctx context.Context, argv []string, max time.Duration) error {
+// run runs one command to its end, or to the end of the time it is waited for:
+// then it goes on without us. Its output goes to a file and never to a pipe:
+// the command and the process it leaves behind inherit it, and would break with
+// it. note, if any, is told the number of the command.
+func (u *Unit) run(ctx context.Context, argv []string, max time.Duration, note func(pid int) error) error {
 	out, err := u.output()
 	if err != nil {
 		return err
@@ -150,16 +157,27 @@ func (u *Unit) run(ctx context.Context, argv []string, max time.Duration) error 
 	defer out.Close()
 	own, cancel := context.WithTimeout(ctx, max)
 	defer cancel()
-	cmd := exec.CommandContext(own, argv[0], argv[1:]...)
+	cmd := exec.Command(argv[0], argv[1:]...) // of no context: the end of one kills
 	cmd.Stdout, cmd.Stderr = out, out
 	cmd.SysProcAttr = &syscall.SysProcAttr{Setsid: true}
-	err = cmd.Run()
+	if err := cmd.Start(); err != nil {
+		return fmt.Errorf("%s: %w", strings.Join(argv, " "), err)
+	}
+	var unnoted error
+	if note != nil {
+		unnoted = note(cmd.Process.Pid)
+	}
+	returned := make(chan error, 1)
+	go func() { returned <- cmd.Wait() }() // also reaps one that is left alone
+	select {
+	case err = <-returned:
+	case <-own.Done():
+		return errors.Join(fmt.Errorf("%s, pid %d: %w (%w)", argv[0], cmd.Process.Pid, ErrUncertain, own.Err()), unnoted)
+	}
 	var exit *exec.ExitError
 	switch {
 	case err == nil:
 		return nil
-	case own.Err() != nil:
-		return fmt.Errorf("%s: %w (%w)", argv[0], ErrUncertain, own.Err())
 	case errors.As(err, &exit) && exit.ExitCode() == gateRefused:
 		return fmt.Errorf("%s: %w", argv[0], ErrGate)
 	}

@@ -251,7 +251,6 @@ func TestStartCommandThatDoesNotStart(t *testing.T) {
 	}{
 		{"the gate refuses", "exit 3 #", ErrGate, ""},
 		{"it fails by itself", "exit 1 #", nil, "exit status 1"},
-		{"it never returns", "sleep 60 #", ErrUncertain, ""},
 	}
 	for _, row := range rows {
 		u := unit(t, row.script, func(o *Options) { o.StartMax = 500 * time.Millisecond })
@@ -263,6 +262,65 @@ func TestStartCommandThatDoesNotStart(t *testing.T) {
 	missing := unit(t, "", func(o *Options) { o.Start = []string{"/nowhere/start"} })
 	if err := missing.Start(context.Background()); !errors.Is(err, os.ErrNotExist) {
 		t.Errorf("a program that is not there: %v", err)
+	}
+}
+
+// A start command that was killed between the launch of Cassandra and the pid
+// file would leave a Cassandra that nobody knows of, and the next start would
+// begin a second one.
+func TestAStartCommandThatIsSlowIsLeftAloneAndWaitedFor(t *testing.T) {
+	for why, cut := range map[string]func(*Options) context.Context{
+		"its time is over": func(o *Options) context.Context {
+			o.StartMax = 100 * time.Millisecond
+			return context.Background()
+		},
+		"the agent ends": func(*Options) context.Context {
+			ctx, cancel := context.WithTimeout(context.Background(), 100*time.Millisecond)
+			t.Cleanup(cancel)
+			return ctx
+		},
+	} {
+		t.Run(why, func(t *testing.T) {
+			began := filepath.Join(t.TempDir(), "began")
+			var ctx context.Context
+			u := unit(t, "echo once >>"+began+"; sleep 1; "+obedient, func(o *Options) { ctx = cut(o) })
+			if err := u.Start(ctx); !errors.Is(err, ErrUncertain) {
+				t.Fatalf("cut off: %v", err)
+			}
+			if _, running, err := u.Running(context.Background()); running || err != nil {
+				t.Fatalf("it has written its pid file already: %v", err)
+			}
+			if err := u.Start(ctx); !errors.Is(err, ErrUncertain) {
+				t.Errorf("again, while it goes on: %v", err)
+			}
+			later, err := New(u.o) // of the next start of the agent
+			if err != nil {
+				t.Fatal(err)
+			}
+			later.o.StartMax = 10 * time.Second
+			if err := later.Start(context.Background()); !errors.Is(err, ErrRunning) {
+				t.Errorf("a later start: %v", err)
+			}
+			if text, err := os.ReadFile(began); err != nil || string(text) != "once\n" {
+				t.Errorf("started %q, %v", text, err)
+			}
+		})
+	}
+}
+
+func TestANoteOfAnotherTimeKeepsNothingFromStarting(t *testing.T) {
+	boot, err := hostBoot()
+	if err != nil {
+		t.Fatal(err)
+	}
+	for _, text := range []string{"", "soon", fmt.Sprintf("%d:1:%.8s", os.Getpid(), boot), fmt.Sprintf("%d:1:", os.Getpid())} {
+		u := unit(t, obedient)
+		if err := os.WriteFile(u.startingFile(), []byte(text), 0o600); err != nil {
+			t.Fatal(err)
+		}
+		if err := u.Start(context.Background()); err != nil {
+			t.Errorf("%q: %v", text, err)
+		}
 	}
 }
 

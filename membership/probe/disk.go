@@ -30,7 +30,7 @@ func (p *Probe) watchDisk(ctx context.Context) {
 	busy, worked := false, false
 	start := func() {
 		busy, began = true, p.o.Now()
-		go func() { done <- writeSynced(filepath.Join(p.o.DataDir, diskFile)) }()
+		go func() { done <- p.write(filepath.Join(p.o.DataDir, diskFile)) }()
 	}
 	start()
 	for {
@@ -55,13 +55,25 @@ func (p *Probe) watchDisk(ctx context.Context) {
 	}
 }
 
-// writeSynced overwrites the probe's file in place and syncs it.
+// errNotOurs: what stands in the place of the probe's file is none of its own.
+var errNotOurs = errors.New("no plain file with one name, remove it")
+
+// writeSynced overwrites the probe's file in place and syncs it. The directory
+// is Cassandra's: what its user laid there, a link to another file or a pipe,
+// is not followed, waited for or written to by an agent that may more.
 func writeSynced(path string) error {
-	f, err := os.OpenFile(path, os.O_CREATE|os.O_WRONLY, 0o600)
+	// Opening a socket fails as a device does that is gone: it is looked at first.
+	if info, err := os.Lstat(path); err == nil && !info.Mode().IsRegular() {
+		return fmt.Errorf("%s: %w", path, errNotOurs)
+	}
+	f, err := os.OpenFile(path, os.O_CREATE|os.O_RDWR|syscall.O_NOFOLLOW|syscall.O_NONBLOCK, 0o600)
 	if err != nil {
 		return err
 	}
-	_, err = f.WriteAt([]byte("supervisor\n"), 0)
+	err = alone(f)
+	if err == nil {
+		_, err = f.WriteAt([]byte("supervisor\n"), 0)
+	}
 	if err == nil {
 		err = f.Sync()
 	}
@@ -69,6 +81,18 @@ func writeSynced(path string) error {
 		err = closed
 	}
 	return err
+}
+
+// alone tells whether an open file is a plain one that has no second name.
+func alone(f *os.File) error {
+	info, err := f.Stat()
+	if err != nil {
+		return err
+	}
+	if s, ok := info.Sys().(*syscall.Stat_t); !ok || !info.Mode().IsRegular() || s.Nlink != 1 {
+		return fmt.Errorf("%s: %w", f.Name(), errNotOurs)
+	}
+	return nil
 }
 
 // diskErrors are what a failing disk answers. A file system that turned

@@ -4,9 +4,11 @@ package probe
 
 import (
 	"context"
+	"errors"
 	"io"
 	"net"
 	"sync"
+	"sync/atomic"
 	"testing"
 	"time"
 
@@ -170,15 +172,33 @@ type house struct {
 	process  *process
 	admin    *admin
 	storage2 *node
+	counted  sync.Map // countedAs -> *atomic.Int64
+}
+
+type countedAs struct {
+	path    membership.Path
+	outcome membership.Outcome
+}
+
+func (h *house) count(p membership.Path, o membership.Outcome) {
+	n, _ := h.counted.LoadOrStore(countedAs{p, o}, new(atomic.Int64))
+	n.(*atomic.Int64).Add(1)
 }
 
 func run(t *testing.T, change ...func(*Options)) *house {
+	t.Helper()
+	h := build(t, change...)
+	h.begin()
+	return h
+}
+
+func build(t *testing.T, change ...func(*Options)) *house {
 	t.Helper()
 	h := &house{t: t, own: serve(t, "127.0.8.101:0"), n2: serve(t, "127.0.8.102:0"), storage2: serve(t, "127.0.8.102:0"),
 		process: &process{}, admin: &admin{}}
 	h.process.start("one")
 	o := Options{Own: Target{"n1", h.own.address, "127.0.8.101:7000"}, Now: bootClock, Process: h.process, Admin: h.admin,
-		Peers: []Target{{"n2", h.n2.address, h.storage2.address}}, DataDir: t.TempDir(), Pace: DefaultPace()}
+		Peers: []Target{{"n2", h.n2.address, h.storage2.address}}, DataDir: t.TempDir(), Pace: DefaultPace(), Looked: h.count}
 	for _, c := range change {
 		c(&o)
 	}
@@ -187,11 +207,14 @@ func run(t *testing.T, change ...func(*Options)) *house {
 		t.Fatal(err)
 	}
 	h.Probe = p
+	return h
+}
+
+func (h *house) begin() {
 	ctx, cancel := context.WithCancel(context.Background())
 	var done sync.WaitGroup
-	done.Go(func() { p.Run(ctx) })
-	t.Cleanup(func() { cancel(); done.Wait() })
-	return h
+	done.Go(func() { h.Run(ctx) })
+	h.t.Cleanup(func() { cancel(); done.Wait() })
 }
 
 // see waits until a path has an outcome and returns its look.
@@ -208,6 +231,16 @@ func (h *house) see(subject cluster.Name, path membership.Path, want membership.
 		select {
 		case <-h.Changes():
 		case <-time.After(20 * time.Millisecond):
+		}
+	}
+}
+
+// unwatched waits until this is why the disk is not looked at.
+func (h *house) unwatched(want error) {
+	h.t.Helper()
+	for until := time.Now().Add(10 * time.Second); !errors.Is(h.Unwatched(), want); <-time.After(time.Millisecond) {
+		if time.Now().After(until) {
+			h.t.Fatalf("unwatched by %v, want %v", h.Unwatched(), want)
 		}
 	}
 }

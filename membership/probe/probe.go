@@ -49,6 +49,9 @@ type Options struct {
 	DataDir string                // of Cassandra; one small file is written there
 	Now     func() cluster.Moment // the boot clock
 	Pace    Pace
+	// Looked is told of every look when it is noted, by many goroutines; it must
+	// not wait.
+	Looked func(membership.Path, membership.Outcome)
 }
 
 // PeersMax bounds how many peers one agent looks at: as many as it can be
@@ -93,6 +96,7 @@ type Probe struct {
 	o     Options
 	table *table
 	kicks map[cluster.Name][]chan struct{} // capacity 1 each: "look now"
+	write func(path string) error          // writeSynced, but for a test of a disk that hangs
 
 	mu      sync.Mutex
 	process cluster.Boot
@@ -108,7 +112,7 @@ func New(o Options) (*Probe, error) {
 	if err := o.check(); err != nil {
 		return nil, fmt.Errorf("probe: %w", err)
 	}
-	return &Probe{o: o, table: newTable(), kicks: map[cluster.Name][]chan struct{}{}}, nil
+	return &Probe{o: o, table: newTable(o.Looked), kicks: map[cluster.Name][]chan struct{}{}, write: writeSynced}, nil
 }
 
 func (o Options) check() error {
@@ -118,7 +122,7 @@ func (o Options) check() error {
 			faults = append(faults, errors.New(what))
 		}
 	}
-	fault(o.Process == nil || o.Admin == nil || o.Now == nil, "process, admin and clock are wanted")
+	fault(o.Process == nil || o.Admin == nil || o.Now == nil || o.Looked == nil, "process, admin, clock and a counter of looks are wanted")
 	fault(o.DataDir == "", "Cassandra's data directory is wanted")
 	fault(len(o.Peers) > PeersMax, fmt.Sprintf("%d peers, at most %d can be looked at", len(o.Peers), PeersMax))
 	seen := map[cluster.Name]bool{}
@@ -192,6 +196,17 @@ func (p *Probe) Looks() []membership.Look { return p.table.looks(p.o.Now()) }
 // Troubles are the errors behind the newest looks, and behind the looks that
 // could not be made at all.
 func (p *Probe) Troubles() []Trouble { return p.table.troubles() }
+
+// Unwatched is why the newest look at the data directory's disk could not be
+// made; nil when it was made, however it went.
+func (p *Probe) Unwatched() error {
+	for _, t := range p.Troubles() {
+		if t.Subject == p.o.Own.Name && t.Path == membership.Disk && t.Unmade {
+			return t.Err
+		}
+	}
+	return nil
+}
 
 // Process is the boot of the own Cassandra process, empty when none runs.
 func (p *Probe) Process() cluster.Boot {

@@ -5,6 +5,7 @@ package probe
 import (
 	"errors"
 	"fmt"
+	"net"
 	"os"
 	"path/filepath"
 	"strings"
@@ -138,7 +139,7 @@ func TestAServerThatDropsEveryConnectionIsNotAskedWithoutEnd(t *testing.T) {
 }
 
 func TestSilenceIsCountedAndDelaysNobodyElse(t *testing.T) {
-	h := run(t)
+	h := run(t, func(o *Options) { o.Pace.DiskEvery = time.Hour }) // the test ends as the second one would be under way
 	h.see("n2", membership.CQL, membership.Good)
 	h.see("n1", membership.CQL, membership.Good)
 	h.n2.hang(true)
@@ -271,29 +272,96 @@ func TestADirectoryThatVanishes(t *testing.T) {
 }
 
 func TestASyncThatDoesNotEnd(t *testing.T) {
-	pipe := filepath.Join(t.TempDir(), diskFile)
-	if err := syscall.Mkfifo(pipe, 0o600); err != nil { // opening one for writing waits for a reader, as a hung disk would
-		t.Fatal(err)
-	}
-	h := run(t, func(o *Options) {
-		o.DataDir, o.Pace.DiskLate, o.Pace.DiskMax = filepath.Dir(pipe), 20*time.Millisecond, 100*time.Millisecond
-	})
+	mend := make(chan struct{})
+	h := build(t, func(o *Options) { o.Pace.DiskLate, o.Pace.DiskMax = 20*time.Millisecond, 100*time.Millisecond })
+	h.write = func(string) error { <-mend; return errors.New("it ended") }
+	h.begin()
 	h.see("n1", membership.Disk, membership.Late)
 	h.see("n1", membership.Disk, membership.Silent)
 	h.see("n1", membership.CQL, membership.Good)
-	r, err := os.OpenFile(pipe, os.O_RDONLY|syscall.O_NONBLOCK, 0) // lets the hung one go
-	if err != nil {
-		t.Fatal(err)
-	}
-	defer r.Close()
+	close(mend)
 	ended := func() bool {
 		tr := h.Troubles()
-		return len(tr) == 1 && !strings.Contains(tr[0].Err.Error(), "has not ended") // a pipe cannot be synced
+		return len(tr) == 1 && tr[0].Err.Error() == "it ended"
 	}
 	for until := time.Now().Add(10 * time.Second); !ended(); <-time.After(5 * time.Millisecond) {
 		if time.Now().After(until) {
 			t.Fatalf("troubles %v", h.Troubles())
 		}
+	}
+}
+
+func TestADiskThatCannotBeLookedAtIsTold(t *testing.T) {
+	var wrong atomic.Pointer[error]
+	h := build(t, func(o *Options) { o.Pace.DiskEvery = 5 * time.Millisecond })
+	h.write = func(string) error {
+		if err := wrong.Load(); err != nil {
+			return *err
+		}
+		return nil
+	}
+	h.begin()
+	h.see("n1", membership.Disk, membership.Good)
+	for _, err := range []error{syscall.EACCES, syscall.ENOSPC, errNotOurs} {
+		wrong.Store(&err)
+		h.unwatched(err)
+	}
+	if l := h.look("n1", membership.Disk); l.Outcome != membership.Good {
+		t.Errorf("our own trouble became a word about the disk: %+v", l)
+	}
+	failed := error(syscall.EIO) // a look that was made, and told as such
+	wrong.Store(&failed)
+	h.see("n1", membership.Disk, membership.Wrong)
+	h.unwatched(nil)
+	for _, c := range []countedAs{{membership.Disk, membership.Good}, {membership.Disk, membership.NoWord}, {membership.Disk, membership.Wrong},
+		{membership.CQL, membership.Good}, {membership.Process, membership.Good}, {membership.Storage, membership.Good}} {
+		if _, counted := h.counted.Load(c); !counted {
+			t.Errorf("no look of %s that was %s was counted", c.path, c.outcome)
+		}
+	}
+}
+
+// The directory is Cassandra's, and the agent may be root.
+func TestWhatCassandrasUserLaidInThePlaceOfTheProbesFile(t *testing.T) {
+	dir := t.TempDir()
+	precious := filepath.Join(dir, "precious")
+	for i, row := range []struct {
+		why string
+		lay func(path string) error
+	}{
+		{"a link to another file", func(path string) error { return os.Symlink(precious, path) }},
+		{"a second name of another file", func(path string) error { return os.Link(precious, path) }},
+		{"a link to a file that is not there", func(path string) error { return os.Symlink(filepath.Join(dir, "new"), path) }},
+		{"a pipe that nobody reads", func(path string) error { return syscall.Mkfifo(path, 0o600) }},
+		{"a socket", func(path string) error {
+			l, err := net.ListenUnix("unix", &net.UnixAddr{Name: path, Net: "unix"})
+			if err == nil {
+				l.SetUnlinkOnClose(false)
+				err = l.Close()
+			}
+			return err
+		}},
+	} {
+		path := filepath.Join(dir, fmt.Sprint(i))
+		if err := os.WriteFile(precious, []byte("a secret of root"), 0o600); err != nil {
+			t.Fatal(err)
+		}
+		if err := row.lay(path); err != nil {
+			t.Fatal(err)
+		}
+		err := writeSynced(path)
+		if err == nil || diskOutcome(err, 0, time.Second, true) != membership.NoWord {
+			t.Errorf("%s: %v must be our own trouble and no word about the disk", row.why, err)
+		}
+		if text, err := os.ReadFile(precious); err != nil || string(text) != "a secret of root" {
+			t.Errorf("%s: overwritten with %q, %v", row.why, text, err)
+		}
+	}
+	if _, err := os.Stat(filepath.Join(dir, "new")); err == nil {
+		t.Error("a file was made where a link pointed")
+	}
+	if err := errors.Join(writeSynced(filepath.Join(dir, diskFile)), writeSynced(filepath.Join(dir, diskFile))); err != nil {
+		t.Errorf("its own file: %v", err)
 	}
 }
 

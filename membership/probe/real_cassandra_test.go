@@ -48,7 +48,7 @@ func TestRealProbeOfThreeNodes(t *testing.T) {
 	own := &process{}
 	own.start("one")
 	p, err := New(Options{Own: target(nodes[0]), Peers: []Target{target(nodes[1]), target(nodes[2])}, Process: own, Admin: admin,
-		DataDir: nodes[0].DataDir, Now: bootClock, Pace: DefaultPace()})
+		DataDir: nodes[0].DataDir, Now: bootClock, Pace: DefaultPace(), Looked: func(membership.Path, membership.Outcome) {}})
 	if err != nil {
 		t.Fatal(err)
 	}

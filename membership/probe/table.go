@@ -25,6 +25,7 @@ type entry struct {
 	at      cluster.Moment // of the look
 	live    bool           // the look never ends: it is as old as the asking
 	trouble error
+	unmade  bool // the newest look could not be made
 }
 
 // Trouble is what stood behind a look that did not go well.
@@ -32,6 +33,7 @@ type Trouble struct {
 	Subject cluster.Name
 	Path    membership.Path
 	Err     error
+	Unmade  bool // our own trouble: the look could not be made and is no word about the node
 }
 
 // table keeps the newest look on each path. Nobody waits on it: a reader that
@@ -40,6 +42,7 @@ type table struct {
 	mu      sync.Mutex
 	entries map[key]entry
 	changed chan struct{} // capacity 1
+	looked  func(membership.Path, membership.Outcome)
 }
 
 // missesTold is the last miss in a row that is news; looks in a row are
@@ -49,8 +52,8 @@ const (
 	missesMax  = 1000
 )
 
-func newTable() *table {
-	return &table{entries: map[key]entry{}, changed: make(chan struct{}, 1)}
+func newTable(looked func(membership.Path, membership.Outcome)) *table {
+	return &table{entries: map[key]entry{}, changed: make(chan struct{}, 1), looked: looked}
 }
 
 // note keeps one look. NoWord keeps the last look as it is, growing old, and
@@ -58,7 +61,7 @@ func newTable() *table {
 func (t *table) note(k key, outcome membership.Outcome, at cluster.Moment, live bool, trouble error) {
 	t.mu.Lock()
 	e, known := t.entries[k]
-	e.trouble = trouble
+	e.trouble, e.unmade = trouble, outcome == membership.NoWord
 	news := false
 	switch {
 	case outcome == membership.NoWord:
@@ -77,6 +80,7 @@ func (t *table) note(k key, outcome membership.Outcome, at cluster.Moment, live 
 	}
 	t.entries[k] = e
 	t.mu.Unlock()
+	t.looked(k.path, outcome)
 	if news {
 		t.tell()
 	}
@@ -118,7 +122,7 @@ func (t *table) troubles() []Trouble {
 	var out []Trouble
 	for k, e := range t.entries {
 		if e.trouble != nil {
-			out = append(out, Trouble{Subject: k.subject, Path: k.path, Err: e.trouble})
+			out = append(out, Trouble{Subject: k.subject, Path: k.path, Err: e.trouble, Unmade: e.unmade})
 		}
 	}
 	t.mu.Unlock()
