@@ -112,7 +112,7 @@ func (d *desk) refreshLooks() bool {
 	before, process := d.looks, d.process
 	d.looks = d.a.o.Observer.Looks()
 	d.runs(d.a.o.Observer.Process())
-	if d.leaving() {
+	if d.stopHolds() {
 		d.sayLeaving()
 	}
 	return process != d.process || !slices.EqualFunc(before, d.looks, func(x, y membership.Look) bool {

@@ -166,10 +166,10 @@ func (d *desk) leaves(from time.Time) {
 	}
 }
 
-// leaving tells whether the announcement of a stop still holds. It is over when
+// stopHolds tells whether the announcement of a stop still holds. It is over when
 // the judge's bound is: from then on the node is what it is, a process that
 // ended or a Cassandra without CQL, and is returned like one.
-func (d *desk) leaving() bool {
+func (d *desk) stopHolds() bool {
 	return d.drained && d.a.o.Clock.Wall().Sub(d.left) < d.bars().PlannedMax
 }
 
