@@ -186,12 +186,15 @@ func outage(r Record, v membership.Verdict, w World) Outage {
 	return Outage{From: last.Add(-sync - outageMargin).UTC()}.dated(w)
 }
 
-// dated fills in the deadline once the schema is known.
+// dated fills in the deadline once the schema is known, and brings it forward
+// when a gc_grace was lowered, or a table made, during the outage: the smallest
+// that stood at any time counts, because tombstones were dropped by it.
 func (o Outage) dated(w World) Outage {
-	if w.Schema == nil || o.Table != "" {
+	if w.Schema == nil {
 		return o
 	}
-	if at, ks, table, _ := repair.Deadline(*w.Schema, o.From, ttlOnly(w.Policy)); !at.IsZero() {
+	at, ks, table, _ := repair.Deadline(*w.Schema, o.From, ttlOnly(w.Policy))
+	if !at.IsZero() && (o.Deadline.IsZero() || at.Before(o.Deadline)) {
 		o.Deadline, o.Table = at, ks+"."+table
 	}
 	return o

@@ -156,6 +156,25 @@ var commands = map[string]func(*stage, []cluster.Name, map[string]string) string
 	"wait":   func(s *stage, n []cluster.Name, args map[string]string) string { s.pass(args["for"]); return "" },
 	"schema": func(s *stage, n []cluster.Name, args map[string]string) string { s.w.Schema = nil; return "" },
 	"agent":  (*stage).agentSays,
+	// gcgrace for=60s: of every table
+	"gcgrace": (*stage).setGCGrace,
+}
+
+func (s *stage) setGCGrace(_ []cluster.Name, args map[string]string) string {
+	d, err := time.ParseDuration(args["for"])
+	if err != nil {
+		s.t.Fatal(err)
+	}
+	schema := *s.w.Schema
+	schema.Keyspaces = slices.Clone(schema.Keyspaces)
+	for i, ks := range schema.Keyspaces {
+		schema.Keyspaces[i].Tables = slices.Clone(ks.Tables)
+		for j := range ks.Tables {
+			schema.Keyspaces[i].Tables[j].GCGrace = d
+		}
+	}
+	s.w.Schema = &schema
+	return ""
 }
 
 // agentSays is what a node's agent says of its Cassandra's make-up: facts=none
