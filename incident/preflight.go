@@ -110,8 +110,8 @@ func (t *turn) cameBack() {
 		t.wait(RulePreflight, "waits_preflight", "reason", "ring and schema are not known yet: no Cassandra was asked")
 		return
 	}
-	if t.expired() {
-		t.hold(RuleGCGrace, t.expiredReason())
+	if f := t.ageFault(); f != nil {
+		t.preflightWaits(*f)
 		return
 	}
 	t.r.Return.Process, t.r.Return.Generation, t.r.Return.Cold = own.Process, own.Generation, false
@@ -132,8 +132,8 @@ type fault struct {
 
 // preflightFault holds a return against what must be true before it starts.
 func (t *turn) preflightFault() *fault {
-	if t.expired() {
-		return &fault{RuleGCGrace, t.expiredReason(), true}
+	if f := t.ageFault(); f != nil {
+		return f
 	}
 	if f := t.budgetFault(); f != nil {
 		return f

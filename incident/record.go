@@ -64,6 +64,9 @@ type Votes struct {
 type Outage struct {
 	From  time.Time `json:"from"` // last proof of life minus the commit log's sync period
 	Clean bool      `json:"clean"`
+	// Unseen is true while no proof of life is known at all: then From is only
+	// the latest moment at which the outage can have begun.
+	Unseen bool `json:"unseen,omitempty"`
 	// Writable is true once the others had a quorum while the node was away:
 	// writes may have been missed.
 	Writable bool `json:"writable"`

@@ -186,6 +186,7 @@ func (s *stage) agentSays(names []cluster.Name, args map[string]string) string {
 		return ""
 	}
 	facts := &CassandraFacts{Version: "5.0.9", Tokens: 1, Seeds: []string{"n1", "n2", "n3"}}
+	var alive time.Time
 	for k, v := range args {
 		switch k {
 		case "facts":
@@ -194,13 +195,17 @@ func (s *stage) agentSays(names []cluster.Name, args map[string]string) string {
 			facts.Seeds = strings.Split(v, ",")
 		case "schema":
 			facts.Schema = v
+		case "alive":
+			if err := alive.UnmarshalText([]byte(v)); err != nil {
+				s.t.Fatal(err)
+			}
 		case "moving":
 			facts.Moving = strings.Split(v, ",")
 		default:
 			s.t.Fatalf("an agent has no %q", k)
 		}
 	}
-	s.w.Agents[n] = Agent{Cassandra: facts}
+	s.w.Agents[n] = Agent{Cassandra: facts, Alive: alive}
 	return ""
 }
 
@@ -259,6 +264,7 @@ func (s *stage) judge(names []cluster.Name, args map[string]string) string {
 				err = v.Own.UnmarshalText([]byte(word))
 			case "process":
 				v.Process = cluster.Boot(word)
+			case "seen": // seen=never: no observer had an answer from it
 			default:
 				err = fmt.Errorf("a node has no %q", k)
 			}
@@ -273,6 +279,9 @@ func (s *stage) judge(names []cluster.Name, args map[string]string) string {
 		v.For, v.At, v.Since = 0, s.w.Now, s.w.Now
 		if v.Drain {
 			v.For, v.LastAlive = v.Of, s.w.Now.Add(-time.Second)
+		}
+		if args["seen"] == "never" {
+			v.LastAlive = 0
 		}
 		s.w.View.Verdicts[n] = v
 	}

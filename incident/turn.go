@@ -210,7 +210,7 @@ func (t *turn) checkDeadline() {
 // away: if no range ever had its quorum, nothing was missed. It is followed
 // until the node runs again.
 func (t *turn) trackOutage() {
-	if o := t.r.Outage.dated(t.w); o != t.r.Outage {
+	if o := t.r.Outage.told(t.r, t.w).dated(t.w); o != t.r.Outage {
 		t.r.Outage = o
 		t.changed = true
 	}

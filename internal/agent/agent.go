@@ -194,6 +194,7 @@ type desk struct {
 	cassandra     *incident.CassandraFacts
 	process       cluster.Boot
 	mode          string
+	alive         time.Time      // when this Cassandra was last in order, as the disk says
 	quiet         cluster.Moment // since when the admin interface does not answer
 	drained       bool
 	announced     string

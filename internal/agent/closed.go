@@ -40,7 +40,7 @@ func (d *desk) readDisk() error {
 	marks, err := d.a.o.Disk.Marks()
 	local, lerr := d.a.o.Disk.Local()
 	if err = errors.Join(err, lerr); err == nil {
-		d.marks, d.local = marks, local
+		d.marks, d.local, d.alive = marks, local, d.a.o.Disk.Alive()
 	}
 	return err
 }
