@@ -227,19 +227,28 @@ func (t *turn) awaitDown() {
 
 // awaitUp waits until everybody sees the node UP and still avoids it.
 func (t *turn) awaitUp() {
-	peers := t.w.livePeers(t.r.Node)
-	ok, rest := isolate.AllUp(t.sights(), peers, t.r.Return.Generation, true)
-	own, known := t.w.own(t.r.Node)
+	ok, rest := t.upUnderSeverity()
 	switch {
-	case ok && known && own.Mode == "NORMAL" && own.Severity >= isolate.SeverityFenced:
+	case ok:
 		if t.planRepair(RepairingAgain) {
-			t.say(Proved, "proved_up", "peers", names(peers), "node", string(t.r.Node))
+			t.say(Proved, "proved_up", "peers", names(t.w.livePeers(t.r.Node)), "node", string(t.r.Node))
 		}
 	case t.w.InStep > sightMax:
 		t.hold(RuleHibernation, fmt.Sprintf("the node left hibernation and %s do not see it UP under Severity; look at gossip there", names(rest)))
 	default:
 		t.wait(RuleHibernation, "waits_up", "peers", names(rest))
 	}
+}
+
+// upUnderSeverity tells whether every peer, and the node's own agent, say that
+// the node is in the ring and avoided there; rest names who does not.
+func (t *turn) upUnderSeverity() (ok bool, rest []cluster.Name) {
+	ok, rest = isolate.AllUp(t.sights(), t.w.livePeers(t.r.Node), t.r.Return.Generation, true)
+	own, known := t.w.own(t.r.Node)
+	if ok && (!known || own.Mode != "NORMAL" || own.Severity < isolate.SeverityFenced) {
+		return false, []cluster.Name{t.r.Node}
+	}
+	return ok, rest
 }
 
 // rampWish is the pool state of a ramp step.

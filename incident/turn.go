@@ -125,10 +125,8 @@ func (t *turn) waitAside() {
 func (t *turn) mustStayFenced() bool {
 	proven := t.r.Return != nil && t.r.Return.Step >= Ramping
 	lost := t.r.Return != nil || t.r.Cause == membership.ProcessDown
-	f, stands := t.w.Fences[t.r.Node]
-	fenced := stands && f.Levels.Has(isolate.Clients|isolate.Reads) && f.Start == isolate.Hibernate
 	changed := t.r.HeldRule != RuleMode && t.r.HeldRule != RulePolicy
-	return lost && !proven && !fenced && changed && !t.cold() && t.quorumFault() == ""
+	return lost && !proven && !t.keptFromReaders() && changed && !t.cold() && t.quorumFault() == ""
 }
 
 // mark notes that a stage was reached, once.
