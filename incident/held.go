@@ -20,6 +20,13 @@ func (t *turn) held() {
 		return
 	}
 	renewed := t.r.HeldRule == RuleMode || t.r.HeldRule == RulePolicy || t.w.Policy.version() > t.r.Policy
+	if !renewed && t.mustStayFenced() {
+		// The others could not spare it when it was held, and now they can.
+		t.nextStep()
+		t.say(Decided, "decided_fence_reads", "node", string(t.r.Node))
+		t.fence(isolate.Clients|isolate.Reads, isolate.Hibernate)
+		return
+	}
 	switch t.r.HeldFrom {
 	case Suspected, Draining:
 		t.heldDrained(renewed)
@@ -86,6 +93,12 @@ func (t *turn) heldReturn(renewed bool) {
 		v := t.w.verdict(t.r.Node)
 		if answers(v) && (t.canComeBack() || t.livesOn(v)) || v.Own == membership.Exited && t.preflightFault() == nil {
 			t.again()
+		}
+	case t.r.HeldRule == QuorumSurvives:
+		if t.keptFromReaders() && t.budgetFault() == nil {
+			t.behindFence()
+			t.ledger = t.ledger.with(t.r, HoldsReturn)
+			t.release(Returning)
 		}
 	case t.r.Return.Step == AwaitDown || t.r.Return.Step == AwaitUp:
 		if t.peersSpoke() && t.plannable() && t.budgetFault() == nil {

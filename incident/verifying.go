@@ -311,11 +311,13 @@ func (t *turn) rowsRead(res Result) {
 		t.hold(QuorumSurvives, "it serves old rows and cannot be kept from readers: "+why)
 		return
 	}
-	t.r.Return.Job = nil
-	t.r.Return.Step = AwaitUp
+	t.behindFence()
 	t.enter(Returning)
 	t.fence(isolate.Clients|isolate.Reads, isolate.Hibernate)
 }
+
+// behindFence is where a node that was open and served old rows begins again.
+func (t *turn) behindFence() { t.r.Return.Step, t.r.Return.Job = AwaitUp, nil }
 
 // reorder gives a verifying order again when the last one came to nothing.
 func (t *turn) reorder() {
