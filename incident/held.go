@@ -27,6 +27,9 @@ func (t *turn) held() {
 		t.fence(isolate.Clients|isolate.Reads, isolate.Hibernate)
 		return
 	}
+	if t.r.HeldRule == RuleRate && !renewed && t.rateFault() != nil {
+		return // that somebody started it is no reason: it must end less often, or a person says so
+	}
 	switch t.r.HeldFrom {
 	case Suspected, Draining:
 		t.heldDrained(renewed)
@@ -91,7 +94,8 @@ func (t *turn) heldReturn(renewed bool) {
 		}
 	case t.r.Return.Step == Preflight && t.r.HeldRule != RuleHibernation:
 		v := t.w.verdict(t.r.Node)
-		if answers(v) && (t.canComeBack() || t.livesOn(v)) || v.Own == membership.Exited && t.preflightFault() == nil {
+		ended := v.Own == membership.Exited && t.r.HeldRule != RuleRate
+		if answers(v) && (t.canComeBack() || t.livesOn(v)) || ended && t.preflightFault() == nil {
 			t.again()
 		}
 	case t.r.HeldRule == QuorumSurvives:

@@ -41,7 +41,7 @@ func (t *turn) preflight() {
 	}
 	t.r.Return.Tries++
 	t.r.Return.Cold, t.r.Return.InPlace = start == isolate.Normal, false
-	t.ledger = t.ledger.with(t.r, HoldsReturn).started(t.r.Node, t.w.Wall)
+	t.ledger = t.ledger.with(t.r, HoldsReturn)
 	t.r.Return.Step = Starting
 	t.nextStep()
 	t.say(Did, "did_start", "node", string(t.r.Node), "how", start.String(), "try", count(t.r.Return.Tries))
@@ -137,7 +137,7 @@ func (t *turn) ownInPlace() (own isolate.OwnState, told bool) {
 // inPlaceFault holds a process that runs already, and is kept from readers,
 // against what must be true before it is repaired where it is.
 func (t *turn) inPlaceFault() *fault {
-	return first(t.ageFault, t.budgetFault, t.schemaFault)
+	return first(t.rateFault, t.ageFault, t.budgetFault, t.schemaFault)
 }
 
 // first is the first fault of some.

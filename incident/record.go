@@ -28,6 +28,7 @@ type Record struct {
 	Node       cluster.Name            `json:"node"`
 	HostID     cluster.HostID          `json:"host_id,omitempty"`
 	Process    cluster.Boot            `json:"process,omitempty"` // the Cassandra process it is about
+	Latest     cluster.Boot            `json:"latest,omitempty"`  // the last process seen there, while its end is not ours
 	Phase      Phase                   `json:"phase"`
 	Cause      membership.Cause        `json:"cause"`
 	Held       string                  `json:"held,omitempty"` // the reason, and what would change it

@@ -173,16 +173,27 @@ func (t *turn) redo(step ReturnStep) {
 	}
 }
 
-// startOver goes back to Preflight, as often as the policy allows. The process
+// startOver goes back to Preflight, as often as the policy allows: the ends of
+// its processes by the rate, our own starts by the tries. The process
 // that ended is the one the incident is about from now on.
 func (t *turn) startOver(code, reason string) {
 	t.r.Pending = nil
+	switch {
+	case code == "exited":
+		t.countExit(t.r.Return.Process)
+	case code == "killed" && t.r.Latest == t.r.Return.Process:
+		t.r.Latest = "" // its end is ours
+	}
 	if t.r.Return.Process != "" && code != "failed" { // a kill that failed ended nothing
 		t.r.Process = t.r.Return.Process
 	}
 	t.r.Return.Process, t.r.Return.Generation = "", 0
 	t.r.Return.Step, t.r.Return.Job, t.r.Return.InPlace = Preflight, nil, false
 	t.waitAside()
+	if f := t.rateFault(); f != nil {
+		t.hold(f.rule, f.reason)
+		return
+	}
 	if t.r.Return.Tries >= t.w.Policy.Return.TriesMax {
 		t.hold(RuleHibernation, fmt.Sprintf("%s; %d starts were tried; look at its log, then retry", reason, t.r.Return.Tries))
 		return
