@@ -137,7 +137,7 @@ func (t *turn) ownInPlace() (own isolate.OwnState, told bool) {
 // inPlaceFault holds a process that runs already, and is kept from readers,
 // against what must be true before it is repaired where it is.
 func (t *turn) inPlaceFault() *fault {
-	return first(t.rateFault, t.ageFault, t.budgetFault, t.schemaFault)
+	return first(t.rateFault, t.ageFault, t.budgetFault, t.schemaFault, t.versionFault, t.snitchFault, t.changeFault, t.gcGraceFault)
 }
 
 // first is the first fault of some.
@@ -239,17 +239,27 @@ func (t *turn) seeds() []string {
 // changeFault wants ring and schema at rest: a newcomer would build a ring
 // without the sleeper, and a repair across two schemas fails.
 func (t *turn) changeFault() *fault {
+	if f := t.movingFault(); f != nil {
+		return f
+	}
 	schema, of := "", cluster.Name("")
 	for _, p := range t.w.livePeers(t.r.Node) {
 		facts := t.w.Agents[p].Cassandra
 		switch {
 		case facts == nil:
-		case len(facts.Moving) > 0:
-			return &fault{RulePreflight, fmt.Sprintf("%s sees a change of the ring under way: %s", p, strings.Join(facts.Moving, ", ")), false}
 		case facts.Schema != "" && schema != "" && facts.Schema != schema:
 			return &fault{RulePreflight, fmt.Sprintf("%s and %s do not agree about the schema", of, p), false}
 		case facts.Schema != "":
 			schema, of = facts.Schema, p
+		}
+	}
+	return nil
+}
+
+func (t *turn) movingFault() *fault {
+	for _, p := range t.w.livePeers(t.r.Node) {
+		if facts := t.w.Agents[p].Cassandra; facts != nil && len(facts.Moving) > 0 {
+			return &fault{RulePreflight, fmt.Sprintf("%s sees a change of the ring under way: %s", p, strings.Join(facts.Moving, ", ")), false}
 		}
 	}
 	return nil

@@ -131,6 +131,9 @@ func (t *turn) returning() {
 		t.startOver("exited", fmt.Sprintf("the process exited in step %s", step))
 		return
 	}
+	if step >= AwaitDown && step <= Joining && t.ringChanges() {
+		return
+	}
 	if step == RepairingAgain && silent(t.w.verdict(t.r.Node)) {
 		t.r.Pending, t.r.Return.Job = nil, nil
 		t.to(AwaitUp) // what it misses now is not in the repair that runs
@@ -148,6 +151,19 @@ func (t *turn) returning() {
 	case Previewing, Opening, Reading, Ramping, RampingFull:
 		t.enter(Verifying)
 	}
+}
+
+// ringChanges hands a return to people when the ring changes while the node
+// hibernates: the newcomer builds a ring without the sleeper, and what was
+// repaired belongs to another ring. The return begins anew when they say so.
+func (t *turn) ringChanges() bool {
+	f := t.movingFault()
+	if f == nil {
+		return false
+	}
+	t.r.Return.Step, t.r.Return.Job = Preflight, nil
+	t.hold(f.rule, "the ring changes while the node hibernates: "+f.reason+"; look at the newcomer, then retry")
+	return true
 }
 
 // redo gives an order again when none is pending: the last one ended Failed

@@ -199,6 +199,10 @@ func (s *stage) agentSays(names []cluster.Name, args map[string]string) string {
 			if err := alive.UnmarshalText([]byte(v)); err != nil {
 				s.t.Fatal(err)
 			}
+		case "snitch":
+			facts.SnitchOff = v == "off"
+		case "version":
+			facts.Version = v
 		case "moving":
 			facts.Moving = strings.Split(v, ",")
 		default:
