@@ -307,11 +307,11 @@ func (t *turn) wantsFence() {
 		cluster.Title(t.r.Cause.String())))
 }
 
-// beginReturn checks the rate of starts and enters Returning.
+// beginReturn checks the rate of exits and enters Returning.
 func (t *turn) beginReturn() {
-	b := t.w.Policy.Budgets
-	if n := t.ledger.startsSince(t.r.Node, t.w.Wall, b.StartsWindow); n >= b.StartsMax {
-		t.hold(RuleRate, fmt.Sprintf("it was started %d times in %s; read its log, mend what ends it, then retry", n, b.StartsWindow))
+	t.countExit(t.r.Latest)
+	if f := t.rateFault(); f != nil {
+		t.hold(f.rule, f.reason)
 		return
 	}
 	if t.r.Return == nil {

@@ -20,8 +20,18 @@ func (t *turn) held() {
 		return
 	}
 	renewed := t.r.HeldRule == RuleMode || t.r.HeldRule == RulePolicy || t.w.Policy.version() > t.r.Policy
+	if !renewed && t.mustStayFenced() {
+		// The others could not spare it when it was held, and now they can.
+		t.nextStep()
+		t.say(Decided, "decided_fence_reads", "node", string(t.r.Node))
+		t.fence(isolate.Clients|isolate.Reads, isolate.Hibernate)
+		return
+	}
 	if t.r.HeldRule == RuleSize && !renewed {
 		return // the same would be decided again
+	}
+	if t.r.HeldRule == RuleRate && !renewed && t.rateFault() != nil {
+		return // that somebody started it is no reason: it must end less often, or a person says so
 	}
 	switch t.r.HeldFrom {
 	case Suspected, Draining:
@@ -44,27 +54,35 @@ func (t *turn) lateDrain() bool {
 // heldDrained lets go of a drained node that answers, or whose process is
 // known to be gone or to be another one.
 func (t *turn) heldDrained(renewed bool) {
-	v := t.w.verdict(t.r.Node)
-	gone := v.Answer == membership.Gone && v.Cause == membership.ProcessDown && t.r.HeldRule != RuleRate
-	if !renewed && !answers(v) && !gone && !t.restarted() {
-		return
+	if renewed || t.answersAsAsked() || t.goneAsAsked() || t.r.HeldFrom == Draining && t.restarted() {
+		t.release(t.r.HeldFrom)
 	}
-	if gone {
-		t.r.Cause = v.Cause
-	}
-	t.release(t.r.HeldFrom)
 }
 
-// heldReturn lets go of a return when what it waited for is there.
-func (t *turn) heldReturn(renewed bool) {
-	if t.r.Return == nil {
-		if ok, _ := t.poolsStand(); renewed || ok || t.restarted() {
-			t.release(Verifying)
-		}
-		return
+// answersAsAsked tells whether a held node answers and the phase it goes back
+// to can act on that: some of them must know which process it is.
+func (t *turn) answersAsAsked() bool {
+	_, known := t.sameProcess(t.r.Process)
+	return answers(t.w.verdict(t.r.Node)) && (known || t.r.HeldFrom == Draining && t.r.Return == nil)
+}
+
+// goneAsAsked tells whether the process of a held node is known to be gone,
+// which needs no fence any more. From Suspected only what opens an incident
+// leads on.
+func (t *turn) goneAsAsked() bool {
+	v := t.w.verdict(t.r.Node)
+	if v.Answer != membership.Gone || v.Cause != membership.ProcessDown || t.r.HeldRule == RuleRate {
+		return false
 	}
-	if t.r.Return.Step >= Ramping {
-		if ok, _ := t.poolsStand(); renewed || ok && answers(t.w.verdict(t.r.Node)) || t.restarted() || t.exited() {
+	return t.r.HeldFrom == Draining || Worth(v)
+}
+
+// heldReturn lets go of a return when what it waited for is there. The very
+// reason is tested: a release that leads back to the same reason would go round
+// for ever, and write to the store each time.
+func (t *turn) heldReturn(renewed bool) {
+	if t.r.Return == nil || t.r.Return.Step >= Ramping {
+		if renewed || t.provableAgain() {
 			t.release(Verifying)
 		}
 		return
@@ -73,12 +91,21 @@ func (t *turn) heldReturn(renewed bool) {
 	case renewed:
 		t.r.Return.Tries, t.r.Return.Rounds, t.r.Return.Uncertain = 0, 0, 0
 		t.again()
-	case t.restarted() && t.quorumFault() == "":
-		t.again() // somebody started it; what keeps it from readers stands
+	case t.restarted():
+		if t.canComeBack() {
+			t.again() // somebody started it; what keeps it from readers stands
+		}
 	case t.r.Return.Step == Preflight && t.r.HeldRule != RuleHibernation:
 		v := t.w.verdict(t.r.Node)
-		if answers(v) && t.quorumFault() == "" || v.Own == membership.Exited && t.preflightFault() == nil {
+		ended := v.Own == membership.Exited && t.r.HeldRule != RuleRate
+		if answers(v) && (t.canComeBack() || t.livesOn(v)) || ended && t.preflightFault() == nil {
 			t.again()
+		}
+	case t.r.HeldRule == QuorumSurvives:
+		if t.keptFromReaders() && t.budgetFault() == nil {
+			t.behindFence()
+			t.ledger = t.ledger.with(t.r, HoldsReturn)
+			t.release(Returning)
 		}
 	case t.r.Return.Step == AwaitDown || t.r.Return.Step == AwaitUp:
 		if t.peersSpoke() && t.plannable() && t.budgetFault() == nil {
@@ -88,15 +115,35 @@ func (t *turn) heldReturn(renewed bool) {
 	}
 }
 
-// peersSpoke tells whether the peers' word that was missing is there now.
-func (t *turn) peersSpoke() bool {
-	peers, seen := t.w.livePeers(t.r.Node), t.sights()
-	if t.r.Return.Step == AwaitDown {
-		down, up, _ := isolate.AllDown(seen, peers, t.r.Return.Generation)
-		return down || len(up) > 0
+// provableAgain tells whether a node whose proof is held can be proven now, or
+// is gone again, which leads elsewhere.
+func (t *turn) provableAgain() bool {
+	v := t.w.verdict(t.r.Node)
+	stand, _ := t.poolsStand()
+	if t.goneNow(v) {
+		return true
 	}
-	ok, _ := isolate.AllUp(seen, peers, t.r.Return.Generation, true)
-	return ok
+	if t.r.Return != nil {
+		return stand && answers(v) || t.restarted() || t.exited()
+	}
+	same, known := t.sameProcess(t.r.Process)
+	return known && (t.closedToClients() || answers(v) && (stand || !same))
+}
+
+// canComeBack tells whether a node that runs could be taken up where it is.
+func (t *turn) canComeBack() bool {
+	_, told := t.ownInPlace()
+	return t.inPlaceFault() == nil && t.quorumFault() == "" && (told || !t.keptFromReaders())
+}
+
+// peersSpoke tells whether the word that was missing is there now.
+func (t *turn) peersSpoke() bool {
+	if t.r.Return.Step == AwaitUp {
+		ok, _ := t.upUnderSeverity()
+		return ok
+	}
+	down, up, _ := isolate.AllDown(t.sights(), t.w.livePeers(t.r.Node), t.r.Return.Generation)
+	return down || len(up) > 0
 }
 
 // plannable tries whether a repair could be planned now.

@@ -14,12 +14,19 @@ import (
 // the record it is about, so that two incidents cannot spend the same node.
 type Ledger struct {
 	Holders []Holder `json:"holders"`
-	// Starts are the wall times of the hibernated starts we ordered, by node:
-	// an upper bound that only adds caution.
-	Starts       map[cluster.Name][]time.Time `json:"starts,omitempty"`
-	NextEvent    int64                        `json:"next_event"`
-	PrevHash     string                       `json:"prev_hash"`
-	NextIncident int64                        `json:"next_incident"`
+	// Exits are the processes that ended lately, by node, whoever had started
+	// them; those that we ended ourselves are not among them.
+	Exits        map[cluster.Name][]Exit `json:"exits,omitempty"`
+	NextEvent    int64                   `json:"next_event"`
+	PrevHash     string                  `json:"prev_hash"`
+	NextIncident int64                   `json:"next_incident"`
+}
+
+// Exit is a process that ended. The wall time is when that was noticed: an
+// upper bound that only adds caution.
+type Exit struct {
+	Process cluster.Boot `json:"process"`
+	At      time.Time    `json:"at"`
 }
 
 // Holder is one node that is out, by our doing or by itself.
@@ -37,12 +44,12 @@ type HolderKind string
 const (
 	HoldsOutage HolderKind = "outage" // it went by itself
 	HoldsReturn HolderKind = "return" // it hibernates or is being verified
-	startLog               = 16       // starts remembered per node
+	exitsMax               = 101      // exits remembered per node: one more than a policy may allow
 )
 
 func (l Ledger) clone() Ledger {
 	l.Holders = slices.Clone(l.Holders)
-	l.Starts = maps.Clone(l.Starts)
+	l.Exits = maps.Clone(l.Exits)
 	return l
 }
 
@@ -71,22 +78,29 @@ func (l Ledger) returning(id string) []cluster.Name {
 	return nodes
 }
 
-// started notes a start of node at wall; startsSince counts those within the
-// window before wall.
-func (l Ledger) started(node cluster.Name, wall time.Time) Ledger {
+// counted tells whether the end of a process is in the ledger. An end is seen
+// in several ways, and counts once.
+func (l Ledger) counted(node cluster.Name, p cluster.Boot) bool {
+	return slices.ContainsFunc(l.Exits[node], func(e Exit) bool { return e.Process == p })
+}
+
+// exited notes the end of a process at wall and forgets those before the
+// window; exitsSince counts those within it.
+func (l Ledger) exited(node cluster.Name, p cluster.Boot, wall time.Time, window time.Duration) Ledger {
 	l = l.clone()
-	if l.Starts == nil {
-		l.Starts = map[cluster.Name][]time.Time{}
+	if l.Exits == nil {
+		l.Exits = map[cluster.Name][]Exit{}
 	}
-	log := append(slices.Clone(l.Starts[node]), wall.UTC())
-	l.Starts[node] = log[max(0, len(log)-startLog):]
+	log := slices.DeleteFunc(slices.Clone(l.Exits[node]), func(e Exit) bool { return wall.Sub(e.At) >= window })
+	log = append(log, Exit{Process: p, At: wall.UTC()})
+	l.Exits[node] = log[max(0, len(log)-exitsMax):]
 	return l
 }
 
-func (l Ledger) startsSince(node cluster.Name, wall time.Time, window time.Duration) int {
+func (l Ledger) exitsSince(node cluster.Name, wall time.Time, window time.Duration) int {
 	n := 0
-	for _, at := range l.Starts[node] {
-		if wall.Sub(at) < window {
+	for _, e := range l.Exits[node] {
+		if wall.Sub(e.At) < window {
 			n++
 		}
 	}

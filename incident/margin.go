@@ -175,23 +175,45 @@ const (
 // the last proof of life, because a killed process loses what it acknowledged
 // since its last sync.
 func outage(r Record, v membership.Verdict, w World) Outage {
-	sync := syncPeriodDefault
-	if facts := w.Agents[r.Node].Cassandra; facts != nil && facts.SyncPeriod > sync {
-		sync = facts.SyncPeriod
-	}
 	last := r.Began
 	if v.LastAlive != 0 && v.LastAlive < v.Since {
 		last = w.Wall.Add(-w.Now.Sub(v.LastAlive))
 	}
-	return Outage{From: last.Add(-sync - outageMargin).UTC()}.dated(w)
+	o := Outage{From: last.Add(-unsynced(r.Node, w)).UTC(), Unseen: v.LastAlive == 0}
+	return o.told(r, w).dated(w)
 }
 
-// dated fills in the deadline once the schema is known.
-func (o Outage) dated(w World) Outage {
-	if w.Schema == nil || o.Table != "" {
+// unsynced is how long before its end a process may have acknowledged what its
+// disk does not have.
+func unsynced(n cluster.Name, w World) time.Duration {
+	sync := syncPeriodDefault
+	if facts := w.Agents[n].Cassandra; facts != nil && facts.SyncPeriod > sync {
+		sync = facts.SyncPeriod
+	}
+	return sync + outageMargin
+}
+
+// told takes the own agent's word for a beginning that no observer saw. It is
+// wall time of another host, so it may only move the beginning back; what is
+// later than the incident is of another process and says nothing about this one.
+func (o Outage) told(r Record, w World) Outage {
+	alive := w.Agents[r.Node].Alive
+	if !o.Unseen || alive.IsZero() || alive.After(r.Began) {
 		return o
 	}
-	if at, ks, table, _ := repair.Deadline(*w.Schema, o.From, ttlOnly(w.Policy)); !at.IsZero() {
+	o.From, o.Unseen = alive.Add(-unsynced(r.Node, w)).UTC(), false
+	return o
+}
+
+// dated fills in the deadline once the schema is known, and brings it forward
+// when a gc_grace was lowered, or a table made, during the outage: the smallest
+// that stood at any time counts, because tombstones were dropped by it.
+func (o Outage) dated(w World) Outage {
+	if w.Schema == nil {
+		return o
+	}
+	at, ks, table, _ := repair.Deadline(*w.Schema, o.From, ttlOnly(w.Policy))
+	if !at.IsZero() && (o.Deadline.IsZero() || at.Before(o.Deadline)) {
 		o.Deadline, o.Table = at, ks+"."+table
 	}
 	return o
@@ -206,6 +228,22 @@ func (t *turn) expired() bool {
 
 func (t *turn) expiredReason() string {
 	return "the deadline of " + t.r.Outage.Table + " has passed: deleted rows could come back; replace the node"
+}
+
+// ageFault tells why the data of the node may be too old to be repaired. How
+// long it was away must be known: a guess could let deleted rows come back. A
+// ring that went as a whole has dropped no tombstones meanwhile.
+func (t *turn) ageFault() *fault {
+	switch _, said := t.w.Agents[t.r.Node]; {
+	case t.expired():
+		return &fault{RuleGCGrace, t.expiredReason(), true}
+	case !t.r.Outage.Unseen || t.cold():
+		return nil
+	case !said:
+		return &fault{RuleReach, "its agent has not said yet when its Cassandra last ran", false}
+	}
+	return &fault{RuleGCGrace, "nobody saw it alive, so how long it was away is not known: write the time when it last ran into the file alive " +
+		"in its agent's state_dir (2026-01-31T12:00:00Z), or replace the node", true}
 }
 
 func (t *turn) deadline() (time.Time, string, string, []string) {

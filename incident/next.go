@@ -78,7 +78,7 @@ func Begin(id string, v membership.Verdict, w World) Decision {
 	since := max(0, w.Now.Sub(v.Since))
 	r := Record{
 		Schema: SchemaNow, ID: id, Region: place.Region, Datacenter: place.Datacenter, Rack: place.Rack,
-		Node: v.Node, HostID: hostID(host, w), Process: v.Process, Phase: Suspected, Cause: v.Cause,
+		Node: v.Node, HostID: hostID(host, w), Process: v.Process, Latest: v.Process, Phase: Suspected, Cause: v.Cause,
 		Mode: w.mode(place.Datacenter), Marks: map[Stage]time.Duration{StageSeen: 0},
 		Votes: Votes{For: v.For, Heard: v.Heard, Of: v.Of, Racks: v.Racks},
 		Began: w.Wall.Add(-since).UTC(), Policy: w.Policy.version(), Step: 1,
@@ -136,6 +136,7 @@ func (t *turn) advance() {
 	if t.lookedAway() {
 		return
 	}
+	t.trackExits()
 	t.overdue()
 	switch t.r.Phase {
 	case Suspected:

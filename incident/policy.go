@@ -57,7 +57,7 @@ type Ages struct {
 // Budgets bound what may be out at once.
 type Budgets struct {
 	NodesPerDatacenter int `json:"nodes_per_datacenter" yaml:"nodes_per_datacenter"`
-	StartsMax          int `json:"starts_max" yaml:"starts_max"` // starts of one node within StartsWindow
+	StartsMax          int `json:"starts_max" yaml:"starts_max"` // ends of one node within StartsWindow after which it is still brought back
 	// StartsWindow is the window of StartsMax.
 	StartsWindow time.Duration `json:"starts_window" yaml:"starts_window"`
 }

@@ -41,7 +41,7 @@ func (t *turn) preflight() {
 	}
 	t.r.Return.Tries++
 	t.r.Return.Cold, t.r.Return.InPlace = start == isolate.Normal, false
-	t.ledger = t.ledger.with(t.r, HoldsReturn).started(t.r.Node, t.w.Wall)
+	t.ledger = t.ledger.with(t.r, HoldsReturn)
 	t.r.Return.Step = Starting
 	t.nextStep()
 	t.say(Did, "did_start", "node", string(t.r.Node), "how", start.String(), "try", count(t.r.Return.Tries))
@@ -55,8 +55,7 @@ func (t *turn) preflight() {
 // neverEnded gives up a return that nobody has begun with, of a node that
 // answers with the very process that seemed to be down.
 func (t *turn) neverEnded(v membership.Verdict) bool {
-	same, known := t.sameProcess(t.r.Process)
-	if !known || !same || !answers(v) || t.r.Return.Tries > 0 || t.r.Return.InPlace {
+	if !t.livesOn(v) {
 		return false
 	}
 	t.r.Return = nil
@@ -64,6 +63,13 @@ func (t *turn) neverEnded(v membership.Verdict) bool {
 	t.enter(Verifying)
 	t.say(Decided, "decided_verify", "node", string(t.r.Node))
 	return true
+}
+
+// livesOn tells whether the very process that seemed to be down answers, and
+// nothing was done to it.
+func (t *turn) livesOn(v membership.Verdict) bool {
+	same, known := t.sameProcess(t.r.Process)
+	return known && same && answers(v) && t.r.Return.Tries == 0 && !t.r.Return.InPlace
 }
 
 // runsAnother tells whether a process runs that is not the one that ended.
@@ -88,8 +94,7 @@ func (t *turn) preflightWaits(f fault) {
 // start left running. It is kept from readers first, whatever else is true; if
 // it hibernates it is ours as it is, otherwise it is repaired in place.
 func (t *turn) cameBack() {
-	f, stands := t.w.Fences[t.r.Node]
-	if !stands || !f.Levels.Has(isolate.Clients|isolate.Reads) || f.Start != isolate.Hibernate {
+	if !t.keptFromReaders() {
 		if t.quorumAllows() {
 			t.nextStep()
 			t.say(Decided, "decided_fence_reads", "node", string(t.r.Node))
@@ -97,21 +102,13 @@ func (t *turn) cameBack() {
 		}
 		return
 	}
-	own, ok := t.w.own(t.r.Node)
-	if !ok || !own.Running || own.Generation == 0 || own.Process == t.r.Process && !t.r.Return.InPlace {
+	own, told := t.ownInPlace()
+	if !told {
 		t.wait(RuleReach, "waits_own", "node", string(t.r.Node))
 		return
 	}
-	if f := t.budgetFault(); f != nil {
+	if f := t.inPlaceFault(); f != nil {
 		t.preflightWaits(*f)
-		return
-	}
-	if t.w.Schema == nil {
-		t.wait(RulePreflight, "waits_preflight", "reason", "ring and schema are not known yet: no Cassandra was asked")
-		return
-	}
-	if t.expired() {
-		t.hold(RuleGCGrace, t.expiredReason())
 		return
 	}
 	t.r.Return.Process, t.r.Return.Generation, t.r.Return.Cold = own.Process, own.Generation, false
@@ -123,6 +120,36 @@ func (t *turn) cameBack() {
 	t.to(AwaitDown)
 }
 
+// keptFromReaders tells whether the fence of a return stands.
+func (t *turn) keptFromReaders() bool {
+	f, stands := t.w.Fences[t.r.Node]
+	return stands && f.Levels.Has(isolate.Clients|isolate.Reads) && f.Start == isolate.Hibernate
+}
+
+// ownInPlace is what the own agent says of a process that runs already and is
+// to be returned; told is false while that is missing, or of one that ended.
+func (t *turn) ownInPlace() (own isolate.OwnState, told bool) {
+	own, known := t.w.own(t.r.Node)
+	ended := own.Process == t.r.Process && !t.r.Return.InPlace
+	return own, known && own.Running && own.Generation != 0 && !ended
+}
+
+// inPlaceFault holds a process that runs already, and is kept from readers,
+// against what must be true before it is repaired where it is.
+func (t *turn) inPlaceFault() *fault {
+	return first(t.rateFault, t.ageFault, t.budgetFault, t.schemaFault, t.versionFault, t.snitchFault, t.changeFault, t.gcGraceFault)
+}
+
+// first is the first fault of some.
+func first(faults ...func() *fault) *fault {
+	for _, f := range faults {
+		if f := f(); f != nil {
+			return f
+		}
+	}
+	return nil
+}
+
 // fault is what keeps a return from starting; held asks for a person.
 type fault struct {
 	rule   Rule
@@ -132,10 +159,7 @@ type fault struct {
 
 // preflightFault holds a return against what must be true before it starts.
 func (t *turn) preflightFault() *fault {
-	if t.expired() {
-		return &fault{RuleGCGrace, t.expiredReason(), true}
-	}
-	if f := t.budgetFault(); f != nil {
+	if f := first(t.ageFault, t.budgetFault); f != nil {
 		return f
 	}
 	if t.cold() {
@@ -144,13 +168,12 @@ func (t *turn) preflightFault() *fault {
 		}
 		return nil
 	}
+	return first(t.schemaFault, t.versionFault, t.seedFault, t.snitchFault, t.ringFault, t.changeFault, t.residencyFault, t.gcGraceFault)
+}
+
+func (t *turn) schemaFault() *fault {
 	if t.w.Schema == nil {
 		return &fault{RulePreflight, "ring and schema are not known yet: no Cassandra was asked", false}
-	}
-	for _, f := range []func() *fault{t.versionFault, t.seedFault, t.snitchFault, t.ringFault, t.changeFault, t.residencyFault, t.gcGraceFault} {
-		if f := f(); f != nil {
-			return f
-		}
 	}
 	return nil
 }
@@ -216,17 +239,27 @@ func (t *turn) seeds() []string {
 // changeFault wants ring and schema at rest: a newcomer would build a ring
 // without the sleeper, and a repair across two schemas fails.
 func (t *turn) changeFault() *fault {
+	if f := t.movingFault(); f != nil {
+		return f
+	}
 	schema, of := "", cluster.Name("")
 	for _, p := range t.w.livePeers(t.r.Node) {
 		facts := t.w.Agents[p].Cassandra
 		switch {
 		case facts == nil:
-		case len(facts.Moving) > 0:
-			return &fault{RulePreflight, fmt.Sprintf("%s sees a change of the ring under way: %s", p, strings.Join(facts.Moving, ", ")), false}
 		case facts.Schema != "" && schema != "" && facts.Schema != schema:
 			return &fault{RulePreflight, fmt.Sprintf("%s and %s do not agree about the schema", of, p), false}
 		case facts.Schema != "":
 			schema, of = facts.Schema, p
+		}
+	}
+	return nil
+}
+
+func (t *turn) movingFault() *fault {
+	for _, p := range t.w.livePeers(t.r.Node) {
+		if facts := t.w.Agents[p].Cassandra; facts != nil && len(facts.Moving) > 0 {
+			return &fault{RulePreflight, fmt.Sprintf("%s sees a change of the ring under way: %s", p, strings.Join(facts.Moving, ", ")), false}
 		}
 	}
 	return nil

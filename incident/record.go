@@ -28,6 +28,7 @@ type Record struct {
 	Node       cluster.Name            `json:"node"`
 	HostID     cluster.HostID          `json:"host_id,omitempty"`
 	Process    cluster.Boot            `json:"process,omitempty"` // the Cassandra process it is about
+	Latest     cluster.Boot            `json:"latest,omitempty"`  // the last process seen there, while its end is not ours
 	Phase      Phase                   `json:"phase"`
 	Cause      membership.Cause        `json:"cause"`
 	Held       string                  `json:"held,omitempty"` // the reason, and what would change it
@@ -64,6 +65,9 @@ type Votes struct {
 type Outage struct {
 	From  time.Time `json:"from"` // last proof of life minus the commit log's sync period
 	Clean bool      `json:"clean"`
+	// Unseen is true while no proof of life is known at all: then From is only
+	// the latest moment at which the outage can have begun.
+	Unseen bool `json:"unseen,omitempty"`
 	// Writable is true once the others had a quorum while the node was away:
 	// writes may have been missed.
 	Writable bool `json:"writable"`

@@ -131,6 +131,9 @@ func (t *turn) returning() {
 		t.startOver("exited", fmt.Sprintf("the process exited in step %s", step))
 		return
 	}
+	if step >= AwaitDown && step <= Joining && t.ringChanges() {
+		return
+	}
 	if step == RepairingAgain && silent(t.w.verdict(t.r.Node)) {
 		t.r.Pending, t.r.Return.Job = nil, nil
 		t.to(AwaitUp) // what it misses now is not in the repair that runs
@@ -148,6 +151,19 @@ func (t *turn) returning() {
 	case Previewing, Opening, Reading, Ramping, RampingFull:
 		t.enter(Verifying)
 	}
+}
+
+// ringChanges hands a return to people when the ring changes while the node
+// hibernates: the newcomer builds a ring without the sleeper, and what was
+// repaired belongs to another ring. The return begins anew when they say so.
+func (t *turn) ringChanges() bool {
+	f := t.movingFault()
+	if f == nil {
+		return false
+	}
+	t.r.Return.Step, t.r.Return.Job = Preflight, nil
+	t.hold(f.rule, "the ring changes while the node hibernates: "+f.reason+"; look at the newcomer, then retry")
+	return true
 }
 
 // redo gives an order again when none is pending: the last one ended Failed
@@ -173,16 +189,27 @@ func (t *turn) redo(step ReturnStep) {
 	}
 }
 
-// startOver goes back to Preflight, as often as the policy allows. The process
+// startOver goes back to Preflight, as often as the policy allows: the ends of
+// its processes by the rate, our own starts by the tries. The process
 // that ended is the one the incident is about from now on.
 func (t *turn) startOver(code, reason string) {
 	t.r.Pending = nil
+	switch {
+	case code == "exited":
+		t.countExit(t.r.Return.Process)
+	case code == "killed" && t.r.Latest == t.r.Return.Process:
+		t.r.Latest = "" // its end is ours
+	}
 	if t.r.Return.Process != "" && code != "failed" { // a kill that failed ended nothing
 		t.r.Process = t.r.Return.Process
 	}
 	t.r.Return.Process, t.r.Return.Generation = "", 0
 	t.r.Return.Step, t.r.Return.Job, t.r.Return.InPlace = Preflight, nil, false
 	t.waitAside()
+	if f := t.rateFault(); f != nil {
+		t.hold(f.rule, f.reason)
+		return
+	}
 	if t.r.Return.Tries >= t.w.Policy.Return.TriesMax {
 		t.hold(RuleHibernation, fmt.Sprintf("%s; %d starts were tried; look at its log, then retry", reason, t.r.Return.Tries))
 		return
@@ -227,19 +254,28 @@ func (t *turn) awaitDown() {
 
 // awaitUp waits until everybody sees the node UP and still avoids it.
 func (t *turn) awaitUp() {
-	peers := t.w.livePeers(t.r.Node)
-	ok, rest := isolate.AllUp(t.sights(), peers, t.r.Return.Generation, true)
-	own, known := t.w.own(t.r.Node)
+	ok, rest := t.upUnderSeverity()
 	switch {
-	case ok && known && own.Mode == "NORMAL" && own.Severity >= isolate.SeverityFenced:
+	case ok:
 		if t.planRepair(RepairingAgain) {
-			t.say(Proved, "proved_up", "peers", names(peers), "node", string(t.r.Node))
+			t.say(Proved, "proved_up", "peers", names(t.w.livePeers(t.r.Node)), "node", string(t.r.Node))
 		}
 	case t.w.InStep > sightMax:
 		t.hold(RuleHibernation, fmt.Sprintf("the node left hibernation and %s do not see it UP under Severity; look at gossip there", names(rest)))
 	default:
 		t.wait(RuleHibernation, "waits_up", "peers", names(rest))
 	}
+}
+
+// upUnderSeverity tells whether every peer, and the node's own agent, say that
+// the node is in the ring and avoided there; rest names who does not.
+func (t *turn) upUnderSeverity() (ok bool, rest []cluster.Name) {
+	ok, rest = isolate.AllUp(t.sights(), t.w.livePeers(t.r.Node), t.r.Return.Generation, true)
+	own, known := t.w.own(t.r.Node)
+	if ok && (!known || own.Mode != "NORMAL" || own.Severity < isolate.SeverityFenced) {
+		return false, []cluster.Name{t.r.Node}
+	}
+	return ok, rest
 }
 
 // rampWish is the pool state of a ramp step.

@@ -162,6 +162,25 @@ var commands = map[string]func(*stage, []cluster.Name, map[string]string) string
 	"wait":   func(s *stage, n []cluster.Name, args map[string]string) string { s.pass(args["for"]); return "" },
 	"schema": func(s *stage, n []cluster.Name, args map[string]string) string { s.w.Schema = nil; return "" },
 	"agent":  (*stage).agentSays,
+	// gcgrace for=60s: of every table
+	"gcgrace": (*stage).setGCGrace,
+}
+
+func (s *stage) setGCGrace(_ []cluster.Name, args map[string]string) string {
+	d, err := time.ParseDuration(args["for"])
+	if err != nil {
+		s.t.Fatal(err)
+	}
+	schema := *s.w.Schema
+	schema.Keyspaces = slices.Clone(schema.Keyspaces)
+	for i, ks := range schema.Keyspaces {
+		schema.Keyspaces[i].Tables = slices.Clone(ks.Tables)
+		for j := range ks.Tables {
+			schema.Keyspaces[i].Tables[j].GCGrace = d
+		}
+	}
+	s.w.Schema = &schema
+	return ""
 }
 
 // agentSays is what a node's agent says of its Cassandra's make-up: facts=none
@@ -173,6 +192,7 @@ func (s *stage) agentSays(names []cluster.Name, args map[string]string) string {
 		return ""
 	}
 	facts := &CassandraFacts{Version: "5.0.9", Tokens: 1, Seeds: []string{"n1", "n2", "n3"}}
+	var alive time.Time
 	for k, v := range args {
 		switch k {
 		case "facts":
@@ -181,13 +201,21 @@ func (s *stage) agentSays(names []cluster.Name, args map[string]string) string {
 			facts.Seeds = strings.Split(v, ",")
 		case "schema":
 			facts.Schema = v
+		case "alive":
+			if err := alive.UnmarshalText([]byte(v)); err != nil {
+				s.t.Fatal(err)
+			}
+		case "snitch":
+			facts.SnitchOff = v == "off"
+		case "version":
+			facts.Version = v
 		case "moving":
 			facts.Moving = strings.Split(v, ",")
 		default:
 			s.t.Fatalf("an agent has no %q", k)
 		}
 	}
-	s.w.Agents[n] = Agent{Cassandra: facts}
+	s.w.Agents[n] = Agent{Cassandra: facts, Alive: alive}
 	return ""
 }
 
@@ -246,6 +274,7 @@ func (s *stage) judge(names []cluster.Name, args map[string]string) string {
 				err = v.Own.UnmarshalText([]byte(word))
 			case "process":
 				v.Process = cluster.Boot(word)
+			case "seen": // seen=never: no observer had an answer from it
 			default:
 				err = fmt.Errorf("a node has no %q", k)
 			}
@@ -260,6 +289,9 @@ func (s *stage) judge(names []cluster.Name, args map[string]string) string {
 		v.For, v.At, v.Since = 0, s.w.Now, s.w.Now
 		if v.Drain {
 			v.For, v.LastAlive = v.Of, s.w.Now.Add(-time.Second)
+		}
+		if args["seen"] == "never" {
+			v.LastAlive = 0
 		}
 		s.w.View.Verdicts[n] = v
 	}

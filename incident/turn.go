@@ -125,10 +125,8 @@ func (t *turn) waitAside() {
 func (t *turn) mustStayFenced() bool {
 	proven := t.r.Return != nil && t.r.Return.Step >= Ramping
 	lost := t.r.Return != nil || t.r.Cause == membership.ProcessDown
-	f, stands := t.w.Fences[t.r.Node]
-	fenced := stands && f.Levels.Has(isolate.Clients|isolate.Reads) && f.Start == isolate.Hibernate
 	changed := t.r.HeldRule != RuleMode && t.r.HeldRule != RulePolicy
-	return lost && !proven && !fenced && changed && !t.cold() && t.quorumFault() == ""
+	return lost && !proven && !t.keptFromReaders() && changed && !t.cold() && t.quorumFault() == ""
 }
 
 // mark notes that a stage was reached, once.
@@ -210,7 +208,7 @@ func (t *turn) checkDeadline() {
 // away: if no range ever had its quorum, nothing was missed. It is followed
 // until the node runs again.
 func (t *turn) trackOutage() {
-	if o := t.r.Outage.dated(t.w); o != t.r.Outage {
+	if o := t.r.Outage.told(t.r, t.w).dated(t.w); o != t.r.Outage {
 		t.r.Outage = o
 		t.changed = true
 	}
@@ -226,6 +224,42 @@ func (t *turn) trackOutage() {
 		t.r.Outage.Writable = true
 		t.changed = true
 	}
+}
+
+// trackExits counts the processes of the node that ended because another one
+// runs now: a unit with Restart= is quicker than any of our steps. One that was
+// ordered to end is not counted, and a word that the process which ended runs
+// is an old one.
+func (t *turn) trackExits() {
+	v := t.w.verdict(t.r.Node)
+	same, known := t.sameProcess(t.r.Latest)
+	killing := t.r.Phase == Returning && t.r.Return != nil && t.r.Return.Step == Killing
+	if !known || same || killing || v.Process == t.r.Process || t.w.mode(t.r.Datacenter) == Observe {
+		return
+	}
+	t.countExit(t.r.Latest)
+	t.r.Latest = v.Process
+	t.changed = true
+}
+
+// countExit notes in the ledger that a process ended, once.
+func (t *turn) countExit(p cluster.Boot) {
+	if p == "" || t.ledger.counted(t.r.Node, p) {
+		return
+	}
+	t.ledger = t.ledger.exited(t.r.Node, p, t.w.Wall, t.w.Policy.Budgets.StartsWindow)
+	t.changed = true
+}
+
+// rateFault tells whether the node ended so often, whoever started it, that
+// another return would only tire its peers.
+func (t *turn) rateFault() *fault {
+	b := t.w.Policy.Budgets
+	n := t.ledger.exitsSince(t.r.Node, t.w.Wall, b.StartsWindow)
+	if n <= b.StartsMax {
+		return nil
+	}
+	return &fault{RuleRate, fmt.Sprintf("its process ended %d times in %s; read its log, mend what ends it, then start it", n, b.StartsWindow), true}
 }
 
 // othersWrote tells whether the others were a quorum of any range after the

@@ -51,8 +51,7 @@ func (t *turn) goneAgain() bool {
 		t.wantPools(loadbalancer.Wish{Want: loadbalancer.Drain})
 		return true
 	}
-	disk := v.Answer == membership.Gone && v.Cause == membership.DiskFailed
-	if !disk && (v.Answer != membership.Gone || !v.Drain || t.closedToClients() && !silent(v)) {
+	if !t.goneNow(v) {
 		return false
 	}
 	t.r.Cause = v.Cause
@@ -62,6 +61,17 @@ func (t *turn) goneAgain() bool {
 	t.say(Saw, "gone_again", "node", string(t.r.Node), "cause", v.Cause.String())
 	t.wantPools(loadbalancer.Wish{Want: loadbalancer.Drain})
 	return true
+}
+
+// goneNow tells whether a node that is proven is gone, and not only closed to
+// its clients by our own fence. Of one that was never returned its own agent's
+// "exited" is no word of an earlier process.
+func (t *turn) goneNow(v membership.Verdict) bool {
+	if v.Answer != membership.Gone {
+		return false
+	}
+	ended := t.r.Return == nil && v.Own == membership.Exited
+	return v.Cause == membership.DiskFailed || v.Drain && (!t.closedToClients() || silent(v) || ended)
 }
 
 // silent tells whether a node that is gone takes no writes either: its closed
@@ -83,10 +93,11 @@ func (t *turn) closedToClients() bool {
 // verifyUntouched gives a node back that answers with the same process. If
 // another process answers, somebody started it past us: writes may be missing
 // there, so it takes the long way, and so does one that was silent for longer
-// than hints are kept, by whatever way it came here.
+// than hints are kept, by whatever way it came here, and one that was fenced
+// while nobody knew its process: it cannot answer, and a repair is always right.
 func (t *turn) verifyUntouched() {
-	v := t.w.verdict(t.r.Node)
-	if !answers(v) {
+	v, fenced := t.w.verdict(t.r.Node), t.closedToClients()
+	if !answers(v) && !fenced {
 		t.wait(RuleEvidence, "waits_evidence", "for", count(v.For), "heard", count(v.Heard), "of", count(v.Of))
 		return
 	}
@@ -94,7 +105,7 @@ func (t *turn) verifyUntouched() {
 	case !known:
 		t.wait(RuleReach, "waits_process", "node", string(t.r.Node))
 		return
-	case !same, t.beyondHints(v):
+	case !same, t.beyondHints(v), fenced:
 		t.inPlace()
 		return
 	}
@@ -294,11 +305,13 @@ func (t *turn) rowsRead(res Result) {
 		t.hold(QuorumSurvives, "it serves old rows and cannot be kept from readers: "+why)
 		return
 	}
-	t.r.Return.Job = nil
-	t.r.Return.Step = AwaitUp
+	t.behindFence()
 	t.enter(Returning)
 	t.fence(isolate.Clients|isolate.Reads, isolate.Hibernate)
 }
+
+// behindFence is where a node that was open and served old rows begins again.
+func (t *turn) behindFence() { t.r.Return.Step, t.r.Return.Job = AwaitUp, nil }
 
 // reorder gives a verifying order again when the last one came to nothing.
 func (t *turn) reorder() {

@@ -81,6 +81,10 @@ type Agent struct {
 	Policy    int64           `json:"policy"` // version it goes by
 	Cassandra *CassandraFacts `json:"cassandra,omitempty"`
 	Troubles  []Trouble       `json:"troubles,omitempty"`
+	// Alive is the wall time at which its Cassandra was last NORMAL before the
+	// node's incident, from the agent's disk; zero when that is not known, and
+	// while nothing is wrong.
+	Alive time.Time `json:"alive,omitzero"`
 }
 
 // CassandraFacts is what an agent knows of its own Cassandra's make-up. It

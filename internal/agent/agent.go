@@ -206,6 +206,7 @@ type desk struct {
 	cassandra     *incident.CassandraFacts
 	process       cluster.Boot
 	mode          string
+	alive         time.Time      // when this Cassandra was last in order, as the disk says
 	quiet         cluster.Moment // since when the admin interface does not answer
 	drained       bool
 	served        time.Time     // when the own process was last seen in mode NORMAL; zero: not by this agent

@@ -51,6 +51,7 @@ func (d *desk) readDisk() error {
 	if lerr == nil {
 		d.local, d.localRead = local, true
 	}
+	d.alive = d.a.o.Disk.Alive()
 	return errors.Join(err, lerr)
 }
 

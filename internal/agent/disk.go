@@ -9,6 +9,7 @@ import (
 	"io/fs"
 	"os"
 	"path/filepath"
+	"strings"
 	"syscall"
 	"time"
 
@@ -26,6 +27,7 @@ const (
 	localFile   = "state.json"
 	unaskedFile = "gate-unasked"
 	lockFile    = "lock"
+	aliveFile   = "alive"
 )
 
 // NewDisk uses the directory, making it when it is missing.
@@ -143,6 +145,33 @@ func (d Disk) Unasked(wall time.Time) (found bool) {
 }
 
 func (d Disk) forgetUnasked() { _ = os.Remove(filepath.Join(d.dir, unaskedFile)) }
+
+// Alive is when this host's Cassandra was last seen in order; zero when nobody
+// knows. A person may write the file too: one time as RFC 3339.
+func (d Disk) Alive() time.Time {
+	b, err := os.ReadFile(filepath.Join(d.dir, aliveFile))
+	if err != nil {
+		return time.Time{}
+	}
+	at, err := time.Parse(time.RFC3339, strings.TrimSpace(string(b)))
+	if err != nil {
+		return time.Time{}
+	}
+	return at.UTC()
+}
+
+// SaveAlive writes it, not synced: what a power cut loses is an older proof of
+// life, and an older one is only more careful.
+func (d Disk) SaveAlive(at time.Time) error {
+	path := filepath.Join(d.dir, aliveFile)
+	if err := os.WriteFile(path+".new", []byte(at.UTC().Format(time.RFC3339)+"\n"), 0o600); err != nil {
+		return fmt.Errorf("write %s: %w", aliveFile, err)
+	}
+	if err := os.Rename(path+".new", path); err != nil {
+		return fmt.Errorf("write %s: %w", aliveFile, err)
+	}
+	return nil
+}
 
 func (d Disk) read(name string, into any) error {
 	b, err := os.ReadFile(filepath.Join(d.dir, name))

@@ -28,6 +28,8 @@ const (
 	schemaMax   = 5 * time.Second
 	adminQuiet  = 10 * time.Second // then a running process without admin interface is a finding
 	slowCommit  = time.Second
+	// aliveEvery is how often a proof of life is written to disk.
+	aliveEvery = 10 * time.Second
 )
 
 // pulse is one reading of this host's Cassandra.
@@ -119,10 +121,12 @@ func (d *desk) pulsed(_ context.Context, p pulse) {
 	d.quietAdmin(p, now)
 	if !p.running || p.err != nil {
 		d.mode = ""
+		d.keepAlive()
 		return
 	}
 	s := p.state
 	d.mode = s.OperationMode
+	d.keepAlive()
 	d.tellLeaving(s, now)
 	if s.ClusterName != "" {
 		d.checkCluster(s.ClusterName)
@@ -223,6 +227,35 @@ func (d *desk) inOrder() {
 	}
 }
 
+// keepAlive writes down now and then that this Cassandra is in order: after a
+// restart of all agents nobody else knows how long a node has been away. From
+// the beginning of its incident on the word stays as it is, because what runs
+// then is another process; a person may have written it.
+func (d *desk) keepAlive() {
+	_, open := d.state.Picture.Opens[d.a.o.Self]
+	if open || d.mode != "NORMAL" {
+		d.alive = d.a.o.Disk.Alive()
+		return
+	}
+	wall := d.a.o.Clock.Wall()
+	if since := wall.Sub(d.alive); !d.whole || since >= 0 && since < aliveEvery {
+		return
+	}
+	// A directory that takes no writes is found by what must be written there.
+	if d.a.o.Disk.SaveAlive(wall) == nil {
+		d.alive = wall
+	}
+}
+
+// lastAlive is what is told of it: nothing while nothing is wrong, so that the
+// agent's key rests.
+func (d *desk) lastAlive() time.Time {
+	if _, open := d.state.Picture.Opens[d.a.o.Self]; open || d.mode != "NORMAL" {
+		return d.alive.Truncate(time.Second)
+	}
+	return time.Time{}
+}
+
 // keepLocal changes the gate's copy and writes it. What cannot be written is
 // not believed either, so that it is tried again.
 func (d *desk) keepLocal(change func()) {
@@ -291,7 +324,7 @@ func (d *desk) clear(code string) {
 
 // self is what this agent says about itself.
 func (d *desk) self() incident.Agent {
-	me := incident.Agent{Boot: d.a.o.Boot, Version: d.a.o.Version, Level: lead.LevelNow, Control: d.a.control(), Cassandra: d.cassandra}
+	me := incident.Agent{Boot: d.a.o.Boot, Version: d.a.o.Version, Level: lead.LevelNow, Control: d.a.control(), Cassandra: d.cassandra, Alive: d.lastAlive()}
 	if p := d.state.Picture.Policy.Value; p != nil {
 		me.Policy = p.Version
 	}

@@ -4,6 +4,8 @@ package agent
 
 import (
 	"fmt"
+	"os"
+	"path/filepath"
 	"slices"
 	"testing"
 	"time"
@@ -87,4 +89,57 @@ func TestACleanStopChangesNothing(t *testing.T) {
 			})
 		})
 	}
+}
+
+// TestHowLongANodeWasAwayIsRememberedOnItsDisk stops every agent, as a
+// new installation of them all does, while a node is down.
+func TestHowLongANodeWasAwayIsRememberedOnItsDisk(t *testing.T) {
+	away := func(days int, forget bool, then func(*region)) {
+		inRegion(t, incident.Auto, func(r *region) {
+			time.Sleep(time.Minute)
+			for _, n := range names {
+				r.halt(n, true)
+			}
+			r.crash("n3")
+			if forget {
+				if err := os.Remove(filepath.Join(r.dir, "n3", aliveFile)); err != nil {
+					t.Fatal(err)
+				}
+			}
+			time.Sleep(time.Duration(days) * 24 * time.Hour)
+			for _, n := range names {
+				r.start(n)
+			}
+			then(r)
+		})
+	}
+	held := func(r *region) incident.Record {
+		var rec incident.Record
+		r.wait("held", time.Minute, func() bool { rec, _ = r.open(); return rec.Phase == incident.Held })
+		if starts := r.count("n3 start"); starts != 0 || rec.HeldRule != incident.RuleGCGrace {
+			t.Errorf("%d starts, held by %s: %s", starts, rec.HeldRule, rec.Held)
+		}
+		return rec
+	}
+	away(9, false, func(r *region) {
+		r.awaitClosed(1, 2*time.Minute)
+		if began := r.closed()[0].Outage.From; time.Since(began) < 9*24*time.Hour {
+			t.Errorf("the outage of nine days begins %s ago", time.Since(began))
+		}
+	})
+	away(11, false, func(r *region) {
+		if rec := held(r); rec.Outage.Unseen {
+			t.Error("the disk was not asked")
+		}
+	})
+	away(1, true, func(r *region) {
+		if rec := held(r); !rec.Outage.Unseen {
+			t.Error("nobody can know when it began")
+		}
+		word := time.Now().Add(-25*time.Hour).Format(time.RFC3339) + "\n"
+		if err := os.WriteFile(filepath.Join(r.dir, "n3", aliveFile), []byte(word), 0o600); err != nil {
+			t.Fatal(err)
+		}
+		r.awaitClosed(1, 2*time.Minute)
+	})
 }

@@ -26,7 +26,7 @@ var policyComments = map[string]string{
 	"budgets":                 "What may be out at once, and how often.",
 	"budgets.nodes_per_datacenter": "nodes out at once; never more than the quorum of every range\n" +
 		"leaves room for, whatever stands here",
-	"budgets.starts_max":    "starts of one node within starts_window; then a person is asked",
+	"budgets.starts_max":    "ends of one node within starts_window, whoever starts it; then a person is asked",
 	"budgets.starts_window": "",
 	"pools":                 "The pools of the load balancers. Members bear the node's own name there.",
 	"known_rows":            "Tables whose rows a returning node must know before it serves: they are read through\nit and compared (max: rows read at the most).",

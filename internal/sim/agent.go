@@ -355,8 +355,16 @@ func (a *agent) tell(key string, v any, leased bool) {
 }
 
 func (a *agent) tellSelf() {
-	a.tell(store.Agent(a.n.name), incident.Agent{Boot: a.id, Control: a.control, Cassandra: &incident.CassandraFacts{
-		HostID: a.n.place.HostID, Version: "5.0.9", Tokens: 2, SyncPeriod: time.Second, HintWindow: hintWindow}}, true)
+	me := incident.Agent{Boot: a.id, Control: a.control, Cassandra: &incident.CassandraFacts{
+		HostID: a.n.place.HostID, Version: "5.0.9", Tokens: 2, SyncPeriod: time.Second, HintWindow: hintWindow}}
+	_, open := a.state.Picture.Opens[a.n.name]
+	switch {
+	case open || !a.n.takes():
+		me.Alive = a.n.alive
+	case a.whole && a.w.now.Sub(a.n.aliveAt) >= 10*second:
+		a.n.alive, a.n.aliveAt = a.w.wall(), a.w.now
+	}
+	a.tell(store.Agent(a.n.name), me, true)
 }
 
 // own is what the agent reads of its own Cassandra.

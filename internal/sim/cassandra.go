@@ -56,6 +56,8 @@ type node struct {
 	forgiven map[int]bool // what it lacked when the whole ring went and came back
 	marks    obey.Marks
 	local    isolate.Local
+	alive    time.Time // the agent's file of that name
+	aliveAt  cluster.Moment
 }
 
 // write is one acknowledged (or not) write of one range.
