@@ -124,15 +124,18 @@ func (w World) Serves(n cluster.Name) bool {
 	return !fenced || f.Levels == 0
 }
 
-// livePeers are the ring members other than n that are not Gone, by name.
-// Every one of them must agree on a hibernation.
+// livePeers are the ring members other than n whose gossip may be alive, by
+// name. Every one of them must agree on a hibernation. One whose clients alone
+// are shut out counts: its JVM remembers what it heard, and reads from n as
+// soon as somebody opens its transport again.
 func (w World) livePeers(n cluster.Name) []cluster.Name {
 	if w.Schema == nil {
 		return nil
 	}
 	var peers []cluster.Name
 	for _, m := range w.Schema.Members {
-		if m.Name != n && w.verdict(m.Name).Answer != membership.Gone {
+		v := w.verdict(m.Name)
+		if m.Name != n && (v.Answer != membership.Gone || v.Cause == membership.CQLDead) {
 			peers = append(peers, m.Name)
 		}
 	}
