@@ -147,7 +147,6 @@ var commands = map[string]func(*stage, []cluster.Name, map[string]string) string
 	// node NAME answer=gone cause=process_down own=exited process=p2
 	"node":   (*stage).judge,
 	"begin":  (*stage).begin,
-	"storm":  func(s *stage, n []cluster.Name, args map[string]string) string { s.w.Storm = args["why"]; return "" },
 	"adopt":  (*stage).adopt,
 	"stand":  (*stage).stand,
 	"own":    (*stage).ownSays,
@@ -229,6 +228,7 @@ func (s *stage) applyPolicy(names []cluster.Name, args map[string]string) string
 func (s *stage) judge(names []cluster.Name, args map[string]string) string {
 	for _, n := range names {
 		v := s.w.View.Verdicts[n]
+		before := v.Answer
 		for k, word := range args {
 			var err error
 			switch k {
@@ -251,7 +251,10 @@ func (s *stage) judge(names []cluster.Name, args map[string]string) string {
 		if v.Answer == membership.Alive {
 			v.Cause = membership.NoCause
 		}
-		v.For, v.At, v.Since = 0, s.w.Now, s.w.Now
+		if v.Answer != before {
+			v.Since = s.w.Now
+		}
+		v.For, v.At = 0, s.w.Now
 		if v.Drain {
 			v.For, v.LastAlive = v.Of, s.w.Now.Add(-time.Second)
 		}
@@ -292,10 +295,12 @@ func (s *stage) worldOf(n cluster.Name) World {
 	}
 	w.Open = nil
 	for _, other := range slices.Sorted(maps.Keys(s.records)) {
-		if other != n {
-			w.Open = append(w.Open, s.records[other])
-		}
+		w.Open = append(w.Open, s.records[other])
 	}
+	if storm, why := Storm(w, "dc1"); storm {
+		w.Storm = why
+	}
+	w.Open = slices.DeleteFunc(w.Open, func(r Record) bool { return r.Node == n })
 	return w
 }
 
