@@ -112,16 +112,34 @@ func (w World) verdict(n cluster.Name) membership.Verdict {
 	return v
 }
 
-// Serves tells whether a node answers its clients and is not kept from it.
-// A node whose answer is unknown counts as serving for what destroys (it may
-// be the one that must not be lost) and is counted by callers accordingly.
+// Serves tells whether a node answers its clients and is not kept from it. One
+// of which nobody knows does not: nothing may rest on it. Whether it may be
+// kept from clients or readers is another question, see Sign and quorumFault.
 func (w World) Serves(n cluster.Name) bool {
+	return w.verdict(n).Answer == membership.Alive && !w.fenced(n)
+}
+
+func (w World) fenced(n cluster.Name) bool {
+	f, stands := w.Fences[n]
+	return stands && f.Levels != 0
+}
+
+// idle tells whether a node is known to serve nobody, so that nothing is lost
+// when it is kept from clients and readers.
+func (w World) idle(n cluster.Name) bool {
 	v := w.verdict(n)
-	if v.Answer != membership.Alive {
-		return false
+	return v.Answer == membership.Gone || !answers(v) && v.Own == membership.Exited || w.fenced(n)
+}
+
+// Sign is what a pool is told of a member.
+func (w World) Sign(n cluster.Name) loadbalancer.Sign {
+	switch {
+	case w.Serves(n):
+		return loadbalancer.Answers
+	case w.idle(n):
+		return loadbalancer.Silent
 	}
-	f, fenced := w.Fences[n]
-	return !fenced || f.Levels == 0
+	return loadbalancer.Unsure
 }
 
 // livePeers are the ring members other than n whose gossip may be alive, by
