@@ -228,7 +228,6 @@ func (s *stage) applyPolicy(names []cluster.Name, args map[string]string) string
 func (s *stage) judge(names []cluster.Name, args map[string]string) string {
 	for _, n := range names {
 		v := s.w.View.Verdicts[n]
-		before := v.Answer
 		for k, word := range args {
 			var err error
 			switch k {
@@ -251,10 +250,7 @@ func (s *stage) judge(names []cluster.Name, args map[string]string) string {
 		if v.Answer == membership.Alive {
 			v.Cause = membership.NoCause
 		}
-		if v.Answer != before {
-			v.Since = s.w.Now
-		}
-		v.For, v.At = 0, s.w.Now
+		v.For, v.At, v.Since = 0, s.w.Now, s.w.Now
 		if v.Drain {
 			v.For, v.LastAlive = v.Of, s.w.Now.Add(-time.Second)
 		}
@@ -379,7 +375,13 @@ func (s *stage) effect(e Effect) string {
 		}
 		return "pool " + e.Pool.Name + ": " + strings.Join(out, ", ")
 	}
-	return fmt.Sprintf("order %s to %s (%d segments)", e.Once.Verb, e.Once.Agent, len(e.Once.Segments))
+	of := ""
+	for _, segment := range e.Once.Segments {
+		if len(segment.Tables) > 0 {
+			of += fmt.Sprintf(", %s %s", segment.Keyspace, strings.Join(segment.Tables, " "))
+		}
+	}
+	return fmt.Sprintf("order %s to %s (%d segments%s)", e.Once.Verb, e.Once.Agent, len(e.Once.Segments), of)
 }
 
 // stand has every pool read back as it is wanted.
@@ -448,10 +450,15 @@ func (s *stage) ended(names []cluster.Name, args map[string]string) string {
 		res.Generation = int64(s.number(args["gen"]))
 	}
 	if args["differs"] != "" {
-		res.Differs = []string{args["differs"]}
+		res.Differs = strings.Split(args["differs"], ",")
+	}
+	if args["unread"] != "" {
+		res.Unread = strings.Split(args["unread"], ",")
 	}
 	if args["done"] != "" {
-		res.Done = []int{s.number(args["done"])}
+		for word := range strings.SplitSeq(args["done"], ",") {
+			res.Done = append(res.Done, s.number(word))
+		}
 	}
 	if e.Once.Verb == VerbRepair && outcome == Done {
 		for i := range e.Once.Segments {
