@@ -126,7 +126,7 @@ func (t *turn) wants(d loadbalancer.Declared, wish loadbalancer.Wish) bool {
 }
 
 func (t *turn) taken(d loadbalancer.Declared, wish loadbalancer.Wish) (loadbalancer.Pool, error) {
-	return loadbalancer.Take(t.pool(d), []cluster.Name{t.r.Node}, wish, func(n cluster.Name) bool { return t.w.Serves(n) })
+	return loadbalancer.Take(t.pool(d), []cluster.Name{t.r.Node}, wish, t.w.Sign)
 }
 
 // pool is the standing wanted state of a declared pool; before anybody wrote
@@ -212,7 +212,7 @@ func (t *turn) draining() {
 		t.afterDrain(v)
 		return
 	}
-	if t.w.Storm == "" && !answers(v) {
+	if t.w.Storm == "" && Worth(v) {
 		t.wantPoolsStill(loadbalancer.Wish{Want: loadbalancer.Drain})
 	}
 	stand, rest := t.poolsStand()

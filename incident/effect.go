@@ -83,6 +83,9 @@ type KnownRows struct {
 	Max      int    `json:"max" yaml:"max"` // rows read at the most
 }
 
+// name is keyspace.table.
+func (k KnownRows) name() string { return k.Keyspace + "." + k.Table }
+
 // OrderState is how far an order has come. Etcd decides the race between
 // claim and cancel.
 type OrderState uint8
@@ -149,12 +152,16 @@ type Result struct {
 	Rule       Rule          `json:"rule,omitempty"`
 	Process    cluster.Boot  `json:"process,omitempty"`
 	Generation int64         `json:"generation,omitempty"`
-	Took       time.Duration `json:"took,omitempty"`    // on the executor's clock
-	Done       []int         `json:"done,omitempty"`    // indices in the job of repaired segments
-	Differs    []string      `json:"differs,omitempty"` // keyspace.table whose preview showed differences
-	Read       int           `json:"read,omitempty"`    // known rows read at ONE
-	Old        int           `json:"old,omitempty"`
-	Missing    int           `json:"missing,omitempty"`
+	Took       time.Duration `json:"took,omitempty"` // on the executor's clock
+	// Done are the segments that were repaired or compared, also by an order that
+	// did not get to its end: Once.First plus the place in Once.Segments.
+	Done    []int    `json:"done,omitempty"`
+	Differs []string `json:"differs,omitempty"` // keyspace.table whose preview showed differences
+	Read    int      `json:"read,omitempty"`    // known rows read at ONE
+	Old     int      `json:"old,omitempty"`
+	Missing int      `json:"missing,omitempty"`
+	// Unread are the keyspace.table of which no row could be compared.
+	Unread []string `json:"unread,omitempty"`
 }
 
 // Order is one Once on its way: the key order/<agent>/<effect id>.

@@ -42,9 +42,10 @@ func (t *turn) held() {
 	}
 }
 
-// lateDrain takes a held node out of its pools when what forbade it is over.
+// lateDrain takes a held node out of its pools when what forbade it is over
+// and a majority still says that it is gone.
 func (t *turn) lateDrain() bool {
-	if t.r.HeldFrom != Draining || t.w.Storm != "" || t.w.mode(t.r.Datacenter) == Observe || answers(t.w.verdict(t.r.Node)) {
+	if t.r.HeldFrom != Draining || t.w.Storm != "" || t.w.mode(t.r.Datacenter) == Observe || !Worth(t.w.verdict(t.r.Node)) {
 		return false
 	}
 	t.wantPoolsStill(loadbalancer.Wish{Want: loadbalancer.Drain})

@@ -99,24 +99,47 @@ func acknowledges(ks cluster.Keyspace, replicas []cluster.Name, home map[cluster
 }
 
 // quorumFault says which range would break if the node were kept from
-// readers; empty when none. A node that serves nothing costs nothing.
+// readers; empty when none. A node that is known to serve nobody costs nothing;
+// one of which nobody knows may be the one that a range still needs.
 func (t *turn) quorumFault() string {
-	if !t.w.Serves(t.r.Node) {
+	if t.w.idle(t.r.Node) {
 		return ""
 	}
 	if t.w.Schema == nil {
 		return "the ring is not known"
 	}
-	margins, err := cluster.MarginsOf(*t.w.Schema, t.r.Node, func(n cluster.Name) bool { return n != t.r.Node && t.w.Serves(n) })
+	others := func(n cluster.Name) bool { return n != t.r.Node && t.w.Serves(n) }
+	margins, err := cluster.MarginsOf(*t.w.Schema, t.r.Node, others)
 	if err != nil {
 		return err.Error()
 	}
-	for _, m := range margins {
+	across, err := cluster.MarginsAcrossOf(t.w.watched(), t.r.Node, others)
+	if err != nil {
+		return err.Error()
+	}
+	for _, m := range slices.Concat(margins, across) {
 		if !cluster.Exempt(m.Keyspace) && m.Spare() < 0 && !t.authAccepted(m.Keyspace) {
 			return fmt.Sprintf("it would leave a range of %s with %d of %d replicas, need %d", m.Keyspace, m.Have, m.RF, m.Need)
 		}
 	}
 	return ""
+}
+
+// watched is the schema without the keyspaces that have replicas where nobody
+// is on the roster: of those replicas nothing is known, and a quorum over all
+// datacenters cannot be counted.
+func (w World) watched() cluster.Schema {
+	s := *w.Schema
+	here := w.datacenters()
+	s.Keyspaces = slices.DeleteFunc(slices.Clone(s.Keyspaces), func(ks cluster.Keyspace) bool {
+		for dc, rf := range ks.Replication.Factors { // order: only whether there is one
+			if rf > 0 && !slices.Contains(here, dc) {
+				return true
+			}
+		}
+		return false
+	})
+	return s
 }
 
 // quorumAllows holds a fence of a serving node against quorum-survives and

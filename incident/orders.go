@@ -62,6 +62,7 @@ func (t *turn) planRepair(step ReturnStep) bool {
 		return false
 	}
 	t.r.Return.Job = &job
+	t.r.Return.uncompare()
 	t.to(step)
 	if job.Complete() {
 		t.repaired()
@@ -118,16 +119,27 @@ func (t *turn) orderEnded(e Effect, ev Finished) {
 	t.orderDone(e, ev.Result)
 }
 
-// slowButOn keeps what a batch of repair finished before its limit: much data is
-// no failure as long as each batch gets further.
+// slowButOn keeps what an order finished before its limit: much data is no
+// failure as long as each order gets further.
 func (t *turn) slowButOn(e Effect, res Result) bool {
-	if e.Once.Verb != VerbRepair || len(res.Done) == 0 || t.r.Return.Job == nil {
+	if len(res.Done) == 0 || t.r.Return.Job == nil {
 		return false
 	}
-	t.progress(res)
-	if t.r.Return.Job.Complete() {
-		t.batchDone()
+	switch e.Once.Verb {
+	case VerbRepair:
+		t.progress(res)
+		if t.r.Return.Job.Complete() {
+			t.batchDone()
+		}
+	case VerbPreview:
+		t.previewTold(*e.Once, res, false)
+		if t.r.Return.Comparison().Complete() {
+			t.compared()
+		}
+	case VerbUnknown, VerbStart, VerbKill, VerbJoinRing, VerbReadRows:
+		return false
 	}
+	t.r.Return.Uncertain = 0
 	return true
 }
 
@@ -144,7 +156,10 @@ func (t *turn) orderFailed(e Effect, ev Finished) {
 	case VerbRepair:
 		t.progress(ev.Result)
 		t.countFailure("repair failed: " + ev.Result.Why)
-	case VerbUnknown, VerbJoinRing, VerbPreview, VerbReadRows:
+	case VerbPreview:
+		t.previewTold(*e.Once, ev.Result, false)
+		t.countFailure(fmt.Sprintf("%s failed: %s", e.Once.Verb, ev.Result.Why))
+	case VerbUnknown, VerbJoinRing, VerbReadRows:
 		t.countFailure(fmt.Sprintf("%s failed: %s", e.Once.Verb, ev.Result.Why))
 	}
 }
@@ -170,6 +185,7 @@ func (t *turn) progress(res Result) {
 }
 
 func (t *turn) orderDone(e Effect, res Result) {
+	t.r.Return.Uncertain = 0
 	switch e.Once.Verb {
 	case VerbStart:
 		t.started(res)
@@ -182,9 +198,10 @@ func (t *turn) orderDone(e Effect, res Result) {
 		t.say(Did, "did_join", "node", string(t.r.Node))
 		t.to(AwaitUp)
 	case VerbPreview:
-		t.previewed(res)
+		t.previewTold(*e.Once, res, true)
+		t.previewGoesOn()
 	case VerbReadRows:
-		t.rowsRead(res)
+		t.rowsRead(*e.Once, res)
 	case VerbUnknown:
 	}
 }

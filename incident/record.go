@@ -89,10 +89,16 @@ type Return struct {
 	Process    cluster.Boot  `json:"process,omitempty"`
 	Generation int64         `json:"generation,omitempty"` // gossip generation of that process
 	Job        *repair.Job   `json:"job,omitempty"`
-	Rounds     int           `json:"rounds"`            // repairs that ended
-	Differs    []string      `json:"differs,omitempty"` // tables whose preview differed: read row by row
-	Cassandra  time.Duration `json:"cassandra"`         // share of Cassandra's own work
-	Uncertain  int           `json:"uncertain,omitempty"`
+	Rounds     int           `json:"rounds"`             // repairs that ended
+	Compared   repair.Bitmap `json:"compared,omitempty"` // segments of Job that another coordinator compared since
+	Differs    []string      `json:"differs,omitempty"`  // tables whose preview differed: read row by row
+	Read       []string      `json:"read,omitempty"`     // tables that were read, none of their rows old
+	// Unread are tables that differed and whose rows tell nothing: they are
+	// compared again, Looks times by now.
+	Unread    []string      `json:"unread,omitempty"`
+	Looks     int           `json:"looks,omitempty"`
+	Cassandra time.Duration `json:"cassandra"` // share of Cassandra's own work
+	Uncertain int           `json:"uncertain,omitempty"`
 }
 
 // Pending effects never exceed this, so that a commit stays below sixteen
@@ -107,7 +113,7 @@ func (r Record) clone() Record {
 	r.Pending = slices.Clone(r.Pending)
 	if r.Return != nil {
 		ret := *r.Return
-		ret.Differs = slices.Clone(ret.Differs)
+		ret.Differs, ret.Read, ret.Unread = slices.Clone(ret.Differs), slices.Clone(ret.Read), slices.Clone(ret.Unread)
 		r.Return = &ret
 	}
 	return r

@@ -5,22 +5,42 @@ package incident
 import (
 	"fmt"
 	"slices"
+	"time"
 
 	"supervisor/cluster"
 	"supervisor/membership"
 )
 
+// stormWindow is how close together failures must begin to be one storm.
+const stormWindow = 2 * time.Minute
+
 // Storm tells whether so much fails at once that it is more likely the
-// network or us: then no destructive step starts in the datacenter.
+// network or us: then no destructive step starts in the datacenter. World.Open
+// must hold every open incident, that of the node in question too.
 func Storm(w World, dc cluster.Datacenter) (bool, string) {
-	if storm, reason := membership.Storm(w.View, w.Topology, w.Policy.Bars(), dc); storm {
+	suspects := slices.DeleteFunc(membership.Suspects(w.View, w.Topology, dc), w.longOut)
+	if storm, reason := membership.Storm(suspects, w.Topology, w.Policy.Bars(), dc); storm {
 		return true, reason
 	}
-	suspects := membership.Suspects(w.View, w.Topology, dc)
 	if a, b, overlap := overlapping(w, suspects); overlap {
 		return true, fmt.Sprintf("%s and %s are both suspect and replicate the same ranges", a, b)
 	}
 	return false, ""
+}
+
+// longOut tells whether a node failed before the present storm, if there is
+// one, and its incident has taken it out: drained, or on its way back. It may
+// hibernate for hours and be Held for days, and who fails next is one node. A
+// node that a storm kept from being drained stays a suspect, so that no storm
+// ends by growing old. The age is the judge's and not by wall time.
+func (w World) longOut(n cluster.Name) bool {
+	if w.Now.Sub(w.verdict(n).Since) <= stormWindow {
+		return false
+	}
+	return slices.ContainsFunc(w.Open, func(r Record) bool {
+		_, drained := r.Marks[StageDrained]
+		return r.Node == n && (drained || r.Return != nil && r.Return.Step > Preflight)
+	})
 }
 
 // overlapping finds two suspects that replicate a range of the same keyspace.

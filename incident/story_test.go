@@ -153,7 +153,6 @@ var commands = map[string]func(*stage, []cluster.Name, map[string]string) string
 	// node NAME answer=gone cause=process_down own=exited process=p2
 	"node":   (*stage).judge,
 	"begin":  (*stage).begin,
-	"storm":  func(s *stage, n []cluster.Name, args map[string]string) string { s.w.Storm = args["why"]; return "" },
 	"adopt":  (*stage).adopt,
 	"stand":  (*stage).stand,
 	"own":    (*stage).ownSays,
@@ -330,10 +329,12 @@ func (s *stage) worldOf(n cluster.Name) World {
 	}
 	w.Open = nil
 	for _, other := range slices.Sorted(maps.Keys(s.records)) {
-		if other != n {
-			w.Open = append(w.Open, s.records[other])
-		}
+		w.Open = append(w.Open, s.records[other])
 	}
+	if storm, why := Storm(w, "dc1"); storm {
+		w.Storm = why
+	}
+	w.Open = slices.DeleteFunc(w.Open, func(r Record) bool { return r.Node == n })
 	return w
 }
 
@@ -415,7 +416,13 @@ func (s *stage) effect(e Effect) string {
 		}
 		return "pool " + e.Pool.Name + ": " + strings.Join(out, ", ")
 	}
-	return fmt.Sprintf("order %s to %s (%d segments)", e.Once.Verb, e.Once.Agent, len(e.Once.Segments))
+	of := ""
+	for _, segment := range e.Once.Segments {
+		if len(segment.Tables) > 0 {
+			of += fmt.Sprintf(", %s %s", segment.Keyspace, strings.Join(segment.Tables, " "))
+		}
+	}
+	return fmt.Sprintf("order %s to %s (%d segments%s)", e.Once.Verb, e.Once.Agent, len(e.Once.Segments), of)
 }
 
 // stand has every pool read back as it is wanted, except at the proxies that
@@ -509,10 +516,15 @@ func (s *stage) ended(names []cluster.Name, args map[string]string) string {
 		res.Generation = int64(s.number(args["gen"]))
 	}
 	if args["differs"] != "" {
-		res.Differs = []string{args["differs"]}
+		res.Differs = strings.Split(args["differs"], ",")
+	}
+	if args["unread"] != "" {
+		res.Unread = strings.Split(args["unread"], ",")
 	}
 	if args["done"] != "" {
-		res.Done = []int{s.number(args["done"])}
+		for word := range strings.SplitSeq(args["done"], ",") {
+			res.Done = append(res.Done, s.number(word))
+		}
 	}
 	if e.Once.Verb == VerbRepair && outcome == Done {
 		for i := range e.Once.Segments {

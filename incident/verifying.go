@@ -12,13 +12,12 @@ import (
 	"supervisor/isolate"
 	"supervisor/loadbalancer"
 	"supervisor/membership"
-	"supervisor/repair"
 )
 
 const (
-	previewMax = 2 * time.Minute
-	readMax    = time.Minute
-	rowsMax    = 500 // rows of a table that differed, read one by one
+	readMax   = time.Minute
+	readBatch = 8   // tables read by one order
+	rowsMax   = 500 // rows of a table that differed, read one by one
 )
 
 // verifying proves a node that is back. A node that was only silent for a
@@ -164,57 +163,6 @@ func (t *turn) wanted(wish loadbalancer.Wish) bool {
 	return true
 }
 
-// preview orders the comparison by another coordinator than the node itself.
-func (t *turn) preview() {
-	if t.r.Return.Job == nil || len(t.r.Return.Job.Segments) == 0 {
-		t.say(Proved, "proved_nothing_shared", "node", string(t.r.Node))
-		t.mark(StageReturned)
-		t.open()
-		return
-	}
-	agent, segments := t.previewPlan()
-	if agent == "" {
-		t.wait(RuleReach, "waits_reader", "node", string(t.r.Node))
-		return
-	}
-	t.order(Once{Verb: VerbPreview, Agent: agent, Segments: segments}, previewMax)
-}
-
-// previewPlan chooses a live peer and what it can compare: the segments of
-// the finished job in which it takes part, with itself as coordinator.
-func (t *turn) previewPlan() (cluster.Name, []repair.Segment) {
-	for _, p := range t.w.serving(t.r.Node) {
-		if _, reachable := t.w.Agents[p]; !reachable {
-			continue
-		}
-		var segments []repair.Segment
-		for _, s := range t.r.Return.Job.Segments {
-			if i := slices.Index(s.Hosts, p); i >= 0 {
-				hosts := slices.Concat([]cluster.Name{p}, s.Hosts[:i], s.Hosts[i+1:])
-				segments = append(segments, repair.Segment{Keyspace: s.Keyspace, Tables: s.Tables, Ranges: s.Ranges, Hosts: hosts})
-			}
-		}
-		if len(segments) > 0 {
-			return p, segments
-		}
-	}
-	return "", nil
-}
-
-// previewed takes the comparison's word. What differs may be a running
-// writer's doing; those tables are read row by row through the node itself.
-func (t *turn) previewed(res Result) {
-	t.r.Return.Differs = slices.Clone(res.Differs)
-	if len(res.Differs) == 0 {
-		t.say(Proved, "proved_preview", "node", string(t.r.Node))
-	} else {
-		t.say(Saw, "saw_preview_differs", "tables", strings.Join(res.Differs, ", "))
-		t.under(RuleVerify)
-	}
-	t.mark(StageReturned)
-	t.open()
-}
-
 // open lets coordinators and clients in again; the pools still keep it out.
 func (t *turn) open() {
 	if t.expired() {
@@ -240,8 +188,8 @@ func (t *turn) opening() {
 	t.readRows()
 }
 
-// readRows orders the reading of known rows through the node, by another
-// agent than its own.
+// readRows orders the reading of the next known rows through the node, by
+// another agent than its own.
 func (t *turn) readRows() {
 	rows := t.rows()
 	agent := t.reader()
@@ -262,20 +210,21 @@ func (t *turn) readRows() {
 		return
 	}
 	t.to(Reading)
-	t.order(Once{Verb: VerbReadRows, Agent: agent, Rows: rows}, readMax)
+	t.order(Once{Verb: VerbReadRows, Agent: agent, Rows: rows[:min(len(rows), readBatch)]}, readMax)
 }
 
-// rows are the policy's known rows and the tables whose preview differed.
+// rows are the policy's known rows and the tables whose preview differed,
+// without those that were read already.
 func (t *turn) rows() []KnownRows {
 	rows := slices.Clone(t.w.Policy.KnownRows)
 	for _, d := range t.r.Return.Differs {
 		ks, table, ok := strings.Cut(d, ".")
-		named := slices.ContainsFunc(rows, func(k KnownRows) bool { return k.Keyspace == ks && k.Table == table })
+		named := slices.ContainsFunc(rows, func(k KnownRows) bool { return k.name() == d })
 		if ok && !named && !cluster.NeverReplicated(ks) {
 			rows = append(rows, KnownRows{Keyspace: ks, Table: table, Max: rowsMax})
 		}
 	}
-	return rows
+	return slices.DeleteFunc(rows, func(k KnownRows) bool { return slices.Contains(t.r.Return.Read, k.name()) })
 }
 
 func (t *turn) reader() cluster.Name {
@@ -289,10 +238,9 @@ func (t *turn) reader() cluster.Name {
 
 // rowsRead closes the loop: one old row, and the node goes back behind its
 // fence to be repaired again.
-func (t *turn) rowsRead(res Result) {
+func (t *turn) rowsRead(o Once, res Result) {
 	if res.Old == 0 && res.Missing == 0 {
-		t.say(Proved, "proved_rows", "read", count(res.Read), "node", string(t.r.Node))
-		t.ramp(Ramping)
+		t.rowsGood(o, res)
 		return
 	}
 	t.say(Saw, "saw_old_rows", "old", count(res.Old), "missing", count(res.Missing), "read", count(res.Read))

@@ -132,27 +132,48 @@ func (w World) verdict(n cluster.Name) membership.Verdict {
 	return v
 }
 
-// Serves tells whether a node answers its clients and is not kept from it.
-// A node whose answer is unknown counts as serving for what destroys (it may
-// be the one that must not be lost) and is counted by callers accordingly.
+// Serves tells whether a node answers its clients and is not kept from it. One
+// of which nobody knows does not: nothing may rest on it. Whether it may be
+// kept from clients or readers is another question, see Sign and quorumFault.
 func (w World) Serves(n cluster.Name) bool {
-	v := w.verdict(n)
-	if v.Answer != membership.Alive {
-		return false
-	}
-	f, fenced := w.Fences[n]
-	return !fenced || f.Levels == 0
+	return w.verdict(n).Answer == membership.Alive && !w.fenced(n)
 }
 
-// livePeers are the ring members other than n that are not Gone, by name.
-// Every one of them must agree on a hibernation.
+func (w World) fenced(n cluster.Name) bool {
+	f, stands := w.Fences[n]
+	return stands && f.Levels != 0
+}
+
+// idle tells whether a node is known to serve nobody, so that nothing is lost
+// when it is kept from clients and readers.
+func (w World) idle(n cluster.Name) bool {
+	v := w.verdict(n)
+	return v.Answer == membership.Gone || !answers(v) && v.Own == membership.Exited || w.fenced(n)
+}
+
+// Sign is what a pool is told of a member.
+func (w World) Sign(n cluster.Name) loadbalancer.Sign {
+	switch {
+	case w.Serves(n):
+		return loadbalancer.Answers
+	case w.idle(n):
+		return loadbalancer.Silent
+	}
+	return loadbalancer.Unsure
+}
+
+// livePeers are the ring members other than n whose gossip may be alive, by
+// name. Every one of them must agree on a hibernation. One whose clients alone
+// are shut out counts: its JVM remembers what it heard, and reads from n as
+// soon as somebody opens its transport again.
 func (w World) livePeers(n cluster.Name) []cluster.Name {
 	if w.Schema == nil {
 		return nil
 	}
 	var peers []cluster.Name
 	for _, m := range w.Schema.Members {
-		if m.Name != n && w.verdict(m.Name).Answer != membership.Gone {
+		v := w.verdict(m.Name)
+		if m.Name != n && (v.Answer != membership.Gone || v.Cause == membership.CQLDead) {
 			peers = append(peers, m.Name)
 		}
 	}

@@ -49,6 +49,17 @@ func (r Refusal) Error() string {
 		r.Rule, r.Nodes, r.Pool, r.Why, r.Left, r.Floor)
 }
 
+// Sign is what is known of a member.
+type Sign uint8
+
+// The signs. Unsure is the zero value: one of which nobody knows may serve, so
+// it counts where the floor is measured and not where it is met.
+const (
+	Unsure  Sign = iota
+	Silent       // it serves nobody
+	Answers      // it serves clients
+)
+
 // Floor is the number of ready members that must be left in a pool of which
 // this many declared members answer: half of them, rounded up, and at least 1.
 func Floor(answering int) int { return max(1, (answering+1)/2) }
@@ -56,16 +67,17 @@ func Floor(answering int) int { return max(1, (answering+1)/2) }
 // Take returns the pool with the wish w for the nodes: taken out (Drain,
 // Maint) or given back (Ready). p is not changed.
 //
-// Whoever takes a member out that is ready and answers must leave the floor.
-// One that does not answer serves nobody, so its drain lowers nothing; it is
-// let go as long as one ready member answers. When nobody answers, nobody is
-// taken out: that the whole pool died is less likely than that we are blind.
-// What changes nothing is never refused, so an order may be repeated.
+// Whoever takes a member out that is ready and not Silent must leave the floor,
+// which is measured by all that are not Silent. A Silent one serves nobody, so
+// its drain lowers nothing; it is let go as long as one ready member answers.
+// When nobody answers, nobody is taken out: that the whole pool died is less
+// likely than that we are blind. What changes nothing is never refused, so an
+// order may be repeated.
 //
-// answers must give the same result for the same name during the call. The
+// sign must give the same result for the same name during the call. The
 // error is a Refusal when the rule says no, and something else when the
 // request is wrong: no nodes, a node that is no member, a bad weight.
-func Take(p Pool, nodes []cluster.Name, w Wish, answers func(cluster.Name) bool) (Pool, error) {
+func Take(p Pool, nodes []cluster.Name, w Wish, sign func(cluster.Name) Sign) (Pool, error) {
 	w, err := w.settled()
 	if err != nil {
 		return Pool{}, fmt.Errorf("change pool %s: %w", p.Name, err)
@@ -86,34 +98,40 @@ func Take(p Pool, nodes []cluster.Name, w Wish, answers func(cluster.Name) bool)
 	if w.Want == Ready || maps.Equal(p.Wants, after.Wants) {
 		return after, nil
 	}
-	if err := spare(p, after, nodes, answers); err != nil {
+	if err := spare(p, after, nodes, sign); err != nil {
 		return Pool{}, err
 	}
 	return after, nil
 }
 
 // spare says whether going from p to after leaves enough ready members.
-func spare(p, after Pool, nodes []cluster.Name, answers func(cluster.Name) bool) error {
-	answering, before, left := 0, 0, 0
-	for n := range p.Wants {
-		if !answers(n) {
+func spare(p, after Pool, nodes []cluster.Name, sign func(cluster.Name) Sign) error {
+	answering, unsure, left, lowers := 0, 0, 0, false
+	for n := range p.Wants { // order: only counts
+		ready := after.Wants[n].Want == Ready
+		switch sign(n) {
+		case Silent:
 			continue
+		case Unsure:
+			unsure++
+		case Answers:
+			answering++
+			if ready {
+				left++
+			}
 		}
-		answering++
-		if p.Wants[n].Want == Ready {
-			before++
-		}
-		if after.Wants[n].Want == Ready {
-			left++
-		}
+		lowers = lowers || p.Wants[n].Want == Ready && !ready
 	}
-	r := Refusal{Rule: PoolFloor, Pool: p.Name, Nodes: slices.Clone(nodes), Left: left, Floor: Floor(answering)}
+	r := Refusal{Rule: PoolFloor, Pool: p.Name, Nodes: slices.Clone(nodes), Left: left, Floor: Floor(answering + unsure)}
 	switch {
 	case left == 0:
 		r.Why = "no ready member that answers would be left"
 		return r
-	case left < before && left < Floor(answering):
+	case lowers && left < r.Floor:
 		r.Why = fmt.Sprintf("%d members answer", answering)
+		if unsure > 0 {
+			r.Why += fmt.Sprintf(" and %d may", unsure)
+		}
 		return r
 	}
 	return nil

@@ -49,6 +49,20 @@ func among(names string) func(cluster.Name) bool {
 	return func(n cluster.Name) bool { return slices.Contains(strings.Fields(names), string(n)) }
 }
 
+// signs are those of members: who is in the list answers, of those with a
+// question mark nobody knows, and all others are silent.
+func signs(list string) func(cluster.Name) Sign {
+	return func(n cluster.Name) Sign {
+		switch {
+		case among(list)(n):
+			return Answers
+		case among(list)(n + "?"):
+			return Unsure
+		}
+		return Silent
+	}
+}
+
 func names(list string) []cluster.Name {
 	var out []cluster.Name
 	for _, n := range strings.Fields(list) {
@@ -88,6 +102,11 @@ func TestTake(t *testing.T) {
 		{"a dead one is let go although the pool is below its floor already", "n1:ready n2:drain n3:drain n4:ready", "n1 n2 n3", "n4", "drain",
 			"n1:ready n2:drain n3:drain n4:drain", 0, 0},
 		{"a dead one in company of a living one gets no such grace", "n1:ready n2:ready n3:drain n4:ready", "n1 n2 n3", "n2 n4", "drain", "", 1, 2},
+		{"of whom nobody knows, he counts where the floor is measured", "n1:ready n2:ready n3:ready n4:ready n5:ready", "n1 n2 n3 n4? n5?", "n3", "drain",
+			"", 2, 3},
+		{"and is not taken out as if he were dead", "n1:ready n2:ready n3:ready n4:drain", "n1 n2? n3? n4", "n3", "drain", "", 1, 2},
+		{"he keeps no dead one in", "n1:ready n2:ready n3:ready", "n1 n2?", "n3", "drain", "n1:ready n2:ready n3:drain", 0, 0},
+		{"nor is he the last one that is left", "n1:ready n2:ready", "n1?", "n2", "drain", "", 0, 1},
 		{"nobody answers: more likely we are blind", "n1:ready n2:ready", "", "n1", "drain", "", 0, 1},
 		{"the last ready one stays, dead or not", "n1:ready n2:drain", "n2", "n1", "drain", "", 0, 1},
 		{"the only member is never taken out", "n1:ready", "n1", "n1", "drain", "", 0, 1},
@@ -101,7 +120,7 @@ func TestTake(t *testing.T) {
 	for _, r := range rows {
 		t.Run(r.why, func(t *testing.T) {
 			before := poolOf(t, r.pool)
-			got, err := Take(before, names(r.nodes), wishOf(t, r.wish), among(r.answers))
+			got, err := Take(before, names(r.nodes), wishOf(t, r.wish), signs(r.answers))
 			if !maps.Equal(before.Wants, poolOf(t, r.pool).Wants) {
 				t.Fatalf("the pool it was given became %v", before)
 			}
@@ -141,7 +160,7 @@ func TestTakeTurnsAwayWrongRequests(t *testing.T) {
 	}
 	for _, r := range rows {
 		t.Run(r.why, func(t *testing.T) {
-			_, err := Take(poolOf(t, r.pool), names(r.nodes), r.wish, among("n1 n2"))
+			_, err := Take(poolOf(t, r.pool), names(r.nodes), r.wish, signs("n1 n2"))
 			if err == nil || !strings.Contains(err.Error(), r.says) {
 				t.Fatalf("got %v, want %q in it", err, r.says)
 			}
@@ -153,7 +172,7 @@ func TestTakeTurnsAwayWrongRequests(t *testing.T) {
 }
 
 func TestRefusalTellsHowFar(t *testing.T) {
-	_, err := Take(poolOf(t, "n1:ready n2:ready n3:ready"), names("n2 n3"), Wish{Want: Drain}, among("n1 n2 n3"))
+	_, err := Take(poolOf(t, "n1:ready n2:ready n3:ready"), names("n2 n3"), Wish{Want: Drain}, signs("n1 n2 n3"))
 	want := "refused by pool-floor: taking [n2 n3] from pool cql: 3 members answer, 1 left, floor 2"
 	if err == nil || err.Error() != want {
 		t.Errorf("got  %v\nwant %s", err, want)
@@ -189,7 +208,12 @@ func TestNoSequenceOfTakesEmptiesAPool(t *testing.T) {
 			live := rapid.SliceOfDistinct(rapid.SampledFrom(members), rapid.ID).Draw(t, "answering")
 			nodes := rapid.SliceOfN(rapid.SampledFrom(members), 1, 3).Draw(t, "nodes")
 			w := wish.Draw(t, "wish")
-			after, err := Take(p, nodes, w, func(n cluster.Name) bool { return slices.Contains(live, n) })
+			after, err := Take(p, nodes, w, func(n cluster.Name) Sign {
+				if slices.Contains(live, n) {
+					return Answers
+				}
+				return Silent
+			})
 			if err == nil {
 				checkStep(t, p, after, live)
 				p = after

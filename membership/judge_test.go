@@ -135,10 +135,10 @@ func TestStormCountsShares(t *testing.T) {
 			}
 			v.Verdicts["n0009"] = Verdict{Answer: Gone, Cause: Planned}
 			v.Verdicts["n0000"] = Verdict{Answer: Unknown, For: 2} // about to be Gone
-			if got, why := Storm(v, top, DefaultBars(), "dc"); got != row.want {
+			if got, why := Storm(Suspects(v, top, "dc"), top, DefaultBars(), "dc"); got != row.want {
 				t.Errorf("got %v %q", got, why)
 			}
-			if got, _ := Storm(v, top, DefaultBars(), "elsewhere"); got {
+			if got, _ := Storm(Suspects(v, top, "elsewhere"), top, DefaultBars(), "elsewhere"); got {
 				t.Error("a datacenter without nodes has a storm")
 			}
 		})

@@ -30,15 +30,15 @@ func Suspects(v View, t Topology, dc cluster.Datacenter) []cluster.Name {
 
 // Storm tells whether more nodes of a datacenter are suspected than
 // max(1, StormShare of it), and says so in a sentence. Whether the ranges of
-// two suspects overlap is asked elsewhere: it needs the ring.
-func Storm(v View, t Topology, b Bars, dc cluster.Datacenter) (bool, string) {
+// two suspects overlap, and which of the Suspects have been out for long, is
+// asked elsewhere: it needs the ring and the incidents.
+func Storm(suspects []cluster.Name, t Topology, b Bars, dc cluster.Datacenter) (bool, string) {
 	of := 0
 	for _, p := range t.Nodes {
 		if p.Datacenter == dc {
 			of++
 		}
 	}
-	suspects := Suspects(v, t, dc)
 	limit := max(1, b.StormShare*float64(of))
 	if float64(len(suspects)) <= limit {
 		return false, ""

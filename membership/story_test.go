@@ -183,7 +183,7 @@ func (s *stage) do(line string) error {
 		_, missing := FenceBar(s.view.Verdicts[n], s.bars, 15*time.Second, s.now)
 		fmt.Fprintf(&s.said, "fence %s: %s\n", n, strings.Join(append(missing, fmt.Sprintf("%d missing", len(missing))), "\n  "))
 	case "storm":
-		storm, why := Storm(s.view, s.topology, s.bars, "dc")
+		storm, why := Storm(Suspects(s.view, s.topology, "dc"), s.topology, s.bars, "dc")
 		if !storm {
 			why = "no storm"
 		}

@@ -218,10 +218,12 @@ func (a *Agent) repair(ctx context.Context, e errand) (incident.Result, error) {
 	return res, nil
 }
 
-// preview compares without streaming and names the tables that differ.
+// preview compares without streaming, one segment after the other, and names
+// the tables that differ. It tells which segments were done, also when a later
+// one fails.
 func (a *Agent) preview(ctx context.Context, e errand) (incident.Result, error) {
 	var res incident.Result
-	for _, s := range e.order.Once.Segments {
+	for i, s := range e.order.Once.Segments {
 		o, err := e.options(s, true)
 		if err != nil {
 			return res, err
@@ -235,8 +237,9 @@ func (a *Agent) preview(ctx context.Context, e errand) (incident.Result, error) 
 				res.Differs = append(res.Differs, name)
 			}
 		}
+		slices.Sort(res.Differs)
+		res.Done = append(res.Done, e.order.Once.First+i)
 	}
-	slices.Sort(res.Differs)
 	return res, nil
 }
 
@@ -265,7 +268,8 @@ func (e errand) options(s repair.Segment, preview bool) (cassandra.RepairOptions
 }
 
 // readRows reads known rows at QUORUM through this host's Cassandra and then
-// at ONE through the node that came back.
+// at ONE through the node that came back. It names the tables of which no row
+// could be compared: that proves nothing.
 func (a *Agent) readRows(ctx context.Context, e errand) (incident.Result, error) {
 	var res incident.Result
 	target, listed := e.hosts[e.order.Once.Target]
@@ -274,11 +278,11 @@ func (a *Agent) readRows(ctx context.Context, e errand) (incident.Result, error)
 	}
 	for _, k := range e.order.Once.Rows {
 		c, err := a.o.Reader.Compare(ctx, e.hosts[a.o.Self].CQL, target.CQL, k.Keyspace, k.Table, k.Max)
-		if errors.Is(err, cassandra.ErrNotComparable) {
-			continue // the preview compared it; rows cannot say more
-		}
-		if err != nil {
+		if err != nil && !errors.Is(err, cassandra.ErrNotComparable) {
 			return res, fmt.Errorf("read known rows of %s.%s: %w", k.Keyspace, k.Table, err)
+		}
+		if c.Read == 0 {
+			res.Unread = append(res.Unread, k.Keyspace+"."+k.Table)
 		}
 		res.Read, res.Old, res.Missing = res.Read+c.Read, res.Old+c.Old, res.Missing+c.Missing
 	}

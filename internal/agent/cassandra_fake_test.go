@@ -42,6 +42,7 @@ type fakeNode struct {
 	rows         bool // known rows were read through it
 	changedAt    time.Time
 	old          int // old rows that the next comparisons find
+	counters     int // previews that find ks.c, a table of counters, to differ
 }
 
 const (
@@ -284,6 +285,10 @@ func (a fakeAdmin) Repair(ctx context.Context, keyspace string, o cassandra.Repa
 		for _, name := range names {
 			a.n.r.nodes[name].compared = a.n.r.nodes[name].compared || name != a.n.name
 		}
+		if n := a.n.r.nodes["n3"]; keyspace == "ks" && n.counters > 0 {
+			n.counters--
+			return cassandra.RepairResult{Differences: []cassandra.Difference{{Keyspace: "ks", Table: "c", Count: 1}}}, nil
+		}
 		return cassandra.RepairResult{}, nil
 	}
 	a.n.r.touched(a.n.name, "repair "+keyspace)
@@ -320,8 +325,11 @@ func (q fakeReader) Schema(ctx context.Context, addresses []string, _ map[string
 	return cluster.Schema{}, cassandra.ErrSilent
 }
 
-func (q fakeReader) Compare(ctx context.Context, quorum, one, _, _ string, _ int) (cassandra.Comparison, error) {
+func (q fakeReader) Compare(ctx context.Context, quorum, one, _, table string, _ int) (cassandra.Comparison, error) {
 	pause(ctx, readTakes)
+	if table == "c" {
+		return cassandra.Comparison{}, fmt.Errorf("sample: %w", cassandra.ErrNotComparable)
+	}
 	q.r.mu.Lock()
 	defer q.r.mu.Unlock()
 	n := q.at(one)

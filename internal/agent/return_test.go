@@ -71,3 +71,14 @@ func TestAnOldRowSendsTheNodeBackToRepair(t *testing.T) {
 		}
 	})
 }
+
+func TestCountersThatDifferedAreComparedAgain(t *testing.T) {
+	inRegion(t, incident.Auto, func(r *region) {
+		r.set("n3", func(n *fakeNode) { n.counters = 2 })
+		r.crash("n3")
+		r.awaitClosed(1, 2*time.Minute)
+		if ks, other := r.count("n1 preview ks"), r.count("n1 preview other"); ks != 3 || other != 1 {
+			t.Errorf("ks was compared %d times and other %d times, want 3 and 1", ks, other)
+		}
+	})
+}

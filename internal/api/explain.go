@@ -293,7 +293,7 @@ func floorGuard(s Snapshot, n cluster.Name) (Guard, bool) {
 	pools := s.World.Policy.PoolsOf(n)
 	for _, d := range pools {
 		pool := d.Pool(s.World.Pools[d.Name].Pool)
-		if _, err := loadbalancer.Take(pool, []cluster.Name{n}, loadbalancer.Wish{Want: loadbalancer.Drain}, s.World.Serves); err != nil {
+		if _, err := loadbalancer.Take(pool, []cluster.Name{n}, loadbalancer.Wish{Want: loadbalancer.Drain}, s.World.Sign); err != nil {
 			return Guard{incident.PoolFloor, true, err.Error()}, true
 		}
 	}

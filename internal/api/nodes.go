@@ -63,8 +63,8 @@ type Step struct {
 	Name   string `json:"name"` // one of incident.ReturnSteps
 	Number int    `json:"number"`
 	Of     int    `json:"of"`
-	Done   int    `json:"done"`  // segments repaired in this round
-	Total  int    `json:"total"` // segments of this round; 0: no repair runs
+	Done   int    `json:"done"`  // segments repaired or compared in this round
+	Total  int    `json:"total"` // segments of this round; 0: neither is on
 	Try    int    `json:"try"`
 	Round  int    `json:"round"`
 }
@@ -188,8 +188,11 @@ func stepOf(r incident.Record) *Step {
 	st := &Step{Name: r.Return.Step.String(), Number: int(r.Return.Step) + 1, Of: len(incident.ReturnSteps()),
 		Try: r.Return.Tries, Round: r.Return.Rounds + 1}
 	repairs := r.Return.Step == incident.Repairing || r.Return.Step == incident.RepairingAgain
-	if r.Return.Job != nil && repairs {
+	switch {
+	case r.Return.Job != nil && repairs:
 		st.Done, st.Total = r.Return.Job.Progress()
+	case r.Return.Step == incident.Previewing:
+		st.Done, st.Total = r.Return.Comparison().Progress()
 	}
 	return st
 }

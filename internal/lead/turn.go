@@ -403,10 +403,10 @@ func (s *State) world(rec incident.Record, ck clock, now cluster.Moment, wall ti
 	if ck.began != 0 {
 		w.Elapsed = max(0, now.Sub(ck.began))
 	}
-	w.Open = slices.DeleteFunc(w.Open, func(r incident.Record) bool { return r.ID == rec.ID })
 	if storm, reason := incident.Storm(w, rec.Datacenter); storm {
 		w.Storm = reason
 	}
+	w.Open = slices.DeleteFunc(w.Open, func(r incident.Record) bool { return r.ID == rec.ID })
 	return w
 }
 

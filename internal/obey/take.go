@@ -6,7 +6,6 @@ import (
 	"encoding/json"
 	"fmt"
 	"maps"
-	"slices"
 
 	"supervisor/cluster"
 	"supervisor/incident"
@@ -134,9 +133,11 @@ func Claim(key string, o incident.Order, mod, era int64, boot cluster.Boot) (sto
 }
 
 // Settle is the transaction that tells how an order ended. It fails when the
-// order is no longer in this boot's hands.
+// order is no longer in this boot's hands. More than can be told is a failure:
+// a list that was cut would pass for the whole.
 func Settle(key string, o incident.Order, mod, era int64, boot cluster.Boot, outcome incident.Outcome, res incident.Result) (store.Txn, error) {
-	o.State, o.By, o.Outcome, o.Result = incident.Settled, boot, outcome, bounded(res)
+	o.State, o.By = incident.Settled, boot
+	o.Outcome, o.Result = bounded(outcome, res)
 	return rewrite(key, o, mod, era)
 }
 
@@ -153,12 +154,15 @@ func rewrite(key string, o incident.Order, mod, era int64) (store.Txn, error) {
 
 // Limits of what an executor may say, so that a record stays small.
 const (
-	whyMax  = 240
-	listMax = 64
+	whyMax     = 240
+	differsMax = 1024
 )
 
-func bounded(r incident.Result) incident.Result {
+func bounded(o incident.Outcome, r incident.Result) (incident.Outcome, incident.Result) {
+	if n := len(r.Differs); n > differsMax {
+		o = incident.Failed
+		r = incident.Result{Took: r.Took, Why: fmt.Sprintf("%d tables differ, %d at most can be told", n, differsMax)}
+	}
 	r.Why = r.Why[:min(len(r.Why), whyMax)]
-	r.Differs = slices.Clone(r.Differs[:min(len(r.Differs), listMax)])
-	return r
+	return o, r
 }

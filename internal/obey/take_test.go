@@ -147,3 +147,15 @@ func TestClaimAndSettleCompareWhatTheyRestOn(t *testing.T) {
 		t.Errorf("settled as %+v (%v)", o, err)
 	}
 }
+
+// A list that was cut would pass for all that differs.
+func TestMoreTablesThanCanBeToldAreAFailure(t *testing.T) {
+	res := incident.Result{Done: []int{0, 1}, Differs: make([]string, differsMax)}
+	if o, r := bounded(incident.Done, res); o != incident.Done || len(r.Differs) != differsMax || len(r.Done) != 2 {
+		t.Errorf("%d tables: %s, %d and %d told", differsMax, o, len(r.Differs), len(r.Done))
+	}
+	res.Differs = append(res.Differs, "ks.one_more")
+	if o, r := bounded(incident.Done, res); o != incident.Failed || r.Done != nil || r.Differs != nil || !strings.Contains(r.Why, "1025 tables differ") {
+		t.Errorf("one more: %s, %+v", o, r)
+	}
+}

@@ -392,7 +392,7 @@ func (w *world) helpless(n *node) {
 	barred := false // it is needed, whatever it lacks
 	if id, open := get[string](w, store.Open(n.name)); open {
 		r, _ := get[incident.Record](w, store.Record(id))
-		barred = r.Waits == incident.QuorumSurvives
+		barred = r.Waits == incident.QuorumSurvives || strings.Contains(r.Held, string(incident.QuorumSurvives))
 	}
 	if !leads || !n.agent.up || n.agent.cut || barred {
 		n.helplessAt = w.now

@@ -263,6 +263,14 @@ func (a *agent) preview(o incident.Order, ended outcome) {
 		if len(a.w.lacks(target, a.w.now)) > 0 || a.w.rng.Intn(4) == 0 {
 			res.Differs = []string{"ks.t"}
 		}
+		for i := range o.Once.Segments {
+			res.Done = append(res.Done, o.Once.First+i)
+		}
+		if a.w.chance(0.1) { // the limit passed in the middle
+			res.Done = res.Done[:a.w.rng.Intn(len(res.Done))]
+			ended(incident.Uncertain, res)
+			return
+		}
 		ended(incident.Done, res)
 	})
 }
@@ -273,6 +281,10 @@ func (a *agent) readRows(o incident.Order, ended outcome) {
 		target := a.w.byName[o.Once.Target]
 		if !a.n.answers() || !target.answers() {
 			ended(incident.Failed, incident.Result{Why: "no answer"})
+			return
+		}
+		if a.w.chance(0.2) { // a table of counters
+			ended(incident.Done, incident.Result{Unread: []string{"ks.t"}})
 			return
 		}
 		res := incident.Result{Read: 3}

@@ -24,7 +24,7 @@ const (
 func TestWantedPoolIsReached(t *testing.T) {
 	b := start(t, nil)
 	want := loadbalancer.Declared{Name: "cql", Members: []cluster.Name{"n1", "n2", "n3"}}.Pool(loadbalancer.Pool{})
-	all := func(cluster.Name) bool { return true }
+	all := func(cluster.Name) loadbalancer.Sign { return loadbalancer.Answers }
 	for _, address := range []string{b.admin, b.tcp} {
 		p := b.proxy(t, address)
 		for _, w := range []loadbalancer.Wish{{Want: drain}, {Want: maint}, {Want: ready, Weight: 10}, loadbalancer.Full} {

@@ -1,0 +1,227 @@
+// SPDX-License-Identifier: Apache-2.0
+
+package incident
+
+import (
+	"fmt"
+	"slices"
+	"strings"
+
+	"supervisor/cluster"
+	"supervisor/repair"
+)
+
+const (
+	// previewBatch is how many segments one order compares. They may be more
+	// than those of a repair: nothing is streamed, and what an order finished
+	// within its limit is kept.
+	previewBatch = 16
+	// looksMax is how often tables are compared again whose rows tell nothing.
+	looksMax = 5
+)
+
+// Comparison is the finished repair once more, as another coordinator than the
+// node compares it: the same segments, of which others are done.
+func (r Return) Comparison() repair.Job {
+	if r.Job == nil {
+		return repair.Job{}
+	}
+	return repair.Job{Segments: r.Job.Segments, Done: r.Compared}
+}
+
+// uncompare forgets what was compared and read before a repair.
+func (r *Return) uncompare() {
+	r.Compared, r.Differs, r.Read, r.Unread, r.Looks = nil, nil, nil, nil, 0
+}
+
+// preview orders the next part of the comparison. Every segment is compared,
+// in as many orders as it takes.
+func (t *turn) preview() {
+	if t.r.Return.Job == nil || len(t.r.Return.Job.Segments) == 0 {
+		t.say(Proved, "proved_nothing_shared", "node", string(t.r.Node))
+		t.mark(StageReturned)
+		t.open()
+		return
+	}
+	agent, segments := t.previewPlan()
+	if agent == "" {
+		t.wait(RuleReach, "waits_reader", "node", string(t.r.Node))
+		return
+	}
+	t.order(Once{Verb: VerbPreview, Agent: agent, Segments: segments}, LimitMax)
+}
+
+// previewPlan chooses a live peer and the next segments that are not compared
+// yet and in which it takes part, with itself as coordinator. A segment of
+// which no peer can be asked waits.
+func (t *turn) previewPlan() (cluster.Name, []repair.Segment) {
+	var agent cluster.Name
+	var segments []repair.Segment
+	todo := t.r.Return.Comparison()
+	for _, i := range todo.Batch(len(todo.Segments)) {
+		s := todo.Segments[i]
+		if agent == "" {
+			agent = t.coordinator(s)
+		}
+		if agent != "" && slices.Contains(s.Hosts, agent) && len(segments) < previewBatch {
+			segments = append(segments, t.seenFrom(agent, s))
+		}
+	}
+	return agent, segments
+}
+
+// coordinator is the first peer of a segment that serves and has an agent.
+func (t *turn) coordinator(s repair.Segment) cluster.Name {
+	for _, h := range s.Hosts {
+		if _, reachable := t.w.Agents[h]; h != t.r.Node && reachable && t.w.Serves(h) {
+			return h
+		}
+	}
+	return ""
+}
+
+// seenFrom is a segment as a peer compares it, with the replicas that serve: one
+// that stopped since the repair would only make it fail.
+func (t *turn) seenFrom(peer cluster.Name, s repair.Segment) repair.Segment {
+	out := repair.Segment{Keyspace: s.Keyspace, Tables: s.Tables, Ranges: s.Ranges, Hosts: []cluster.Name{peer}}
+	if again := tablesOf(t.r.Return.Unread, s.Keyspace); again != nil {
+		out.Tables = again
+	}
+	for _, h := range s.Hosts {
+		if h != peer && (h == t.r.Node || t.w.Serves(h)) {
+			out.Hosts = append(out.Hosts, h)
+		}
+	}
+	return out
+}
+
+// tablesOf are the tables of one keyspace among keyspace.table names.
+func tablesOf(names []string, keyspace string) []string {
+	var out []string
+	for _, n := range names {
+		if ks, table, ok := strings.Cut(n, "."); ok && ks == keyspace {
+			out = append(out, table)
+		}
+	}
+	return out
+}
+
+// previewTold folds in what a comparison found, also one that did not get to
+// its end: what it names differs, and its segments that are done are compared.
+func (t *turn) previewTold(o Once, res Result, all bool) {
+	ret := t.r.Return
+	for _, d := range res.Differs {
+		if !slices.Contains(ret.Differs, d) {
+			ret.Differs = append(ret.Differs, d)
+		}
+	}
+	slices.Sort(ret.Differs)
+	for i, s := range o.Segments {
+		if all || slices.Contains(res.Done, o.First+i) {
+			job := ret.Comparison()
+			n := slices.IndexFunc(job.Segments, func(of repair.Segment) bool {
+				return of.Keyspace == s.Keyspace && slices.Equal(of.Ranges, s.Ranges)
+			})
+			ret.Compared = job.Mark(n).Done
+		}
+	}
+}
+
+// previewGoesOn orders the rest of the comparison, or ends it.
+func (t *turn) previewGoesOn() {
+	if t.r.Return.Comparison().Complete() {
+		t.compared()
+		return
+	}
+	t.nextStep()
+	t.preview()
+}
+
+// compared takes the word of a whole comparison. What differs may be a running
+// writer's doing; those tables are read row by row through the node itself.
+func (t *turn) compared() {
+	ret := t.r.Return
+	if len(ret.Unread) > 0 {
+		t.comparedAgain()
+		return
+	}
+	if len(ret.Differs) == 0 {
+		t.say(Proved, "proved_preview", "node", string(t.r.Node))
+	} else {
+		t.say(Saw, "saw_preview_differs", "tables", someOf(ret.Differs))
+		t.under(RuleVerify)
+	}
+	t.mark(StageReturned)
+	t.open()
+}
+
+// rowsGood goes on after rows none of which was old. A table that differed and
+// of which no row was read is not proven by that.
+func (t *turn) rowsGood(o Once, res Result) {
+	ret := t.r.Return
+	var names []string
+	for _, k := range o.Rows {
+		names = append(names, k.name())
+		mute := res.Read == 0 || slices.Contains(res.Unread, k.name())
+		if mute && slices.Contains(ret.Differs, k.name()) {
+			ret.Unread = append(ret.Unread, k.name())
+		}
+	}
+	ret.Read = append(ret.Read, names...)
+	if res.Read > 0 {
+		t.say(Proved, "proved_rows", "read", count(res.Read), "node", string(t.r.Node))
+	} else {
+		t.say(Saw, "saw_no_rows", "tables", someOf(names))
+		t.under(RuleVerify)
+	}
+	switch {
+	case len(t.rows()) > 0:
+		t.readRows()
+	case len(ret.Unread) > 0:
+		t.compareAgain(ret.Unread)
+	default:
+		t.ramp(Ramping)
+	}
+}
+
+// compareAgain begins a comparison of some tables alone, which is ordered after
+// a pause. Their replicas differed, and their rows cannot tell whether that was
+// a running writer: counters, collections, keys, or no row at all.
+func (t *turn) compareAgain(tables []string) {
+	ret := t.r.Return
+	ret.Unread, ret.Differs, ret.Compared = tables, nil, nil
+	ret.Looks++
+	for i, s := range ret.Job.Segments {
+		if tablesOf(tables, s.Keyspace) == nil {
+			ret.Compared = ret.Comparison().Mark(i).Done
+		}
+	}
+	t.to(Previewing)
+	t.wait(RuleVerify, "waits_compare", "tables", someOf(tables))
+}
+
+// comparedAgain lets a node through when every table whose rows tell nothing
+// was found in sync once. One that differs each time is for a person.
+func (t *turn) comparedAgain() {
+	ret := t.r.Return
+	switch {
+	case len(ret.Differs) == 0:
+		t.say(Proved, "proved_compare", "tables", someOf(ret.Unread))
+		ret.Unread = nil
+		t.ramp(Ramping)
+	case ret.Looks >= looksMax:
+		t.hold(RuleVerify, fmt.Sprintf("%s differ each time they are compared, %d times by now, and their rows tell nothing; look whether they are written all the time, then retry",
+			someOf(ret.Differs), ret.Looks+1))
+	default:
+		t.compareAgain(ret.Differs)
+	}
+}
+
+// someOf names the first tables of a list for a sentence.
+func someOf(tables []string) string {
+	const most = 8
+	if len(tables) <= most {
+		return strings.Join(tables, ", ")
+	}
+	return fmt.Sprintf("%s and %d more", strings.Join(tables[:most], ", "), len(tables)-most)
+}

@@ -1,0 +1,74 @@
+// SPDX-License-Identifier: Apache-2.0
+
+package incident
+
+import (
+	"slices"
+	"strings"
+	"testing"
+
+	"supervisor/cluster"
+	"supervisor/isolate"
+	"supervisor/membership"
+)
+
+// twoDatacenters has three nodes in each of two datacenters of one region, all
+// of them alive, and one keyspace with these factors.
+func twoDatacenters(factors map[cluster.Datacenter]int) World {
+	var hosts []cluster.Host
+	var schema cluster.Schema
+	w := World{Hosts: map[cluster.Name]cluster.Host{}, View: membership.View{Verdicts: map[cluster.Name]membership.Verdict{}}}
+	for i, n := range []cluster.Name{"a1", "a2", "a3", "b1", "b2", "b3"} {
+		dc := cluster.Datacenter("dc1")
+		if i >= 3 {
+			dc = "dc2"
+		}
+		hosts = append(hosts, cluster.Host{Name: n, Region: "eu", Datacenter: dc, Rack: "r"})
+		schema.Members = append(schema.Members, cluster.Member{Name: n, Datacenter: dc, Rack: "r", Address: string(n), Tokens: []int64{int64(i) * 100}})
+		w.View.Verdicts[n] = membership.Verdict{Node: n, Answer: membership.Alive}
+	}
+	schema.Keyspaces = []cluster.Keyspace{{Name: "ks", Replication: cluster.Replication{Strategy: cluster.NetworkTopology, Factors: factors}}}
+	w.Schema, w.Topology = &schema, membership.NewTopology(hosts)
+	return w
+}
+
+func TestQuorumFault(t *testing.T) {
+	both := map[cluster.Datacenter]int{"dc1": 3, "dc2": 3}
+	rows := []struct {
+		why     string
+		factors map[cluster.Datacenter]int
+		gone    string
+		unknown string
+		fenced  string
+		want    string // in the fault; empty: none
+	}{
+		{"everybody serves", both, "", "", "", ""},
+		{"its datacenter keeps two of three, all together five of six", both, "b1", "", "", ""},
+		{"its datacenter keeps two of three, and all together three of six", both, "b1 b2", "", "", "3 of 6 replicas, need 4"},
+		{"replicas where nobody is on the roster cannot be counted", map[cluster.Datacenter]int{"dc1": 3, "far": 3}, "b1 b2", "", "", ""},
+		{"a second one of its datacenter", both, "a2", "", "", "1 of 3 replicas, need 2"},
+		{"one of which nobody knows is nothing to rest on", both, "", "a2", "", "1 of 3 replicas, need 2"},
+		{"it may serve itself, although nobody knows", both, "a2", "a1", "", "1 of 3 replicas, need 2"},
+		{"it is gone: nothing is lost", both, "a1 a2", "", "", ""},
+		{"it is fenced already: nothing is lost", both, "a2", "a1", "a1", ""},
+	}
+	for _, r := range rows {
+		t.Run(r.why, func(t *testing.T) {
+			w := twoDatacenters(r.factors)
+			for n, v := range w.View.Verdicts {
+				switch {
+				case slices.Contains(strings.Fields(r.gone), string(n)):
+					v.Answer, v.Cause = membership.Gone, membership.ProcessDown
+				case slices.Contains(strings.Fields(r.unknown), string(n)):
+					v.Answer = membership.Unknown
+				}
+				w.View.Verdicts[n] = v
+			}
+			w.Fences = map[cluster.Name]StandingFence{cluster.Name(r.fenced): {Fence: isolate.Fence{Levels: isolate.Reads}}}
+			got := newTurn(Record{Node: "a1", Datacenter: "dc1"}, w).quorumFault()
+			if (got == "") != (r.want == "") || !strings.Contains(got, r.want) {
+				t.Errorf("got %q", got)
+			}
+		})
+	}
+}
