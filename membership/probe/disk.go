@@ -36,6 +36,9 @@ func (p *Probe) watchDisk(ctx context.Context) {
 	for {
 		select {
 		case <-ctx.Done():
+			if busy { // a disk that works ends it at once
+				await(done, p.o.Pace.DiskLate)
+			}
 			return
 		case err := <-done:
 			busy, last = false, p.o.Now()
@@ -52,6 +55,16 @@ func (p *Probe) watchDisk(ctx context.Context) {
 				p.note(ctx, k, membership.Late, fmt.Errorf("a sync has not ended for %v", took.Round(time.Second)))
 			}
 		}
+	}
+}
+
+// await waits for a sync that is on its way, or gives it up.
+func await(done <-chan error, atMost time.Duration) {
+	t := time.NewTimer(atMost)
+	defer t.Stop()
+	select {
+	case <-done:
+	case <-t.C:
 	}
 }
 
