@@ -204,7 +204,7 @@ func (t *turn) proxiesOf(d loadbalancer.Declared) (confirmed int, differ bool, s
 // draining waits for the proxies' read-back and then chooses the way on.
 func (t *turn) draining() {
 	v := t.w.verdict(t.r.Node)
-	if v.Answer == membership.Gone && v.Cause != membership.NoCause && v.Cause != membership.Planned && v.Cause != t.r.Cause && !t.wakes(v) {
+	if v.Answer == membership.Gone && v.Cause != membership.NoCause && v.Cause != membership.Planned && v.Cause != t.r.Cause {
 		t.r.Cause = v.Cause
 		t.changed = true
 	}
@@ -236,14 +236,6 @@ func (t *turn) draining() {
 		}
 	}
 	t.afterDrain(v)
-}
-
-// wakes tells whether a node was silent to everybody for long and shows its JVM
-// again, which it does a moment before it answers. It is none of which only the
-// clients were shut out: it missed writes, and stays what it was.
-func (t *turn) wakes(v membership.Verdict) bool {
-	wasSilent := t.r.Cause == membership.Hung || t.r.Cause == membership.HostGone || t.r.Cause == membership.Isolated
-	return v.Cause == membership.CQLDead && wasSilent && t.w.Elapsed >= phiSettled
 }
 
 // answeredAgain proves a drained node that answers again. One that was being

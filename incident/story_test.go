@@ -210,6 +210,12 @@ func (s *stage) agentSays(names []cluster.Name, args map[string]string) string {
 			facts.Version = v
 		case "moving":
 			facts.Moving = strings.Split(v, ",")
+		case "hints":
+			window, err := time.ParseDuration(v)
+			if err != nil {
+				s.t.Fatal(err)
+			}
+			facts.HintWindow = window
 		default:
 			s.t.Fatalf("an agent has no %q", k)
 		}

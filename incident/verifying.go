@@ -131,9 +131,6 @@ const (
 	hintWindowUnknown = time.Minute
 	// hintMargin is how much longer a silence may be than it was seen to be.
 	hintMargin = 2 * time.Second
-	// phiSettled is how long a node must be silent before its gossip, or the
-	// end of it, tells a hung process from a closed transport.
-	phiSettled = 15 * time.Second
 )
 
 // hintWindow is HintWindow, or a short one where nobody told.
@@ -145,12 +142,12 @@ func (w World) hintWindow() time.Duration {
 }
 
 // beyondHints tells whether the node was silent for so long that writes of it
-// were left without a hint. It still has its memory, but not those.
+// may have been left without a hint. It asks for no cause: that only its clients
+// were shut out is seen for a moment of every process that wakes up, and a
+// repair too many costs less than one too few.
 func (t *turn) beyondHints(v membership.Verdict) bool {
-	window := t.w.hintWindow()
 	silent := t.w.Elapsed - t.w.Now.Sub(v.Since)
-	took := t.r.Cause == membership.CQLDead && silent >= phiSettled // only its clients were silent
-	return !took && silent >= window-hintMargin
+	return silent >= t.w.hintWindow()-hintMargin
 }
 
 // wanted tells whether every pool of the node already wants this.
