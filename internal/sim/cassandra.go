@@ -223,7 +223,7 @@ func (n *node) seenAsleep(process cluster.Boot) {
 		wrong := n.w.chance(0.04)
 		n.w.after(n.w.between(0, 2*second), func() {
 			if peer != n && n.generation == gen && n.mode == starting {
-				peer.sees[n.name] = sight{wrong, gen, n.severity}
+				peer.sees[n.name] = sight{wrong && !peer.hung, gen, n.severity} // who hangs learns it later, with the status
 			}
 		})
 	}
