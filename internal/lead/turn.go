@@ -224,6 +224,16 @@ func (s *State) decide(out *Out, now cluster.Moment, wall time.Time) {
 	}
 }
 
+// lawless tells whether the policy cannot be read, or is gone while incidents
+// are under way that it is needed for: a leader that knows no bounds decides
+// nothing but to take in a new policy.
+func (s *State) lawless() bool {
+	if _, strange := s.Picture.Strange[store.Policy]; strange {
+		return true
+	}
+	return s.Picture.Policy.Value == nil && slices.ContainsFunc(s.Picture.OpenRecords(), func(r incident.Record) bool { return r.Phase != incident.Suspected })
+}
+
 // warm tells whether the judge has watched one full window: an heir starts at
 // Unknown and acts on nothing it has not seen itself.
 func (s *State) warm(now cluster.Moment) bool {
@@ -243,6 +253,9 @@ func (s *State) datacenters() []cluster.Datacenter {
 func (s *State) decideIn(dc cluster.Datacenter, now cluster.Moment, wall time.Time) (Commit, bool) {
 	if c, ok := s.fold(dc, wall); ok {
 		return c, true
+	}
+	if s.lawless() {
+		return Commit{}, false
 	}
 	for _, rec := range s.rotation(dc) {
 		if c, ok := s.step(rec, now, wall); ok {

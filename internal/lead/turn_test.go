@@ -333,6 +333,30 @@ func TestABrokenInvariantHoldsAndResigns(t *testing.T) {
 	}
 }
 
+// A leader that starts while the policy cannot be read has none at all.
+func TestWithoutAPolicyNothingUnderWayIsDecided(t *testing.T) {
+	for why, without := range map[string]func(*bench){
+		"unreadable": func(b *bench) { b.put(store.Policy, "of a later program") },
+		"gone": func(b *bench) {
+			if _, err := b.store.Commit(b.lease, store.Txn{Delete: []string{store.Policy}}); err != nil {
+				b.t.Fatal(err)
+			}
+		},
+	} {
+		t.Run(why, func(t *testing.T) {
+			b, key, at := ordered(t)
+			o := at.Order
+			o.State, o.Outcome = incident.Settled, incident.Done
+			b.put(key, o)
+			without(b)
+			b.heir("n2")
+			if out := b.see(true); len(out.Commits) != 0 || len(b.s.Store.Broken) != 0 || out.Resign {
+				t.Errorf("decided %+v, broke %+v", out, b.s.Store.Broken)
+			}
+		})
+	}
+}
+
 func TestAnyPanicIsAHoldAndNotASilence(t *testing.T) {
 	if _, broke := breach(nil); broke {
 		t.Error("nothing broke")
