@@ -90,7 +90,7 @@ func (t *turn) nextBatch() {
 	for i, n := range batch {
 		segments[i] = job.Segments[n]
 	}
-	t.order(Once{Verb: VerbRepair, Segments: segments, First: batch[0]}, LimitMax)
+	t.order(Once{Verb: VerbRepair, Process: t.r.Return.Process, Segments: segments, First: batch[0]}, LimitMax)
 }
 
 func (t *turn) join() {

@@ -209,6 +209,9 @@ func (a *Agent) repair(ctx context.Context, e errand) (incident.Result, error) {
 		if err != nil {
 			return res, err
 		}
+		if err := a.same(ctx, e.order.Once.Process); err != nil {
+			return res, err
+		}
 		o.PaxosRepair = settings.PaxosV2
 		if _, err := a.o.Admin.Repair(ctx, s.Keyspace, o); err != nil {
 			return res, fmt.Errorf("repair segment %d of %s: %w", e.order.Once.First+i, s.Keyspace, err)
@@ -216,6 +219,19 @@ func (a *Agent) repair(ctx context.Context, e errand) (incident.Result, error) {
 		res.Done = append(res.Done, e.order.Once.First+i)
 	}
 	return res, nil
+}
+
+// same wants the process that an order is about: of another one, started
+// meanwhile, nobody has seen yet that its peers keep away from it.
+func (a *Agent) same(ctx context.Context, boot cluster.Boot) error {
+	p, running, err := a.o.Unit.Running(ctx)
+	switch {
+	case err != nil:
+		return fmt.Errorf("find the process: %w", err)
+	case !running || p.Boot != boot:
+		return errors.New("the process that was to be repaired is gone")
+	}
+	return nil
 }
 
 // preview compares without streaming, one segment after the other, and names
