@@ -7,6 +7,7 @@ import (
 	"fmt"
 	"maps"
 	"slices"
+	"time"
 
 	"supervisor/cluster"
 )
@@ -22,6 +23,9 @@ var (
 // the Inbox remembers those it saw, and a boot that another one replaced
 // never counts again.
 //
+// A replaced boot whose sequence goes on while the one that replaced it has been
+// silent for twinQuiet is taken again.
+//
 // What it cannot refuse: a recording of a start of an agent that lies more
 // than formerMax starts back, or from before this Inbox began. The true agent
 // speaks within a second and then looks superseded itself, so the judge finds
@@ -34,8 +38,9 @@ type Inbox struct {
 // Sender is what an Inbox remembers of one observer.
 type Sender struct {
 	Boot   cluster.Boot
-	Seq    uint64   // highest taken of Boot
-	Former []Former // replaced boots, youngest last, at most formerMax
+	Seq    uint64         // highest taken of Boot
+	At     cluster.Moment // when the last of Boot was taken
+	Former []Former       // replaced boots, youngest last, at most formerMax
 }
 
 // Former is a start of an agent that a later one replaced.
@@ -43,6 +48,10 @@ type Former struct {
 	Boot cluster.Boot
 	Seq  uint64 // highest seen of it
 }
+
+// twinQuiet is how long the younger of two agents of one name must be silent
+// before the older is believed again: long enough for both to be found out.
+const twinQuiet = 30 * time.Second
 
 // Take turns a verified digest that arrived at the given moment into reports.
 // A copy of the digest last taken gives none and is no error: observers send
@@ -60,6 +69,10 @@ func (i Inbox) Take(d Digest, at cluster.Moment) (Inbox, []Report, error) {
 	sign := Report{Observer: d.Observer, Boot: d.Boot, Process: d.Process, Unwell: d.Unwell, At: at}
 	former := slices.IndexFunc(s.Former, func(f Former) bool { return f.Boot == d.Boot })
 	switch {
+	case former >= 0 && d.Seq > s.Former[former].Seq && at.Sub(s.At) > twinQuiet:
+		// The one that replaced it is gone, a copy of its host perhaps, and it goes on.
+		s.Former = slices.Delete(slices.Clone(s.Former), former, former+1)
+		s.Former = append(s.Former, Former{s.Boot, s.Seq})
 	case former >= 0 && d.Seq > s.Former[former].Seq:
 		s.Former = slices.Clone(s.Former)
 		s.Former[former].Seq = d.Seq
@@ -70,7 +83,7 @@ func (i Inbox) Take(d Digest, at cluster.Moment) (Inbox, []Report, error) {
 		s.Former = append(slices.Clone(s.Former), Former{s.Boot, s.Seq})
 		s.Former = s.Former[max(0, len(s.Former)-formerMax):]
 	}
-	s.Boot, s.Seq = d.Boot, d.Seq
+	s.Boot, s.Seq, s.At = d.Boot, d.Seq, at
 	reports := make([]Report, 0, len(d.Looks))
 	for _, l := range d.Looks {
 		r := sign

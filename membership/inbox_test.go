@@ -81,6 +81,43 @@ func TestInboxIsAValue(t *testing.T) {
 	}
 }
 
+func TestTheOlderOfTwoIsTakenAgainWhenTheYoungerIsSilent(t *testing.T) {
+	looks := []Look{{Subject: "n1", Path: CQL, Outcome: Good}}
+	inbox := Inbox{Cluster: "c"}
+	take := func(boot cluster.Boot, seq uint64, at time.Duration) bool {
+		t.Helper()
+		next, reports, err := inbox.Take(Digest{Cluster: "c", Observer: "n1", Boot: boot, Seq: seq, Looks: looks}, cluster.Moment(at))
+		if err != nil {
+			t.Fatal(err)
+		}
+		inbox = next
+		return len(reports) == 1 && reports[0].Path == CQL
+	}
+	for _, row := range []struct {
+		why  string
+		boot cluster.Boot
+		seq  uint64
+		at   time.Duration
+		want bool
+	}{
+		{"the first", "old", 1, time.Second, true},
+		{"a copy of its host replaces it", "copy", 1, 2 * time.Second, true},
+		{"it goes on and is not believed", "old", 2, 3 * time.Second, false},
+		{"the copy speaks", "copy", 2, 4 * time.Second, true},
+		{"its silence is not long enough", "old", 3, 4*time.Second + twinQuiet, false},
+		{"now it is", "old", 4, 4*time.Second + twinQuiet + 1, true},
+		{"and the copy is the one that was replaced", "copy", 3, 5*time.Second + twinQuiet, false},
+		{"it goes on", "old", 5, 6*time.Second + twinQuiet, true},
+	} {
+		if got := take(row.boot, row.seq, row.at); got != row.want {
+			t.Errorf("%s: taken %v, want %v", row.why, got, row.want)
+		}
+	}
+	if _, _, err := inbox.Take(Digest{Cluster: "c", Observer: "n1", Boot: "copy", Seq: 2}, cluster.Moment(time.Hour)); !errors.Is(err, ErrDigestReplayed) {
+		t.Errorf("a recording of the copy after its silence: %v", err)
+	}
+}
+
 func TestInboxIsBounded(t *testing.T) {
 	inbox := Inbox{Cluster: "c"}
 	for i := range 100 {
