@@ -143,7 +143,7 @@ func startedByHand(t *testing.T, s *stack) {
 	})
 	in := s.awaitIncident(n2, "n3", known, 5*time.Minute, "n3 is repaired and serves", closed)
 	story := s.timeline(n2, in.ID)
-	for _, want := range []string{"repaired", "known rows read at ONE through n3: none old"} {
+	for _, want := range []string{"repaired 5/5 segments", "compared by another coordinator: in sync"} {
 		if !strings.Contains(story, want) {
 			t.Errorf("the story lacks %q:\n%s", want, story)
 		}
