@@ -90,11 +90,12 @@ func (t *turn) heldReturn(renewed bool) {
 	}
 	switch {
 	case renewed:
-		t.r.Return.Tries, t.r.Return.Rounds, t.r.Return.Uncertain = 0, 0, 0
+		t.r.Return.Tries, t.r.Return.Kills, t.r.Return.Rounds, t.r.Return.Uncertain = 0, 0, 0, 0
 		t.again()
 	case t.restarted():
-		if t.canComeBack() {
-			t.again() // somebody started it; what keeps it from readers stands
+		// Somebody started it; what keeps it from readers stands.
+		if t.canComeBack() && (t.r.HeldRule != RuleHibernation || t.sleepsUnseen()) {
+			t.again()
 		}
 	case t.r.Return.Step == Preflight && t.r.HeldRule != RuleHibernation:
 		v := t.w.verdict(t.r.Node)
@@ -135,6 +136,15 @@ func (t *turn) provableAgain() bool {
 func (t *turn) canComeBack() bool {
 	_, told := t.ownInPlace()
 	return t.inPlaceFault() == nil && t.quorumFault() == "" && (told || !t.keptFromReaders())
+}
+
+// sleepsUnseen tells whether the process that runs need not be ended: it is in
+// the ring, or every peer says DOWN of it. One that a peer sees was started by a
+// unit, perhaps, and would be ended and started for ever.
+func (t *turn) sleepsUnseen() bool {
+	own, known := t.w.own(t.r.Node)
+	down, _, _ := isolate.AllDown(t.sights(), t.w.livePeers(t.r.Node), own.Generation)
+	return known && (own.Mode == "NORMAL" || down)
 }
 
 // peersSpoke tells whether the word that was missing is there now.

@@ -84,6 +84,7 @@ type Outage struct {
 type Return struct {
 	Step       ReturnStep    `json:"step"`
 	Tries      int           `json:"tries"`              // starts
+	Kills      int           `json:"kills,omitempty"`    // of hibernating processes, whoever had started them
 	Cold       bool          `json:"cold,omitempty"`     // the last start was a plain one: the whole ring was out
 	InPlace    bool          `json:"in_place,omitempty"` // it runs and lacks writes: it is repaired where it is
 	Process    cluster.Boot  `json:"process,omitempty"`

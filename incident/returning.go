@@ -190,15 +190,19 @@ func (t *turn) redo(step ReturnStep) {
 }
 
 // startOver goes back to Preflight, as often as the policy allows: the ends of
-// its processes by the rate, our own starts by the tries. The process
-// that ended is the one the incident is about from now on.
+// its processes by the rate, our own starts and our own kills by the tries. A
+// unit that starts again at once what we end must not keep us ending it. The
+// process that ended is the one the incident is about from now on.
 func (t *turn) startOver(code, reason string) {
 	t.r.Pending = nil
 	switch {
 	case code == "exited":
 		t.countExit(t.r.Return.Process)
-	case code == "killed" && t.r.Latest == t.r.Return.Process:
-		t.r.Latest = "" // its end is ours
+	case code == "killed":
+		t.r.Return.Kills++
+		if t.r.Latest == t.r.Return.Process {
+			t.r.Latest = "" // its end is ours
+		}
 	}
 	if t.r.Return.Process != "" && code != "failed" { // a kill that failed ended nothing
 		t.r.Process = t.r.Return.Process
@@ -210,8 +214,8 @@ func (t *turn) startOver(code, reason string) {
 		t.hold(f.rule, f.reason)
 		return
 	}
-	if t.r.Return.Tries >= t.w.Policy.Return.TriesMax {
-		t.hold(RuleHibernation, fmt.Sprintf("%s; %d starts were tried; look at its log, then retry", reason, t.r.Return.Tries))
+	if tries := max(t.r.Return.Tries, t.r.Return.Kills); tries >= t.w.Policy.Return.TriesMax {
+		t.hold(RuleHibernation, fmt.Sprintf("%s; %d starts were tried; look at its log, then retry", reason, tries))
 		return
 	}
 	t.enter(Returning)
