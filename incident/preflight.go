@@ -26,6 +26,12 @@ func (t *turn) preflight() {
 	if t.r.Return.Tries > 0 && t.w.InStep < retryAfter {
 		return // starts that failed are spaced; what is known of the last one may be old
 	}
+	if up := t.seenUp(); t.r.Return.Kills > 0 && len(up) > 0 && t.w.InStep < convictedMax {
+		// Whoever has not given the ended process up gossips with the next one from
+		// its first moment, and mostly sees that one too.
+		t.wait(RuleHibernation, "waits_conviction", "peers", names(up), "node", string(t.r.Node))
+		return
+	}
 	if v.Own != membership.Exited {
 		t.wait(RuleReach, "waits_agent", "node", string(t.r.Node))
 		return
@@ -50,6 +56,13 @@ func (t *turn) preflight() {
 	if start == isolate.Hibernate {
 		t.wantPoolsStill(loadbalancer.Wish{Want: loadbalancer.Drain}) // nobody is there to lose, and it must stay out until it is proven
 	}
+}
+
+// seenUp lists the live peers that say UP of the node, whichever process they
+// mean.
+func (t *turn) seenUp() []cluster.Name {
+	seen := t.sights()
+	return slices.DeleteFunc(t.w.livePeers(t.r.Node), func(n cluster.Name) bool { return seen[n].Sight != isolate.Up })
 }
 
 // neverEnded gives up a return that nobody has begun with, of a node that

@@ -65,6 +65,9 @@ const (
 	exitBelieved = 3 * time.Second
 	// retryAfter spaces starts that failed.
 	retryAfter = 5 * time.Second
+	// convictedMax is how long peers may need to give up a process that ended: 18
+	// to 25 s, measured.
+	convictedMax = 30 * time.Second
 	// sightMax bounds the wait for the peers' word; then a person is asked.
 	sightMax = 90 * time.Second
 	// upBelieved is how long a peer may say UP of a hibernating node before it

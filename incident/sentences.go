@@ -37,6 +37,7 @@ var sentences = map[string]string{
 	"waits_preflight":         "{reason}",
 	"did_start":               "start {node}, {how}, try {try}",
 	"proved_start":            "{node} started in {took} (Cassandra's own time), generation {generation}",
+	"waits_conviction":        "{peers} still say UP of {node}, which was ended: it starts again when they do not",
 	"waits_down":              "{peers} have not said yet that the hibernated node is DOWN",
 	"saw_up":                  "{peers} say UP of {node} while it hibernates: it is no fence there, end it and start again",
 	"proved_down":             "{peers} say DOWN of {node}",
