@@ -8,7 +8,7 @@ TAGS  := grpcnotrace
 DEMO  ?= $(CURDIR)/.demo
 export CGO_ENABLED := 0
 
-.PHONY: build tools test-tools demo bench demo-up demo-down check real test notice lint clean help
+.PHONY: build tools test-tools demo bench demo-up demo-down check sim sim-long real test notice lint clean help
 
 help: ## this list
 	@grep -hE '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 12
@@ -41,10 +41,18 @@ check: ## the inner loop: formatting, vet, unit tests; below 2 minutes
 	go vet -tags $(TAGS),real,cassandra ./...
 	go test -tags $(TAGS) ./...
 
+sim: ## seeds of the simulator for four minutes; SEED=edition:number STEPS=n plays one
+	@go run -tags $(TAGS) ./cmd/simulate -commit "$$(git rev-parse --short HEAD)" \
+		$(if $(SEED),-seed $(SEED) $(if $(STEPS),-steps $(STEPS)),-seeds 150 -for 4m)
+	$(if $(SEED),,go test -tags $(TAGS) ./internal/sim -count=1 -run TestEveryCrashPoint -every 9)
+
+sim-long: ## the long run: an hour and three quarters, entered in docs/simulator.md
+	go run -tags $(TAGS) ./cmd/simulate -commit "$$(git rev-parse --short HEAD)" -for 105m -ledger docs/simulator.md
+
 real: test-tools build ## tests on real Cassandra processes; about 20 minutes
 	TAGS=$(TAGS) scripts/real.sh
 
-test: test-tools build check real ## everything, with its own set-up
+test: test-tools build check sim real ## everything, with its own set-up
 
 notice: ## write NOTICE anew: every linked module with its licence
 	@scripts/notice.sh >NOTICE.new && mv NOTICE.new NOTICE

@@ -216,8 +216,6 @@ type desk struct {
 	troubles      map[string]incident.Trouble
 	lastTick      cluster.Moment
 	due           cluster.Moment // of the next tick
-	stalled       cluster.Moment // until when this agent abstains
-	deaf          cluster.Moment // since when fewer than half of the observers are heard
 	storeOK       cluster.Moment // last answer of the store
 	leadless      cluster.Moment
 	commitAt      cluster.Moment
@@ -356,7 +354,7 @@ const passEvery = time.Second
 // pass gives keepers and executors their work.
 func (d *desk) pass(ctx context.Context, now cluster.Moment) {
 	d.passed = now
-	d.hints = d.hintWindow()
+	d.hints = d.state.Hints(d.cassandra)
 	d.noticeTwin(now)
 	d.errands(ctx)
 	d.passWanted()

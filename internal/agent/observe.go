@@ -25,21 +25,14 @@ const (
 	repeatAfter = 50 * time.Millisecond
 	// lookAgain is how soon the same node may be asked about again.
 	lookAgain = 200 * time.Millisecond
-	// stallAfter is how late a tick may come before this agent abstains, and
-	// stallFor how long it does.
-	stallAfter = time.Second
-	stallFor   = 30 * time.Second
-	// deafAfter is how long a leader may hear fewer than half of the observers.
-	deafAfter = 5 * time.Second
 )
 
 // tick passes time: lateness, digests that are due, verdicts that are due.
 func (d *desk) tick(ctx context.Context) {
 	now := d.a.o.Clock.Now()
 	d.a.o.Counters.Lag(max(0, now.Sub(d.due)).Seconds())
-	if now.Sub(d.due) > stallAfter {
-		d.stalled = now.Add(stallFor)
-		d.log.Warn("this agent stalled: it abstains", zap.Duration("late", now.Sub(d.due)), zap.Duration("for", stallFor))
+	if d.state.Late(d.due, now) {
+		d.log.Warn("this agent stalled: it abstains", zap.Duration("late", now.Sub(d.due)), zap.Duration("for", lead.StallFor))
 		d.giveUpTerm()
 	}
 	d.lastTick = now
@@ -53,7 +46,10 @@ func (d *desk) tick(ctx context.Context) {
 	}
 	if d.a.control() {
 		d.judge(nil, now)
-		d.listen(now)
+		if heard, of := d.state.View.Hearing(); d.state.Deaf(now) {
+			d.log.Warn("hears fewer than half of the observers: resigns", zap.Int("heard", heard), zap.Int("of", of))
+			d.giveUpTerm()
+		}
 	}
 	d.turn(ctx, lead.Ticked{})
 	if now.Sub(d.passed) >= passEvery {
@@ -66,23 +62,6 @@ func (d *desk) tick(ctx context.Context) {
 	d.announce()
 }
 
-// listen lets a leader resign that hears too few observers.
-func (d *desk) listen(now cluster.Moment) {
-	heard, of := d.state.View.Hearing()
-	if !d.state.Leading() || heard*2 >= of || now.Sub(d.state.View.Began) < deafAfter {
-		d.deaf = 0
-		return
-	}
-	if d.deaf == 0 {
-		d.deaf = now
-	}
-	if now.Sub(d.deaf) >= deafAfter {
-		d.log.Warn("hears fewer than half of the observers: resigns", zap.Int("heard", heard), zap.Int("of", of))
-		d.deaf = 0
-		d.giveUpTerm()
-	}
-}
-
 func (d *desk) giveUpTerm() {
 	if d.state.Leading() {
 		wake(d.a.resigns)
@@ -91,7 +70,7 @@ func (d *desk) giveUpTerm() {
 
 // unwell tells whether this agent abstains.
 func (d *desk) unwell(now cluster.Moment) bool {
-	return now < d.stalled || d.closed() != "" || d.a.o.Courier.Unwell() || d.a.o.Observer.Unwell()
+	return d.state.Stalled(now) || d.closed() != "" || d.a.o.Courier.Unwell() || d.a.o.Observer.Unwell()
 }
 
 // observed takes this node's own looks in; a changed outcome is told at once
@@ -256,7 +235,7 @@ func (d *desk) judge(reports []membership.Report, now cluster.Moment) {
 	if wake, due := before.Wake(); len(reports) == 0 && before.Began != 0 && (!due || wake > now) && now.Sub(before.At) < digestEvery {
 		return
 	}
-	view := membership.Judge(before, reports, d.state.Topology(), d.bars(), now)
+	view := membership.Judge(before, reports, d.state.Topology(), d.state.Bars(d.hints), now)
 	d.tellVerdicts(before, view)
 	d.state.View = view
 }

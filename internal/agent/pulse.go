@@ -18,7 +18,6 @@ import (
 	"supervisor/internal/cassandra"
 	"supervisor/internal/lead"
 	"supervisor/internal/store"
-	"supervisor/membership"
 )
 
 const (
@@ -174,27 +173,7 @@ func (d *desk) leaves(from time.Time) {
 // the judge's bound is: from then on the node is what it is, a process that
 // ended or a Cassandra without CQL, and is returned like one.
 func (d *desk) stopHolds() bool {
-	return d.drained && d.a.o.Clock.Wall().Sub(d.left) < d.bars().PlannedMax
-}
-
-// bars are the policy's, but an announced stop is believed no longer than the
-// others keep hints for it: after that it has missed writes as a crash has.
-func (d *desk) bars() membership.Bars {
-	b := d.state.Picture.Policy.Value.Bars()
-	if d.hints > 0 {
-		b.PlannedMax = min(b.PlannedMax, d.hints)
-	}
-	return b
-}
-
-// hintWindow is the smallest that any agent told, this one included; zero: none.
-// It is taken anew with each pass and not with each digest: it hardly changes.
-func (d *desk) hintWindow() time.Duration {
-	window := incident.HintWindow(d.state.Picture.Agents)
-	if own := d.cassandra; own != nil && own.HintWindow > 0 && (window == 0 || own.HintWindow < window) {
-		window = own.HintWindow
-	}
-	return window
+	return d.drained && d.a.o.Clock.Wall().Sub(d.left) < d.state.Bars(d.hints).PlannedMax
 }
 
 // lookAround notes what stands on this host's disk and in the store that only

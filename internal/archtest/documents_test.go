@@ -3,6 +3,7 @@
 package archtest
 
 import (
+	"fmt"
 	"os"
 	"path/filepath"
 	"regexp"
@@ -10,6 +11,7 @@ import (
 	"testing"
 
 	"supervisor/incident"
+	"supervisor/internal/sim"
 )
 
 // invariants are the rules that come first in the list of incident.Rules.
@@ -60,4 +62,17 @@ func document(t *testing.T, name string) string {
 		t.Fatal(err)
 	}
 	return string(text)
+}
+
+// docs/simulator.md lists the checks and says how many faults there are.
+func TestSimulatorsPageIsTrue(t *testing.T) {
+	text := document(t, "docs/simulator.md")
+	for _, c := range sim.Checks() {
+		if n := strings.Count(text, "\n| `"+c.Name+"` | "+c.Holds+" |"); n != 1 {
+			t.Errorf("%d rows for the check %s as it is told in code, want 1", n, c.Name)
+		}
+	}
+	if want := fmt.Sprintf("**Faults**: %d of them", len(sim.Faults())); !strings.Contains(text, want) {
+		t.Errorf("the page does not say %q", want)
+	}
 }

@@ -34,6 +34,9 @@ type State struct {
 	served map[cluster.Datacenter]string
 	broken map[cluster.Name]bool // nodes whose opening broke an invariant
 
+	stalled cluster.Moment // until when this agent abstains
+	deaf    cluster.Moment // since when fewer than half of the observers are heard
+
 	failed int            // commits in a row that were not written
 	until  cluster.Moment // nothing is decided before
 }

@@ -3,7 +3,6 @@
 package sim
 
 import (
-	"bytes"
 	"encoding/json"
 	"slices"
 	"strings"
@@ -13,192 +12,50 @@ import (
 	"supervisor/incident"
 	"supervisor/internal/obey"
 	"supervisor/internal/store"
-	"supervisor/internal/store/model"
 	"supervisor/isolate"
 	"supervisor/loadbalancer"
 )
 
-// write sends a transaction to the store and looks at what it changed.
-func (w *world) write(lease model.Lease, t store.Txn) (store.Result, error) {
-	if w.o.Bugs.NoCompare {
-		t.Compare = nil
+// dirty notes that the truth changed which standing checks read.
+func (w *world) dirty() { w.stale = true }
+
+// fullEvery is how often everything is checked whether it changed or not.
+const fullEvery = 1000
+
+// standingTruths checks what must be true at every moment: when it may have
+// become untrue, and from time to time to show that nothing was missed.
+func (w *world) standingTruths() {
+	switch {
+	case w.stale:
+		w.stale = false
+		w.staleReads()
+	case w.steps%fullEvery == 0:
+		w.staleReads()
+		w.oneOpen()
 	}
-	res, err := w.store.Commit(lease, t)
-	if err != nil {
-		if !w.store.Live(lease) {
-			return res, err
-		}
-		w.broken("transaction", "%v", err)
-		return res, err
-	}
-	if res.OK {
-		w.written(t)
-	}
-	return res, err
 }
 
-// spoil plants the bugs of leaders.
-func (w *world) spoil(t store.Txn) store.Txn {
-	lose := func(folder string) {
-		var kept []store.Put
-		for _, p := range t.Put {
-			if !strings.HasPrefix(p.Key, folder) {
-				kept = append(kept, p)
-			}
-		}
-		t.Put = kept
+// everySecond checks what time alone can make untrue.
+func (w *world) everySecond() {
+	w.after(second, w.everySecond)
+	w.leases()
+	w.settleWrites()
+	for _, n := range w.nodes {
+		w.helpless(n)
 	}
-	if w.o.Bugs.HalfPools {
-		t.Put = halved(t.Put)
+	w.staleReads()
+	w.truths(false)
+	if len(w.standing) > 0 || len(w.rep.Struck) > 0 && !w.quiet() {
+		w.rep.Active += second
 	}
-	if w.o.Bugs.KeepLedger && w.rng.Intn(4) == 0 {
-		lose(store.Ledgers)
-	}
-	return t
-}
-
-// halved leaves the first member out of every pool.
-func halved(puts []store.Put) []store.Put {
-	puts = slices.Clone(puts)
-	for i, p := range puts {
-		var pool loadbalancer.Pool
-		if strings.HasPrefix(p.Key, store.Pools) && json.Unmarshal(p.Value, &pool) == nil {
-			delete(pool.Wants, pool.Members()[0])
-			puts[i].Value, _ = json.Marshal(pool)
-		}
-	}
-	return puts
 }
 
 func get[T any](w *world, key string) (v T, ok bool) {
-	kvs, _ := w.store.List(key)
-	for _, kv := range kvs {
-		if kv.Key == key {
-			return v, json.Unmarshal(kv.Value, &v) == nil
-		}
+	kv, there := w.store.Get(key)
+	if !there {
+		return v, false
 	}
-	return v, false
-}
-
-// written checks a transaction that landed.
-func (w *world) written(t store.Txn) {
-	if n := len(t.Put) + len(t.Delete); n >= 16 {
-		w.broken("transaction", "%d writes", n)
-	}
-	for _, p := range t.Put {
-		switch {
-		case strings.HasPrefix(p.Key, store.Orders):
-			w.orderWritten(p)
-		case strings.HasPrefix(p.Key, store.Archive):
-			w.archived(p)
-		case strings.HasPrefix(p.Key, store.Incidents):
-			w.recordWritten(p)
-		case strings.HasPrefix(p.Key, store.Pools):
-			w.poolWritten(p)
-		}
-	}
-	w.oneOpen()
-}
-
-func (w *world) orderWritten(p store.Put) {
-	var o incident.Order
-	if json.Unmarshal(p.Value, &o) != nil || o.State != incident.Claimed {
-		return
-	}
-	if r, ok := get[incident.Record](w, store.Record(o.Incident)); !ok || !r.Awaits(o.ID) {
-		w.broken(string(incident.IntentFirst), "%s was claimed by %s and no record waits for it", o.ID, o.By)
-	}
-}
-
-func (w *world) recordWritten(p store.Put) {
-	var r incident.Record
-	if err := json.Unmarshal(p.Value, &r); err != nil {
-		w.broken("format", "%s: %v", p.Key, err)
-		return
-	}
-	if _, closed := w.archive[r.ID]; closed {
-		w.broken(string(incident.ClosedIsQuiet), "%s opens again", r.ID)
-	}
-	step := ""
-	if r.Return != nil {
-		step = r.Return.Step.String()
-	}
-	w.note("%s %s %s %s waits %s held %s", r.ID, r.Node, r.Phase, step, r.Waits, r.Held)
-}
-
-// archived checks what a closed incident must have given back.
-func (w *world) archived(p store.Put) {
-	var r incident.Record
-	if err := json.Unmarshal(p.Value, &r); err != nil {
-		w.broken("format", "%s: %v", p.Key, err)
-		return
-	}
-	if before, again := w.archive[r.ID]; again && !bytes.Equal(before, p.Value) {
-		w.broken(string(incident.ClosedIsQuiet), "%s changed after its end", r.ID)
-	}
-	w.archive[r.ID] = p.Value
-	w.rep.Closed++
-	w.note("%s %s closed", r.ID, r.Node)
-	if len(r.Pending) > 0 {
-		w.broken(string(incident.ClosedIsQuiet), "%s is closed and waits for %d orders", r.ID, len(r.Pending))
-	}
-	if f, stands := get[isolate.Fence](w, store.Fence(r.Node)); stands {
-		w.broken(string(incident.ClosedIsQuiet), "%s is closed and a fence of %s stands on %s", r.ID, f.Incident, r.Node)
-	}
-	if l, ok := get[incident.Ledger](w, store.Ledger(r.Datacenter)); ok {
-		for _, h := range l.Holders {
-			if h.Incident == r.ID {
-				w.broken(string(incident.ClosedIsQuiet), "%s is closed and holds its budget", r.ID)
-			}
-		}
-	}
-	if pool, ok := get[loadbalancer.Pool](w, store.Pool("web")); ok && pool.Wants[r.Node] != loadbalancer.Full && r.Datacenter == "dc1" {
-		w.broken(string(incident.ClosedIsQuiet), "%s is closed and %s is %s in its pool", r.ID, r.Node, pool.Wants[r.Node])
-	}
-	if n := w.byName[r.Node]; !n.excused && n.takes() {
-		if l := w.lacks(n, w.now.Add(-second)); len(l) > 0 {
-			w.broken("no-stale-read", "%s is closed and %s lacks %d acknowledged writes, first %d of %s", r.ID, r.Node, len(l), l[0], time.Duration(w.writes[l[0]].at-cluster.Moment(time.Hour)))
-		}
-	}
-}
-
-func (w *world) poolWritten(p store.Put) {
-	var pool loadbalancer.Pool
-	if json.Unmarshal(p.Value, &pool) != nil {
-		return
-	}
-	if err := w.policy.Pools[0].Whole(pool); err != nil {
-		w.broken(string(incident.PoolFloor), "%v", err)
-	}
-	ready := 0
-	for _, wish := range pool.Wants {
-		if wish.Want == loadbalancer.Ready {
-			ready++
-		}
-	}
-	if ready == 0 {
-		w.broken(string(incident.PoolFloor), "nobody is wanted ready")
-	}
-}
-
-// oneOpen holds records against the keys that open them.
-func (w *world) oneOpen() {
-	kvs, _ := w.store.List(store.Incidents)
-	by := map[cluster.Name]string{}
-	for _, kv := range kvs {
-		var r incident.Record
-		if json.Unmarshal(kv.Value, &r) != nil {
-			continue
-		}
-		if other, twice := by[r.Node]; twice {
-			w.broken(string(incident.OneOpenIncident), "%s and %s are both about %s", other, r.ID, r.Node)
-		}
-		by[r.Node] = r.ID
-		if id, ok := get[string](w, store.Open(r.Node)); !ok || id != r.ID {
-			w.broken(string(incident.OneOpenIncident), "%s is not the one that %s names: %q", r.ID, r.Node, id)
-		}
-	}
-	w.rep.Opened = max(w.rep.Opened, len(kvs)+len(w.archive))
+	return v, json.Unmarshal(kv.Value, &v) == nil
 }
 
 // actBegins checks an act against what is committed and what was obeyed.
@@ -206,20 +63,23 @@ func (w *world) actBegins(a *agent, key string, o incident.Order, taken obey.Tak
 	w.note("%s does %s %s", a.id, o.ID, o.Once.Verb)
 	// What was decided in the moment between claim and act is the race that a
 	// claim is for; the claim itself must be this boot's.
-	if !w.o.Bugs.NoClaim {
-		if at, ok := get[incident.Order](w, key); ok && (at.State != incident.Claimed || at.By != a.id) {
-			w.broken(string(incident.IntentFirst), "%s acts on %s, which is %s by %q", a.id, o.ID, at.State, at.By)
-		}
-	} else if at, ok := get[incident.Order](w, key); !ok || at.State != incident.Claimed || at.By != a.id {
-		w.broken(string(incident.IntentFirst), "%s acts on %s, which it did not claim", a.id, o.ID)
+	if at, ok := get[incident.Order](w, key); ok && (at.State != incident.Claimed || at.By != a.id) {
+		w.broken(string(incident.IntentFirst), "%s acts on %s, which is %s by %q", a.id, o.ID, at.State, at.By)
+	}
+	if w.journal.away && w.journal.begun == "" {
+		w.journal.begun = o.ID
 	}
 	resource := string(a.n.name) + "/" + taken.Resource
 	if taken.Mark.Token.Compare(w.tokens[resource]) < 0 {
 		w.broken(string(incident.TokenNeverFalls), "%s obeys %s after %s", a.id, taken.Mark.Token, w.tokens[resource])
 	}
 	w.tokens[resource] = taken.Mark.Token
+	if other := w.acting[resource]; other != "" && other != o.ID && taken.Resource == obey.Cassandra {
+		w.broken(oneAtATime, "%s begins %s while %s is not over", a.id, o.ID, other)
+	}
+	w.acting[resource] = o.ID
 	if w.settled[o.ID] {
-		w.broken("intent-once", "%s does %s again, which was done", a.id, o.ID)
+		w.broken(intentOnce, "%s does %s again, which was done", a.id, o.ID)
 	}
 }
 
@@ -229,8 +89,8 @@ func (w *world) touch(n *node, act isolate.Act, f isolate.Fence) {
 	switch act {
 	case isolate.RaiseSeverity:
 		w.quorumSurvives(n)
-		n.setSeverity(isolate.SeverityFenced)
-		n.excused = false
+		n.setSeverity(w.fencing())
+		n.excused, n.pardoned = false, false
 	case isolate.StopNative:
 		n.native = false
 	case isolate.LowerSeverity:
@@ -238,6 +98,7 @@ func (w *world) touch(n *node, act isolate.Act, f isolate.Fence) {
 	case isolate.StartNative:
 		n.native = true
 	}
+	w.dirty()
 }
 
 // steady is how long the others must have been as they are before a leader
@@ -245,23 +106,24 @@ func (w *world) touch(n *node, act isolate.Act, f isolate.Fence) {
 const steady = 12 * time.Second
 
 func (w *world) quorumSurvives(n *node) {
-	if !n.answers() || w.now.Sub(max(n.changedAt, n.helplessAt)) < steady {
+	if !n.answers() || w.now.Sub(max(n.changedAt, n.helplessAt, n.shakenAt)) < steady {
 		return // harm is measured against the moment of the decision
 	}
 	for _, p := range w.ring {
 		serve, mine, lately := 0, false, false
 		for _, name := range p.Replicas {
 			r := w.byName[name]
-			if name == n.name {
+			switch {
+			case name == n.name:
 				mine = true
-			} else if r.place.Datacenter == "dc1" {
+			case r.home() == n.home():
 				if r.takes() && r.severity == 0 {
 					serve++
 				}
-				lately = lately || w.now.Sub(r.changedAt) < steady
+				lately = lately || w.now.Sub(max(r.changedAt, r.shakenAt)) < steady
 			}
 		}
-		if mine && !lately && serve == cluster.Quorum(3)-1 {
+		if mine && !lately && serve == cluster.Quorum(w.factor)-1 {
 			w.broken(string(incident.QuorumSurvives), "%s is fenced and a range of it keeps %d replicas", n.name, serve)
 		}
 	}
@@ -269,7 +131,7 @@ func (w *world) quorumSurvives(n *node) {
 
 // killOrdered ends a process by order: only one that nobody may read from.
 func (w *world) killOrdered(n *node, meant cluster.Boot) {
-	if n.process != meant || n.read() {
+	if n.process != meant || n.read() && !w.unnoticed(n) {
 		w.broken(string(incident.UnknownDestroysNothing), "%s is killed by order: it runs %s, %s was meant; anybody reads there: %v", n.name, n.process, meant, n.read())
 	}
 	n.kill("by order")
@@ -279,7 +141,7 @@ func (w *world) killOrdered(n *node, meant cluster.Boot) {
 func (w *world) repairBegins(a *agent, o incident.Order) {
 	for _, s := range o.Once.Segments {
 		for _, h := range s.Hosts {
-			if w.byName[h].place.Datacenter != "dc1" {
+			if !w.allowed(w.byName[h]) {
 				w.broken(string(incident.NoBorderCrossing), "%s repairs %s with %s", a.id, s.Keyspace, h)
 			}
 		}
@@ -290,23 +152,20 @@ func (w *world) repairBegins(a *agent, o incident.Order) {
 	}
 	for _, peer := range w.nodes {
 		s := peer.sees[n.name]
-		if peer != n && peer.takes() && w.now.Sub(peer.changedAt) > steady && s.up && s.generation == n.generation {
-			w.broken("hibernation-is-down", "%s is repaired asleep and %s says UP of it", n.name, peer.name)
+		if peer != n && peer.takes() && w.talks(peer.name, n.name) && w.now.Sub(max(peer.changedAt, peer.shakenAt)) > steady && s.up && s.generation == n.generation {
+			w.broken(hibernationDown, "%s is repaired asleep and %s says UP of it", n.name, peer.name)
 		}
 	}
 }
 
-// coldStart is a plain start by order: nothing may have been acknowledged
+// plainStart is a plain start by order: nothing may have been acknowledged
 // while the node was away.
-func (w *world) coldStart(n *node) {
+func (w *world) plainStart(n *node) {
 	w.rep.Cold++
-	for id, x := range w.writes {
-		mine := false
-		for _, r := range x.replicas {
-			mine = mine || r == n.name
-		}
-		if mine && x.acked && x.at > n.wentAt.Add(4*second) && !n.held[id] {
-			w.broken("cold-start", "%s starts plainly and lacks write %d of %s, after it went", n.name, id, time.Duration(x.at-cluster.Moment(time.Hour)))
+	for _, id := range w.unsettled {
+		x := &w.writes[id]
+		if slices.Contains(x.replicas, n.name) && x.acked && x.at > n.wentAt.Add(4*second) && !n.held[id] {
+			w.broken(coldStart, "%s starts plainly and lacks write %d of %s, after it went", n.name, id, time.Duration(x.at-epoch))
 			return
 		}
 	}
@@ -315,18 +174,22 @@ func (w *world) coldStart(n *node) {
 	}
 }
 
-func (w *world) setProxy(want loadbalancer.Pool, a *agent) {
+func (w *world) setProxy(want loadbalancer.Pool, plan int64, a *agent) {
+	if plan < w.balancer.plan && w.balancer.undone == "" {
+		w.balancer.undone = string(a.id)
+	}
+	w.balancer.plan = plan
 	for _, m := range want.Members() {
-		if w.proxy[m] != want.Wants[m] {
+		if w.balancer.says[m] != want.Wants[m] {
 			w.note("%s sets %s to %s", a.id, m, want.Wants[m])
-			w.proxy[m] = want.Wants[m]
+			w.balancer.says[m] = want.Wants[m]
 		}
 	}
 }
 
 func (w *world) proxyStands(want loadbalancer.Pool) bool {
 	for _, m := range want.Members() {
-		if w.proxy[m] != want.Wants[m] {
+		if w.balancer.says[m] != want.Wants[m] {
 			return false
 		}
 	}
@@ -336,16 +199,10 @@ func (w *world) proxyStands(want loadbalancer.Pool) bool {
 // proxySays is what the proxy shows of its servers.
 func (w *world) proxySays() []loadbalancer.Actual {
 	var out []loadbalancer.Actual
-	for _, n := range sortedNames(w.proxy) {
-		out = append(out, loadbalancer.Actual{Server: n, Want: w.proxy[n].Want, Weight: w.proxy[n].Weight})
+	for _, n := range sortedNames(w.balancer.says) {
+		out = append(out, loadbalancer.Actual{Server: n, Want: w.balancer.says[n].Want, Weight: w.balancer.says[n].Weight})
 	}
 	return out
-}
-
-// everySecond checks what is true all the time.
-func (w *world) everySecond() {
-	w.staleReads()
-	w.after(second, w.everySecond)
 }
 
 // grace is how long what was written a moment ago, or a plain start that
@@ -354,48 +211,51 @@ const grace = 20 * time.Second
 
 func (w *world) staleReads() {
 	for _, n := range w.nodes {
-		if n.place.Datacenter != "dc1" {
+		if !w.allowed(n) || !n.takes() {
 			continue
 		}
-		w.helpless(n)
-		_, open := get[string](w, store.Open(n.name))
-		if n.excused && !open && n.takes() && w.now.Sub(max(n.changedAt, n.helplessAt)) > grace {
-			w.note("%s is excused no more", n.name)
-			n.excused = false
+		if n.excused && w.now.Sub(max(n.changedAt, n.helplessAt)) > grace {
+			if _, open := w.store.Get(store.Open(n.name)); !open {
+				w.note("%s is excused no more", n.name)
+				n.excused = false
+			}
 		}
-		if !n.read() || n.excused || n.mode == normal && n.severity > 0 && n.severity < isolate.SeverityFenced {
+		if !n.read() || n.excused || n.pardoned || n.severity > 0 && n.severity < isolate.SeverityFenced {
 			continue
 		}
 		if n.severity >= isolate.SeverityFenced && w.now.Sub(n.changedAt) < second {
 			continue // a plain start opened its transport; the fence closes it at the next look
 		}
-		if l := w.lacks(n, w.now.Add(-second)); len(l) > 0 && !w.unnoticed(n) {
-			w.broken("no-stale-read", "%s may be read and lacks %d acknowledged writes, first %d of %s; severity %v native %v", n.name, len(l), l[0],
-				time.Duration(w.writes[l[0]].at-cluster.Moment(time.Hour)), n.severity, n.native)
+		if w.unnoticed(n) {
+			continue
+		}
+		if l := w.lacks(n, w.now.Add(-second)); len(l) > 0 {
+			w.broken(noStaleRead, "%s may be read and lacks %d acknowledged writes, first %d of %s; severity %v native %v", n.name, len(l), l[0],
+				time.Duration(w.writes[l[0]].at-epoch), n.severity, n.native)
 		}
 	}
 }
 
-// unnoticed tells whether the node woke up so lately that nobody can have
-// kept readers off it: a hung process that goes on answers at once.
+// unnoticed tells whether something happened to the node so lately, by nobody
+// of us, that nobody can have kept readers off it.
 func (w *world) unnoticed(n *node) bool {
-	return n.hungAt > n.wentAt && w.now.Sub(max(n.changedAt, n.helplessAt)) < grace
+	return n.deaf || n.shakenAt != 0 && w.now.Sub(max(n.shakenAt, n.helplessAt)) < grace
 }
 
 // helpless notes when nobody could have kept readers off a node: without a
-// leader, or without its agent.
+// leader, without its agent, or while it is needed whatever it lacks.
 func (w *world) helpless(n *node) {
-	leads := false
-	for _, c := range w.nodes[:3] {
-		leads = leads || c.agent.up && c.agent.term && !c.agent.cut
-	}
-	barred := false // it is needed, whatever it lacks
-	if id, open := get[string](w, store.Open(n.name)); open {
-		r, _ := get[incident.Record](w, store.Record(id))
-		barred = r.Waits == incident.QuorumSurvives || strings.Contains(r.Held, string(incident.QuorumSurvives))
-	}
-	if !leads || !n.agent.up || n.agent.cut || barred {
+	a := n.agent
+	if !w.led() || w.passesForGone(n) || !a.answers() || !a.reaches() || a.closed != "" || a.blind || a.behind || n.mute || n.nonsense || w.journal.full || w.journal.slow != 0 {
 		n.helplessAt = w.now
+		return
+	}
+	if kv, open := w.store.Get(store.Open(n.name)); open {
+		var id string
+		_ = json.Unmarshal(kv.Value, &id)
+		if r, _ := get[incident.Record](w, store.Record(id)); r.Waits == incident.QuorumSurvives || strings.Contains(r.Held, string(incident.QuorumSurvives)) {
+			n.helplessAt = w.now
+		}
 	}
 }
 
@@ -404,54 +264,59 @@ func (w *world) finalChecks(late bool) {
 	if w.rep.Violation != "" {
 		return
 	}
+	w.journalHolds()
+	for _, r := range w.open() {
+		if r.Phase == incident.Held {
+			w.rep.Held++
+			w.heldBehindFence(r)
+			continue
+		}
+		w.broken(string(incident.NoSilentWait), "%s about %s is %s for ever, waits for %q", r.ID, r.Node, r.Phase, r.Waits)
+	}
+	if !late || w.rep.Violation != "" {
+		return
+	}
+	for _, n := range w.nodes {
+		if _, open := w.store.Get(store.Open(n.name)); !open && !n.takes() {
+			w.broken(string(incident.NoSilentWait), "%s is down and no incident is open", n.name)
+		}
+	}
+}
+
+func (w *world) journalHolds() {
 	kvs, _ := w.store.List(store.Logs)
 	var entries []incident.Entry
-	prev, folder := "", ""
+	folder := ""
 	for _, kv := range kvs {
 		var e incident.Entry
 		if json.Unmarshal(kv.Value, &e) != nil {
-			w.broken("journal", "%s cannot be read", kv.Key)
+			w.broken(journalChain, "%s cannot be read", kv.Key)
 			return
 		}
 		if f := store.Split(kv.Key, store.Logs)[0]; f != folder {
-			if incident.Chain(prev, entries) >= 0 {
-				w.broken("journal", "the chain of %s breaks", folder)
+			if incident.Chain("", entries) >= 0 {
+				w.broken(journalChain, "the chain of %s breaks", folder)
 			}
 			folder, entries = f, nil
 		}
 		entries = append(entries, e)
 	}
 	if i := incident.Chain("", entries); i >= 0 {
-		w.broken("journal", "the chain of %s breaks at %s", folder, entries[i].ID)
-	}
-	for _, r := range w.open() {
-		if r.Phase == incident.Held {
-			w.rep.Held++
-			w.heldIsSafe(r)
-			continue
-		}
-		w.broken(string(incident.NoSilentWait), "%s about %s is %s for ever, waits for %q", r.ID, r.Node, r.Phase, r.Waits)
-	}
-	if late && w.rep.Violation == "" {
-		for _, n := range w.nodes {
-			if _, open := get[string](w, store.Open(n.name)); !open && !n.takes() {
-				w.broken(string(incident.NoSilentWait), "%s is down and no incident is open", n.name)
-			}
-		}
+		w.broken(journalChain, "the chain of %s breaks at %s", folder, entries[i].ID)
 	}
 }
 
-// heldIsSafe wants a held return behind its fence.
-func (w *world) heldIsSafe(r incident.Record) {
+// heldBehindFence wants a held return behind its fence.
+func (w *world) heldBehindFence(r incident.Record) {
 	n := w.byName[r.Node]
 	proven := r.Return != nil && r.Return.Step >= incident.Ramping
 	needed := strings.Contains(r.Held, string(incident.QuorumSurvives)) // and a person is told so
-	if r.Return == nil || proven || needed || !n.takes() || n.excused {
+	if r.Return == nil || proven || needed || !n.takes() || n.excused || n.pardoned {
 		return
 	}
 	if n.native || n.severity < isolate.SeverityFenced {
 		if l := w.lacks(n, w.now.Add(-second)); len(l) > 0 {
-			w.broken("held-is-safe", "%s is held (%s) and %s may be read", r.ID, r.Held, r.Node)
+			w.broken(heldIsSafe, "%s is held (%s) and %s may be read", r.ID, r.Held, r.Node)
 		}
 	}
 }
@@ -476,7 +341,7 @@ func (w *world) quiet() bool {
 		}
 	}
 	for _, n := range w.nodes {
-		if _, open := get[string](w, store.Open(n.name)); !open && !n.answers() {
+		if _, open := w.store.Get(store.Open(n.name)); !open && !n.answers() {
 			return false
 		}
 	}

@@ -18,7 +18,7 @@ import (
 // errands takes up orders, the oldest token first, one at a time per resource.
 func (a *agent) errands() {
 	p := a.state.Picture
-	if !a.whole || a.cut {
+	if !a.whole || !a.reaches() {
 		return
 	}
 	keys := slices.SortedFunc(maps.Keys(p.Orders), func(x, y string) int {
@@ -32,10 +32,7 @@ func (a *agent) errands() {
 		if a.inHand[key] {
 			continue
 		}
-		taken := obey.Take(a.n.marks, o.Order, p.Token(o.Create), obey.Facts{Self: a.n.name, Boot: a.id, HostID: a.n.place.HostID, Era: p.Era.Value.Era})
-		if taken.What == obey.Refuse && taken.Rule == incident.TokenNeverFalls && a.w.o.Bugs.OldTokens {
-			taken.What = obey.Start
-		}
+		taken := obey.Take(a.n.marks, o.Order, p.Token(o.Create), obey.Facts{Self: a.n.name, Boot: a.id, HostID: a.n.place.HostID, Era: p.Era.Value.Era, Closed: a.closed})
 		if taken.What == obey.Leave || a.lane[taken.Resource] {
 			continue
 		}
@@ -45,12 +42,12 @@ func (a *agent) errands() {
 
 // claim takes an order into this boot's hands, or leaves it.
 func (a *agent) claim(key string, o lead.OrderAt, taken obey.Taken) {
-	txn, err := obey.Claim(key, o.Order, o.Mod, a.state.Picture.Era.Mod, a.id)
-	if err != nil {
+	txn, err := obey.Claim(key, o.Order, o.Mod, a.state.Picture.Era.Mod, a.claimant())
+	if err != nil || a.dies(beforeClaim, o.Once.Verb.String()) {
 		return
 	}
 	a.inHand[key], a.lane[taken.Resource] = true, true
-	if a.w.o.Bugs.NoClaim {
+	if a.w.bug(noClaim) {
 		a.perform(key, o.Order, o.Mod, taken)
 		return
 	}
@@ -59,8 +56,11 @@ func (a *agent) claim(key string, o lead.OrderAt, taken obey.Taken) {
 			a.free(key, taken)
 			return
 		}
-		a.perform(key, o.Order, res.Rev, taken)
+		if !a.dies(afterClaim, o.Once.Verb.String()) {
+			a.perform(key, o.Order, res.Rev, taken)
+		}
 	})
+	a.dies(claimOnItsWay, o.Once.Verb.String())
 }
 
 func (a *agent) free(key string, taken obey.Taken) {
@@ -79,23 +79,41 @@ func (a *agent) perform(key string, o incident.Order, mod int64, taken obey.Take
 		return
 	case obey.Leave, obey.Start, obey.Resume:
 	}
+	if a.w.bug(lostToken) && len(a.n.marks) > 0 {
+		taken.Mark.Token = cluster.Token{}
+	}
 	a.w.actBegins(a, key, o, taken)
+	a.comesBack(key, o, mod, taken)
 	a.n.marks = a.n.marks.With(taken.Resource, taken.Mark)
-	began := a.w.now
+	if a.dies(afterMark, o.Once.Verb.String()) {
+		return
+	}
+	a.endsEarly(key, o, mod, taken)
+	began := a.now()
 	ended := func(out incident.Outcome, res incident.Result) {
-		res.Took = a.w.now.Sub(began)
+		delete(a.w.acting, string(a.n.name)+"/"+taken.Resource)
+		if a.dies(afterEffect, o.Once.Verb.String()) {
+			return
+		}
+		res.Took = a.now().Sub(began)
 		m := taken.Mark
 		m.Done, m.Outcome, m.Result = true, out, res
 		a.n.marks = a.n.marks.With(taken.Resource, m)
 		a.w.settled[o.ID] = true
 		a.w.note("%s: %s %s %s %s", a.id, o.ID, o.Once.Verb, out, res.Why)
-		if a.w.o.Bugs.ForgetMarks && a.w.rng.Intn(4) == 0 {
+		if a.w.bug(forgetMarks) && a.starts == 1 {
 			a.crash() // between act and report: the moment that marks are for
+			return
+		}
+		if a.dies(afterEnd, o.Once.Verb.String()) {
 			return
 		}
 		a.after(a.w.between(0, 50*time.Millisecond), func() { a.settle(key, o, mod, taken, out, res) })
 	}
-	a.after(a.w.between(time.Millisecond, 100*time.Millisecond), func() { a.act(o, ended) })
+	a.after(a.w.between(time.Millisecond, 100*time.Millisecond), func() {
+		a.act(o, ended)
+		a.dies(inEffect, o.Once.Verb.String())
+	})
 }
 
 // settle tells how it ended until the store knows.
@@ -111,6 +129,7 @@ func (a *agent) settle(key string, o incident.Order, mod int64, taken obey.Taken
 		}
 		a.free(key, taken)
 	})
+	a.dies(settleOnItsWay, o.Once.Verb.String())
 }
 
 type outcome func(incident.Outcome, incident.Result)
@@ -124,7 +143,8 @@ func (a *agent) act(o incident.Order, ended outcome) {
 	case incident.VerbStart:
 		a.start(o, ended)
 	case incident.VerbKill:
-		if a.n.runs() && (a.n.process == o.Once.Process || a.w.o.Bugs.AnyKill) {
+		a.restarted()
+		if a.n.runs() && (a.n.process == o.Once.Process || a.w.bug(anyKill)) {
 			a.w.killOrdered(a.n, o.Once.Process)
 		}
 		ended(incident.Done, incident.Result{})
@@ -152,12 +172,13 @@ func (a *agent) start(o incident.Order, ended outcome) {
 	if !a.n.runs() {
 		switch ans := a.n.gate(0); ans.Start {
 		case isolate.Hibernate:
+			a.n.ordered++
 			a.n.start(true)
 		case isolate.Normal:
-			if hibernate && !a.w.o.Bugs.PlainGate {
-				a.w.broken("gate", "%s was told to hibernate and its gate starts it plainly: %s", a.n.name, ans.Rule)
+			if hibernate {
+				a.w.broken(gateObeys, "%s was told to hibernate and its gate starts it plainly: %s", a.n.name, ans.Rule)
 			}
-			a.w.coldStart(a.n)
+			a.w.plainStart(a.n)
 			a.n.start(false)
 		default:
 			ended(incident.Failed, incident.Result{Why: "the gate says " + ans.Start.String() + " by " + ans.Rule})
@@ -167,16 +188,16 @@ func (a *agent) start(o incident.Order, ended outcome) {
 	a.awaitStart(a.n.process, hibernate, a.w.now.Add(o.Limit), ended)
 }
 
-func (a *agent) awaitStart(process cluster.Boot, hibernate bool, until cluster.Moment, ended outcome) {
+func (a *agent) awaitStart(process cluster.Boot, hibernate bool, until moment, ended outcome) {
 	n := a.n
 	switch {
 	case !n.runs() || n.process != process:
 		ended(incident.Failed, incident.Result{Why: "it ended while it started"})
 	case a.w.now > until:
 		ended(incident.Uncertain, incident.Result{})
-	case n.hung:
+	case !n.reads():
 		a.after(200*time.Millisecond, func() { a.awaitStart(process, hibernate, until, ended) })
-	case hibernate && n.mode == normal && !a.w.o.Bugs.PlainGate:
+	case hibernate && n.mode == normal:
 		ended(incident.Failed, incident.Result{Why: "it runs in the ring"})
 	case hibernate && (n.mode == starting && n.sleeps || n.mode == normal) && n.w.now.Sub(n.changedAt) > 4500*time.Millisecond && n.severity >= isolate.SeverityFenced,
 		!hibernate && n.answers():
@@ -193,7 +214,7 @@ func (a *agent) awaitStart(process cluster.Boot, hibernate bool, until cluster.M
 func (a *agent) join(ended outcome) {
 	n := a.n
 	switch {
-	case !n.runs() || n.hung:
+	case !n.reads():
 		ended(incident.Failed, incident.Result{Why: "no answer"})
 	case n.mode == normal:
 		ended(incident.Done, incident.Result{})
@@ -205,7 +226,6 @@ func (a *agent) join(ended outcome) {
 
 // repair compares and streams, one segment after the other.
 func (a *agent) repair(o incident.Order, ended outcome) {
-	a.w.repairBegins(a, o)
 	segments := o.Once.Segments
 	var step func(i int, done []int)
 	step = func(i int, done []int) {
@@ -213,22 +233,35 @@ func (a *agent) repair(o incident.Order, ended outcome) {
 			ended(incident.Done, incident.Result{Done: done})
 			return
 		}
-		process, hosts := a.n.process, segments[i].Hosts
-		snapshot := map[int]bool{}
+		process, hosts := o.Once.Process, segments[i].Hosts
+		if a.n.process != process || !a.n.runs() {
+			ended(incident.Failed, incident.Result{Why: "the process that was to be repaired is gone", Done: done})
+			return
+		}
+		if i == 0 {
+			a.w.repairBegins(a, o)
+		}
+		snapshot := a.w.hold(hosts)
+		done0 := done
+		takes := a.w.between(300*time.Millisecond, 3*second)
 		for _, h := range hosts {
-			for id := range a.w.byName[h].held {
-				snapshot[id] = true
+			if a.w.byName[h].stuck {
+				takes = o.Limit + second
 			}
 		}
-		a.after(a.w.between(300*time.Millisecond, 3*second), func() {
+		if takes > o.Limit {
+			a.after(o.Limit, func() { ended(incident.Uncertain, incident.Result{Done: done0}) })
+			return
+		}
+		a.after(takes, func() {
 			for _, h := range hosts {
 				t := a.w.byName[h]
-				if !t.runs() || t.hung || h == a.n.name && t.process != process {
+				if !t.gossips() || !a.w.talks(a.n.name, h) || h == a.n.name && t.process != process {
 					ended(incident.Failed, incident.Result{Why: "no answer from " + string(h), Done: done})
 					return
 				}
 			}
-			if !a.w.o.Bugs.FakeRepair {
+			if !a.w.bug(fakeRepair) {
 				for _, h := range hosts {
 					a.w.fill(a.w.byName[h], snapshot, hosts)
 				}
@@ -239,14 +272,28 @@ func (a *agent) repair(o incident.Order, ended outcome) {
 	step(0, nil)
 }
 
+// hold lists the unsettled writes that any of the hosts has.
+func (w *world) hold(hosts []cluster.Name) map[int]bool {
+	some := map[int]bool{}
+	for _, id := range w.unsettled {
+		for _, h := range hosts {
+			if w.byName[h].held[id] {
+				some[id] = true
+			}
+		}
+	}
+	return some
+}
+
 // fill gives a node what the hosts of a segment have of the ranges they share.
 func (w *world) fill(n *node, snapshot map[int]bool, hosts []cluster.Name) {
-	for id := range w.writes {
-		shared := snapshot[id] && slices.Contains(w.writes[id].replicas, n.name)
+	for _, id := range w.unsettled {
+		x := &w.writes[id]
+		shared := snapshot[id] && !n.held[id] && slices.Contains(x.replicas, n.name)
 		for _, h := range hosts {
-			shared = shared && (slices.Contains(w.writes[id].replicas, h) || w.byName[h].place.Datacenter != "dc1")
+			shared = shared && (slices.Contains(x.replicas, h) || !w.allowed(w.byName[h]))
 		}
-		if shared && !n.held[id] {
+		if shared {
 			n.store(id)
 		}
 	}
@@ -255,7 +302,7 @@ func (w *world) fill(n *node, snapshot map[int]bool, hosts []cluster.Name) {
 func (a *agent) preview(o incident.Order, ended outcome) {
 	a.after(a.w.between(200*time.Millisecond, second), func() {
 		target := a.w.byName[o.Once.Target]
-		if !a.n.takes() || !target.takes() {
+		if !a.n.takes() || !target.takes() || !a.w.talks(a.n.name, target.name) || a.n.mute {
 			ended(incident.Failed, incident.Result{Why: "no answer"})
 			return
 		}
@@ -279,7 +326,7 @@ func (a *agent) preview(o incident.Order, ended outcome) {
 func (a *agent) readRows(o incident.Order, ended outcome) {
 	a.after(a.w.between(100*time.Millisecond, second), func() {
 		target := a.w.byName[o.Once.Target]
-		if !a.n.answers() || !target.answers() {
+		if !a.n.answers() || !target.answers() || !a.w.talks(a.n.name, target.name) {
 			ended(incident.Failed, incident.Result{Why: "no answer"})
 			return
 		}

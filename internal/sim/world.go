@@ -6,8 +6,8 @@ import (
 	"container/heap"
 	"encoding/json"
 	"fmt"
-	"hash/fnv"
 	"math/rand"
+	"slices"
 	"time"
 
 	"supervisor/cluster"
@@ -21,38 +21,59 @@ import (
 
 // Options say what is played. Equal Options give an equal Report.
 type Options struct {
-	Seed  int64
-	Storm time.Duration // faults happen
-	Calm  time.Duration // no more faults: by its end every incident is closed or held
-	Bugs  Bugs
+	Seed        int64
+	Nodes       int           // 0: as the seed says
+	Datacenters int           // 0: as the seed says
+	Storm       time.Duration // faults happen
+	Calm        time.Duration // no more faults: by its end every incident is closed or held
+	// Strokes are the faults; nil: drawn from the seed.
+	Strokes []Stroke
+	// Only are the faults that a drawn schedule may have; empty: a half of the
+	// catalogue, by the seed.
+	Only []string
+	// Bug is the name of one that is planted; empty: none.
+	Bug string
+	// Policy says what the policy of this world holds besides what every one does;
+	// nil: nothing.
+	Policy func(*incident.Policy)
+	// Truths must hold besides the checks.
+	Truths []Truth
+	// CrashAt is the passage of a crash point, counted from 1, at which an agent
+	// dies; CrashNext so many passages later one dies again. 0: none.
+	CrashAt, CrashNext int
+	// Passage is told of every passage.
+	Passage func(n int, agent cluster.Name, at Passage)
+	// StepsMax ends the run after so many steps; 0: it ends by itself.
+	StepsMax int
+	// Trace is told of everything that happens, a line each.
+	Trace func(line string)
 }
 
-// Bugs are planted on purpose, to show that a checker sees them.
-type Bugs struct {
-	BelieveDown bool // agents report DOWN whatever their Cassandra says
-	ForgetMarks bool // an agent's marks do not survive its crash
-	FakeRepair  bool // repairs say "done" and do nothing
-	PlainGate   bool // the gate hibernates nobody
-	NoCompare   bool // the store writes whatever it is sent
-	HalfPools   bool // leaders leave a member out of the pools they write
-	NoClaim     bool // executors act on orders they only read
-	AnyKill     bool // a kill ends whatever process runs
-	Abroad      bool // leaders may plan with nodes of a forbidden region
-	OldTokens   bool // executors obey tokens below their mark
-	KeepLedger  bool // leaders lose what they decided about the ledger
-}
+// Edition is raised when a seed plays something else than before, so that a
+// seed that was written down is not replayed as another story.
+const Edition = 2
 
 // Report is how a run went.
 type Report struct {
 	Steps                      int
 	Trace                      uint64
 	Violation                  string // the first one, empty when all held
+	Invariant                  string // its name
+	Untrue                     string // the first of Options.Truths that did not hold, and why
 	Opened, Closed, Held       int
 	Kills, Crashes, Lost, Cold int
+	Nodes                      int
+	Played                     time.Duration // simulated time
+	Active                     time.Duration // of it with a fault or an open incident
+	Struck                     map[string]int
+	Pairs                      map[string]int // two faults within a minute
+	Strokes                    []Stroke       // the schedule that was played
 }
 
+type moment = cluster.Moment
+
 type action struct {
-	at  cluster.Moment
+	at  moment
 	seq int
 	do  func()
 }
@@ -67,74 +88,127 @@ func (a agenda) Swap(i, j int) { a[i], a[j] = a[j], a[i] }
 func (a *agenda) Push(x any)   { *a = append(*a, x.(action)) }
 func (a *agenda) Pop() any {
 	last := (*a)[len(*a)-1]
+	(*a)[len(*a)-1] = action{}
 	*a = (*a)[:len(*a)-1]
 	return last
 }
 
 // world is everything that is true.
 type world struct {
-	o      Options
-	rng    *rand.Rand
-	now    cluster.Moment
-	began  time.Time
-	todo   agenda
-	seq    int
-	steps  int
-	trace  uint64
-	storm  bool
-	stormy bool // the faults of this seed go on
+	o Options
+	// planted is the bug of the options.
+	planted Bug
+	rng     *rand.Rand
+	now     moment
+	began   time.Time
+	todo    agenda
+	seq     int
+	steps   int
+	trace   uint64
 
-	store  *model.Store
+	// The faults.
+	storm    bool
+	blows    int
+	standing map[int]func() // faults that have not ended, by number
+	recent   []struck
+	moving   bool // the ring is being changed by somebody
+	missed   bool // the next hibernation is missed by a peer
+
+	// The store, the network, the proxy.
+	store    *model.Store
+	journal  journal
+	net      network
+	balancer balancer
+
+	// The ring.
 	policy incident.Policy
-	schema cluster.Schema
-	ring   []cluster.Placed
-	topo   membership.Topology
-	nodes  []*node
-	byName map[cluster.Name]*node
-	writes []write
-	proxy  map[cluster.Name]loadbalancer.Wish
-	mute   bool // the proxy does not answer
+	factor int
+	// hintWindow is max_hint_window, scaled: of a minute or so, or it would never
+	// be used up.
+	hintWindow time.Duration
+	forbidden  cluster.Datacenter // where the data may not stand; empty: nowhere
+	schema     cluster.Schema
+	ring       []cluster.Placed
+	topo       membership.Topology
+	watched    map[cluster.Name][]cluster.Name
+	control    []cluster.Name
+	nodes      []*node
+	byName     map[cluster.Name]*node
+	writes     []write
+	unsettled  []int // writes that some replica may lack
+	apart      map[[2]cluster.Name]moment
+	partOf     map[cluster.Name]cluster.Name
+	partsAt    moment
 
-	rep     Report
-	archive map[string][]byte
-	settled map[string]bool // effects that were marked as done
-	tokens  map[string]cluster.Token
+	// What the checkers remember.
+	rep      Report
+	archive  map[string][]byte
+	settled  map[string]bool // effects that were marked as done
+	tokens   map[string]cluster.Token
+	phases   map[string]incident.Phase // of the open incidents, as last written
+	wants    map[cluster.Name]loadbalancer.Wish
+	acting   map[string]string // effects in the doing, by resource
+	asked    map[string]bool   // incidents that were held once
+	passages int               // of crash points
+	stale    bool              // the truth changed since the checkers of standing truths ran
+}
+
+// journal is how the store does.
+type journal struct {
+	away  bool          // it has no quorum
+	begun string        // the first order that was begun meanwhile; empty: none
+	full  bool          // it takes no writes
+	slow  time.Duration // and is so late
+}
+
+// balancer is the proxy.
+type balancer struct {
+	says   map[cluster.Name]loadbalancer.Wish
+	mute   bool   // it does not answer
+	late   bool   // it takes what it is told and does not answer
+	plan   int64  // the newest wanted pool that was written to it
+	undone string // who wrote an older one over it; empty: nobody
 }
 
 const second = time.Second
 
-func newWorld(o Options) *world {
-	w := &world{o: o, rng: rand.New(rand.NewSource(o.Seed)), now: cluster.Moment(time.Hour),
-		began: time.Date(2026, 3, 1, 12, 0, 0, 0, time.UTC), store: model.New(), byName: map[cluster.Name]*node{},
-		proxy: map[cluster.Name]loadbalancer.Wish{}, archive: map[string][]byte{}, settled: map[string]bool{},
-		tokens: map[string]cluster.Token{}}
+// epoch is where every world begins, so that nothing is at zero.
+const epoch = moment(time.Hour)
+
+// empty is a world in which there is nothing yet.
+func empty(o Options) *world {
+	w := &world{o: o, now: epoch, began: time.Date(2026, 3, 1, 12, 0, 0, 0, time.UTC), store: model.New(),
+		byName: map[cluster.Name]*node{}, net: network{links: map[link]*quality{}},
+		balancer: balancer{says: map[cluster.Name]loadbalancer.Wish{}}, standing: map[int]func(){},
+		apart: map[[2]cluster.Name]moment{}, factor: 3, archive: map[string][]byte{}, settled: map[string]bool{},
+		tokens: map[string]cluster.Token{}, phases: map[string]incident.Phase{}, wants: map[cluster.Name]loadbalancer.Wish{},
+		acting: map[string]string{}, asked: map[string]bool{}}
+	w.rep.Struck, w.rep.Pairs = map[string]int{}, map[string]int{}
+	return w
+}
+
+func newWorld(o Options, b Bug) *world {
+	w := empty(o)
+	w.planted, w.rng = b, rand.New(rand.NewSource(o.Seed))
+	w.hintWindow = []time.Duration{5 * second, 20 * second, 2 * time.Minute}[w.rng.Intn(3)]
 	w.build()
 	return w
 }
 
-// build makes three to six nodes in three racks and, in some seeds, one node
-// of a region where the data must not be.
+// build makes one to three datacenters of three racks each and, in some seeds,
+// one node of a region where the data must not be.
 func (w *world) build() {
-	var hosts []cluster.Host
-	var pool []cluster.Name
-	n := 3 + w.rng.Intn(4)
-	abroad := w.o.Bugs.Abroad || w.rng.Intn(3) == 0
-	for i := range n {
-		name := cluster.Name(fmt.Sprintf("n%d", i+1))
-		hosts = append(hosts, cluster.Host{Name: name, HostID: cluster.HostID("id-" + name), Region: "eu", Datacenter: "dc1",
-			Rack: cluster.Rack(fmt.Sprintf("r%d", i%3+1))})
-		pool = append(pool, name)
-	}
-	if abroad {
-		hosts = append(hosts, cluster.Host{Name: "x1", HostID: "id-x1", Region: "eu", Datacenter: "dc2", Rack: "r1"})
-	}
+	hosts := w.hosts()
 	for i, h := range hosts {
 		w.schema.Members = append(w.schema.Members, cluster.Member{Name: h.Name, HostID: h.HostID, Datacenter: h.Datacenter, Rack: h.Rack,
 			Address: string(h.Name), Tokens: []int64{int64(i) * 1000, int64(i)*1000 + 500}})
 	}
-	factors := map[cluster.Datacenter]int{"dc1": 3}
-	if abroad {
-		factors["dc2"] = 1
+	factors := map[cluster.Datacenter]int{}
+	for _, h := range hosts {
+		factors[h.Datacenter] = w.factor
+	}
+	if w.forbidden != "" {
+		factors[w.forbidden] = 1
 	}
 	w.schema.Keyspaces = []cluster.Keyspace{{Name: "ks", Replication: cluster.Replication{Strategy: cluster.NetworkTopology, Factors: factors},
 		Tables: []cluster.Table{{Name: "t", GCGrace: 10 * 24 * time.Hour}}}}
@@ -146,48 +220,144 @@ func (w *world) build() {
 		panic(err)
 	}
 	w.topo = membership.NewTopology(hosts)
-	w.makePolicy(pool)
+	w.watched = map[cluster.Name][]cluster.Name{}
+	for _, h := range hosts {
+		w.watched[h.Name] = w.topo.Watched(h.Name)
+	}
+	w.control = w.controlAgents(hosts)
+	w.makePolicy(hosts)
 	w.found(hosts)
 	for i, h := range hosts {
 		w.addNode(i, h)
 	}
+	w.rep.Nodes = len(hosts)
 }
 
-func (w *world) makePolicy(pool []cluster.Name) {
+// hosts draws the size: mostly small, for most of what can go wrong does not
+// need many.
+func (w *world) hosts() []cluster.Host {
+	n := w.o.Nodes
+	if n == 0 {
+		n = []int{3, 3, 4, 5, 6, 6, 7, 9, 12, 12, 18, 24}[w.rng.Intn(12)]
+	}
+	dcs := 1
+	if n >= 6 {
+		dcs = 1 + w.rng.Intn(min(3, n/3))
+	}
+	if w.o.Datacenters > 0 {
+		dcs = w.o.Datacenters
+	}
+	var hosts []cluster.Host
+	for i := range n {
+		name := cluster.Name(fmt.Sprintf("n%d", i+1))
+		hosts = append(hosts, cluster.Host{Name: name, HostID: cluster.HostID("id-" + name), Region: "eu",
+			Datacenter: cluster.Datacenter(fmt.Sprintf("dc%d", i%dcs+1)), Rack: cluster.Rack(fmt.Sprintf("r%d", i/dcs%3+1))})
+	}
+	if w.rng.Intn(3) == 0 || w.bug(abroad) || w.bug(strangerHost) {
+		w.forbidden = "dcx"
+		hosts = append(hosts, cluster.Host{Name: "x1", HostID: "id-x1", Region: "eu", Datacenter: "dcx", Rack: "r1"})
+	}
+	return hosts
+}
+
+// controlAgents are three, in different racks where there are so many.
+func (w *world) controlAgents(hosts []cluster.Host) []cluster.Name {
+	var names []cluster.Name
+	for _, h := range hosts[:3] {
+		names = append(names, h.Name)
+	}
+	return names
+}
+
+func (w *world) makePolicy(hosts []cluster.Host) {
 	p := incident.DefaultPolicy()
 	p.Version = 1
 	p.Ages.Replace = 5 * time.Minute // steps are held after so long: a run is short
-	p.Modes["dc1"] = incident.Auto
-	p.Regions["eu"] = []cluster.Datacenter{"dc1"}
-	p.Regions["us"] = []cluster.Datacenter{"dc2"}
+	p.Budgets.StartsMax = 6
+	var pool []cluster.Name
+	for _, h := range hosts {
+		if h.Datacenter == w.forbidden {
+			continue
+		}
+		if p.Modes[h.Datacenter] != incident.Auto {
+			p.Modes[h.Datacenter] = incident.Auto
+			p.Regions["eu"] = append(p.Regions["eu"], h.Datacenter)
+		}
+		pool = append(pool, h.Name)
+	}
+	p.Regions["us"] = []cluster.Datacenter{"dcx"}
 	p.Residency = residency.Open([]cluster.Region{"eu"})
-	if w.o.Bugs.Abroad {
+	if w.bug(abroad) {
 		p.Residency = residency.Open([]cluster.Region{"eu", "us"})
 	}
 	p.KnownRows = []incident.KnownRows{{Keyspace: "ks", Table: "t", Max: 3}}
 	p.Pools = []loadbalancer.Declared{{Name: "web", Backend: "cql", Members: pool, Writers: pool, Proxies: []loadbalancer.Proxy{{Name: "ha", Socket: "/ha"}}}}
+	if w.o.Policy != nil {
+		w.o.Policy(&p)
+	}
 	for _, n := range pool {
-		w.proxy[n] = loadbalancer.Full
+		w.balancer.says[n], w.wants[n] = loadbalancer.Full, loadbalancer.Full
 	}
 	w.policy = p
 }
 
+// allowed tells whether the data may stand on a node.
+func (w *world) allowed(n *node) bool { return n.home() != w.forbidden }
+
+// pool are the members of the one pool.
+func (w *world) pool() []cluster.Name { return w.policy.Pools[0].Members }
+
+// wanted is the pool as the leaders want it.
+func (w *world) wanted() (loadbalancer.Pool, bool) {
+	return get[loadbalancer.Pool](w, store.Pool("web"))
+}
+
 // found writes what `store init` and `policy apply` would.
 func (w *world) found(hosts []cluster.Host) {
-	put := func(key string, v any) {
-		b, err := json.Marshal(v)
-		if err != nil {
-			panic(err)
-		}
-		if _, err := w.store.Commit(0, store.Txn{Put: []store.Put{{Key: key, Value: b}}}); err != nil {
-			panic(err)
-		}
-	}
-	put(store.Era, map[string]any{"era": 1, "etcd_cluster_id": "c"})
-	put(store.Level, 1)
-	put(store.Policy, w.policy)
+	w.put(store.Era, map[string]any{"era": 1, "etcd_cluster_id": "c"})
+	w.put(store.Level, 1)
+	w.put(store.Policy, w.policy)
 	for _, h := range hosts {
-		put(store.Host(h.Name), h)
+		w.put(store.Host(h.Name), h)
+	}
+}
+
+func (w *world) put(key string, v any) {
+	b, err := json.Marshal(v)
+	if err != nil {
+		panic(err)
+	}
+	w.putRaw(key, b)
+}
+
+// putRaw writes a key as somebody with the store's door open does.
+func (w *world) putRaw(key string, b []byte) {
+	if _, err := w.store.Commit(0, store.Txn{Put: []store.Put{{Key: key, Value: b}}}); err != nil {
+		panic(err)
+	}
+}
+
+// apply changes the policy as an operator does.
+func (w *world) apply(change func(*incident.Policy)) bool {
+	p := w.policy
+	modes := map[cluster.Datacenter]incident.Mode{}
+	for dc, m := range p.Modes { // order: a copy
+		modes[dc] = m
+	}
+	p.Modes = modes
+	change(&p)
+	p.Version++
+	w.policy = p
+	w.put(store.Policy, p)
+	return true
+}
+
+// observed notes that nothing could be done in a datacenter for a while.
+func (w *world) observed(dc cluster.Datacenter) {
+	for _, n := range w.nodes {
+		if n.home() == dc {
+			n.helplessAt = w.now
+		}
 	}
 }
 
@@ -207,40 +377,88 @@ func (w *world) between(low, high time.Duration) time.Duration {
 // chance is true with a share of one, and never in calm mode.
 func (w *world) chance(p float64) bool { return w.rng.Float64() < p && w.storm }
 
+// ailing counts nodes that do not serve.
+func (w *world) ailing() int {
+	k := 0
+	for _, n := range w.nodes {
+		if !n.answers() {
+			k++
+		}
+	}
+	return k
+}
+
+// spare tells whether a fault may take a node: mostly only while all are well,
+// or nothing would ever come back.
+func (w *world) spare() bool { return w.ailing() == 0 || w.rng.Intn(5) == 0 }
+
+// leading is the agent that believes to lead; nil: none.
+func (w *world) leading() *agent {
+	for _, n := range w.nodes {
+		if n.agent.up && n.agent.term {
+			return n.agent
+		}
+	}
+	return nil
+}
+
 // note mixes something that happened into the trace.
 func (w *world) note(format string, args ...any) {
-	h := fnv.New64a()
-	fmt.Fprintf(h, "%d %d ", w.trace, w.now)
-	fmt.Fprintf(h, format, args...)
-	w.trace = h.Sum64()
-	if traced != nil {
-		traced(fmt.Sprintf("%9.3f ", time.Duration(w.now-cluster.Moment(time.Hour)).Seconds()) + fmt.Sprintf(format, args...))
+	line := fmt.Sprintf(format, args...)
+	h := w.trace ^ uint64(w.now)*0x9e3779b97f4a7c15
+	for i := range len(line) {
+		h = (h ^ uint64(line[i])) * 0x100000001b3
+	}
+	w.trace = h
+	if w.o.Trace != nil {
+		w.o.Trace(fmt.Sprintf("%9.3f ", time.Duration(w.now-epoch).Seconds()) + line)
 	}
 }
 
-// traced prints a run while a violation is looked into.
-var traced func(string)
-
 // broken notes a violation; the run ends with the first.
 func (w *world) broken(invariant, format string, args ...any) {
+	if !slices.ContainsFunc(Checks(), func(c Check) bool { return c.Name == invariant }) {
+		panic("no check is called " + invariant)
+	}
 	if w.rep.Violation == "" {
-		w.rep.Violation = fmt.Sprintf("%s at %s, step %d: ", invariant, time.Duration(w.now-cluster.Moment(time.Hour)), w.steps) + fmt.Sprintf(format, args...)
+		w.rep.Invariant = invariant
+		w.rep.Violation = fmt.Sprintf("%s at %s, step %d: ", invariant, time.Duration(w.now-epoch), w.steps) + fmt.Sprintf(format, args...)
 		w.note("VIOLATION %s", w.rep.Violation)
 	}
 }
 
+// warmUp is how long a world runs before the first fault.
+const warmUp = 15 * second
+
 // Run plays one seed: faults first, then calm until every incident is closed
 // or held.
-func Run(o Options) Report {
-	w := newWorld(o)
+func Run(o Options) (Report, error) {
+	b, err := planted(o.Bug)
+	if err != nil {
+		return Report{}, err
+	}
+	w := newWorld(o, b)
+	strokes := o.Strokes
+	if err := known(strokes); err != nil {
+		return Report{}, err
+	}
+	if strokes == nil {
+		if strokes, err = draw(w.rng, o.Storm, o.Only); err != nil {
+			return Report{}, err
+		}
+	}
 	for _, n := range w.nodes {
 		n.agent.boot()
 	}
 	w.everySecond()
+	w.gossip()
+	if slices.ContainsFunc(strokes, func(s Stroke) bool { return s.Fault == "old-snapshot" }) {
+		w.photographs()
+	}
 	w.writeOn()
-	w.after(15*second, func() { w.storm = true; w.misfortune() })
-	w.run(w.now.Add(15*second + o.Storm))
-	w.heal()
+	w.after(warmUp, func() { w.storm = true; w.plan(strokes) })
+	w.run(w.now.Add(warmUp + o.Storm))
+	w.calm()
 	end := w.now.Add(o.Calm)
 	for w.rep.Violation == "" && w.now < end {
 		w.run(w.now.Add(10 * second))
@@ -249,18 +467,30 @@ func Run(o Options) Report {
 		}
 	}
 	w.finalChecks(w.now >= end)
-	w.rep.Steps, w.rep.Trace = w.steps, w.trace
-	return w.rep
+	w.truths(true)
+	w.rep.Steps, w.rep.Trace, w.rep.Strokes, w.rep.Played = w.steps, w.trace, strokes, w.now.Sub(epoch)
+	return w.rep, nil
 }
 
-func (w *world) run(until cluster.Moment) {
-	for w.rep.Violation == "" && len(w.todo) > 0 && w.todo[0].at <= until {
+func (w *world) run(until moment) {
+	for w.rep.Violation == "" && len(w.todo) > 0 && w.todo[0].at <= until && (w.o.StepsMax == 0 || w.steps < w.o.StepsMax) {
 		next := heap.Pop(&w.todo).(action)
 		w.now = next.at
 		w.steps++
 		next.do()
+		w.standingTruths()
 	}
 	if w.rep.Violation == "" {
 		w.now = until
+	}
+}
+
+// photographs keeps old copies of disks for hosts that come back on them.
+func (w *world) photographs() {
+	w.after(20*second, w.photographs)
+	for _, n := range w.nodes {
+		if w.rng.Intn(4) == 0 {
+			n.photograph()
+		}
 	}
 }

@@ -138,6 +138,12 @@ func (s *Store) changed(rev int64, kv store.KV) {
 	s.changes = append(s.changes, change{rev, kv})
 }
 
+// Get is one key as it stands; false when it is absent.
+func (s *Store) Get(key string) (store.KV, bool) {
+	h, ok := s.keys[key]
+	return cloned(h.KV), ok
+}
+
 // List is everything under prefix, sorted by key, and the store's revision.
 func (s *Store) List(prefix string) ([]store.KV, int64) {
 	kvs := []store.KV{}

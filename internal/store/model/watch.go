@@ -3,6 +3,8 @@
 package model
 
 import (
+	"cmp"
+	"slices"
 	"strings"
 
 	"supervisor/internal/store"
@@ -25,8 +27,9 @@ func (s *Store) Pull(w *Watch) (store.Batch, bool) {
 		return store.Batch{Rev: rev, KVs: kvs, Whole: true}, true
 	}
 	var b store.Batch
-	for _, c := range s.changes {
-		if c.rev <= w.Rev || !strings.HasPrefix(c.kv.Key, w.Prefix) {
+	first, _ := slices.BinarySearchFunc(s.changes, w.Rev+1, func(c change, rev int64) int { return cmp.Compare(c.rev, rev) })
+	for _, c := range s.changes[first:] {
+		if !strings.HasPrefix(c.kv.Key, w.Prefix) {
 			continue
 		}
 		if b.Rev != 0 && c.rev != b.Rev {

@@ -1,0 +1,158 @@
+// SPDX-License-Identifier: Apache-2.0
+
+// Command simulate plays seeds of the simulator: years of a cluster's life
+// through the deciding code of this tree, every invariant held against what is
+// true. It is a developer's tool and part of no package.
+package main
+
+import (
+	"errors"
+	"flag"
+	"fmt"
+	"io"
+	"os"
+	"strconv"
+	"strings"
+	"time"
+
+	"supervisor/internal/sim"
+)
+
+func main() {
+	os.Exit(run(os.Args[1:], os.Stdout, os.Stderr))
+}
+
+// The exit codes.
+const (
+	done    = 0
+	violate = 1
+	usage   = 2
+)
+
+// request is what was asked for.
+type request struct {
+	seed    string
+	steps   int
+	from    int64
+	seeds   int
+	atMost  time.Duration
+	nodes   int
+	only    string
+	storm   time.Duration
+	workers int
+	commit  string
+	ledger  string
+	list    bool
+	story   string
+	bare    bool
+}
+
+func run(args []string, out, errs io.Writer) int {
+	var q request
+	f := flag.NewFlagSet("simulate", flag.ContinueOnError)
+	f.SetOutput(errs)
+	f.StringVar(&q.seed, "seed", "", "play this one seed and print all that happens; as it was printed, edition:number")
+	f.IntVar(&q.steps, "steps", 0, "with -seed: stop after so many steps")
+	f.Int64Var(&q.from, "from", 1, "the first seed")
+	f.IntVar(&q.seeds, "seeds", 0, "how many seeds; 0: until the time is over")
+	f.DurationVar(&q.atMost, "for", 4*time.Minute, "begin no more seeds after this; with -seeds too")
+	f.IntVar(&q.nodes, "nodes", 0, "size of the clusters; 0: as the seeds say")
+	f.StringVar(&q.only, "faults", "", "only these faults, with commas between them")
+	f.DurationVar(&q.storm, "storm", 3*time.Minute, "how long faults happen, in the cluster's time")
+	f.IntVar(&q.workers, "workers", 2, "seeds at once")
+	f.StringVar(&q.commit, "commit", "", "the tree, for what is printed")
+	f.StringVar(&q.ledger, "ledger", "", "add what was played to this file")
+	f.BoolVar(&q.list, "list", false, "list the faults and the scenarios")
+	f.StringVar(&q.story, "scenario", "", "play this scenario and print all that happens")
+	f.BoolVar(&q.bare, "unguarded", false, "with -scenario: without the guard that saves it")
+	if err := f.Parse(args); err != nil {
+		return usage
+	}
+	if f.NArg() > 0 {
+		fmt.Fprintf(errs, "error: simulate takes no argument, here %q\n", f.Arg(0))
+		return usage
+	}
+	switch {
+	case q.list:
+		list(out)
+		return done
+	case q.story != "":
+		return tell(q, out, errs)
+	case q.seed != "":
+		return replay(q, out, errs)
+	}
+	return series(q, out, errs)
+}
+
+func (q request) options(seed int64) sim.Options {
+	o := sim.Options{Seed: seed, Nodes: q.nodes, Storm: q.storm, Calm: 45 * time.Minute}
+	if q.only != "" {
+		o.Only = strings.Split(q.only, ",")
+	}
+	return o
+}
+
+// errEdition is a seed of other rules.
+var errEdition = errors.New("seed of another edition")
+
+// parseSeed reads edition:number; a bare number is of this edition.
+func parseSeed(text string) (int64, error) {
+	edition, number, both := strings.Cut(text, ":")
+	if !both {
+		edition, number = strconv.Itoa(sim.Edition), text
+	}
+	n, err := strconv.ParseInt(number, 10, 64)
+	if err != nil {
+		return 0, fmt.Errorf("seed %q: a number, or edition:number as it was printed", text)
+	}
+	if edition != strconv.Itoa(sim.Edition) {
+		return 0, fmt.Errorf("%w: %s is of edition %s and this tree plays edition %d; play it on the commit that printed it", errEdition, text, edition, sim.Edition)
+	}
+	return n, nil
+}
+
+// replay plays one seed loudly.
+func replay(q request, out, errs io.Writer) int {
+	seed, err := parseSeed(q.seed)
+	if err != nil {
+		fmt.Fprintln(errs, "error:", err)
+		return usage
+	}
+	o := q.options(seed)
+	o.StepsMax = q.steps
+	o.Trace = func(line string) { fmt.Fprintln(out, line) }
+	r, err := sim.Run(o)
+	if err != nil {
+		fmt.Fprintln(errs, "error:", err)
+		return usage
+	}
+	fmt.Fprintf(out, "seed %d:%d, %d nodes, %d steps, %s of the cluster's time, %d incidents opened, %d closed, %d held\n",
+		sim.Edition, seed, r.Nodes, r.Steps, r.Played.Round(time.Second), r.Opened, r.Closed, r.Held)
+	if r.Violation != "" {
+		report(q, out, o, r)
+		return violate
+	}
+	return done
+}
+
+// shrinkTries bounds how many runs a shorter schedule may cost.
+const shrinkTries = 300
+
+// scheduleMax is the longest schedule that is printed.
+const scheduleMax = 30
+
+// report prints what broke, the command that repeats it and the shortest
+// schedule that was found to break it too.
+func report(q request, out io.Writer, o sim.Options, r sim.Report) {
+	fmt.Fprintf(out, "VIOLATION %s\n  seed %d:%d, %d nodes, commit %s\n", r.Violation, sim.Edition, o.Seed, r.Nodes, q.commit)
+	schedule, last := sim.Shrink(o, r, shrinkTries)
+	fmt.Fprintf(out, "  the same breaks by %d of %d faults (%s):\n", len(schedule), len(r.Strokes), last.Violation)
+	for i, s := range schedule {
+		if i == scheduleMax {
+			fmt.Fprintf(out, "    … and %d more\n", len(schedule)-i)
+			break
+		}
+		fmt.Fprintln(out, "   ", s)
+	}
+	fmt.Fprintf(out, "  make sim SEED=%d:%d STEPS=%d  # %s\n", sim.Edition, o.Seed, r.Steps, r.Invariant)
+}

@@ -1,0 +1,193 @@
+// SPDX-License-Identifier: Apache-2.0
+
+package main
+
+import (
+	"fmt"
+	"io"
+	"slices"
+	"sync"
+	"time"
+
+	"supervisor/internal/sim"
+)
+
+// sum is what a series played.
+type sum struct {
+	Seeds, Violations      int
+	Steps                  int
+	Opened, Closed, Held   int
+	Played, Active         time.Duration
+	Struck, Pairs          map[string]int
+	Slowest                time.Duration // of real time, for one seed
+	slowestSeed, repeated  int64
+	broken                 []sim.Report
+	brokenSeeds, traceSeed []int64
+}
+
+func (s *sum) add(seed int64, r sim.Report, took time.Duration) {
+	s.Seeds++
+	s.Steps, s.Opened, s.Closed, s.Held = s.Steps+r.Steps, s.Opened+r.Opened, s.Closed+r.Closed, s.Held+r.Held
+	s.Played, s.Active = s.Played+r.Played, s.Active+r.Active
+	for f, n := range r.Struck {
+		s.Struck[f] += n
+	}
+	for p, n := range r.Pairs {
+		s.Pairs[p] += n
+	}
+	if took > s.Slowest {
+		s.Slowest, s.slowestSeed = took, seed
+	}
+	if r.Violation != "" {
+		s.Violations++
+		s.broken, s.brokenSeeds = append(s.broken, r), append(s.brokenSeeds, seed)
+	}
+}
+
+// repeatEvery is how many seeds come to one that is played twice: one seed is
+// one trace.
+const repeatEvery = 100
+
+// stopAt ends a series after so many violations: they are mostly the same.
+const stopAt = 5
+
+// series plays seed after seed on some workers.
+func series(q request, out, errs io.Writer) int {
+	began := time.Now()
+	total := sum{Struck: map[string]int{}, Pairs: map[string]int{}}
+	var mu sync.Mutex
+	next := q.from
+	var failed error
+	take := func() (int64, bool) {
+		mu.Lock()
+		defer mu.Unlock()
+		over := q.seeds > 0 && next >= q.from+int64(q.seeds) || time.Since(began) > q.atMost
+		if over || failed != nil || total.Violations >= stopAt {
+			return 0, false
+		}
+		next++
+		return next - 1, true
+	}
+	var wg sync.WaitGroup
+	for range max(1, q.workers) {
+		wg.Go(func() {
+			for {
+				seed, ok := take()
+				if !ok {
+					return
+				}
+				start := time.Now()
+				r, err := sim.Run(q.options(seed))
+				took := time.Since(start)
+				same := true
+				if err == nil && seed%repeatEvery == 0 {
+					again, _ := sim.Run(q.options(seed))
+					same = again.Trace == r.Trace && again.Steps == r.Steps
+				}
+				mu.Lock()
+				if err != nil {
+					failed = err
+				} else {
+					total.add(seed, r, took)
+				}
+				if seed%repeatEvery == 0 {
+					total.repeated++
+				}
+				if !same {
+					total.traceSeed = append(total.traceSeed, seed)
+				}
+				mu.Unlock()
+			}
+		})
+	}
+	stop := progress(&mu, &total, began, q, errs)
+	wg.Wait()
+	stop()
+	if failed != nil {
+		fmt.Fprintln(errs, "error:", failed)
+		return usage
+	}
+	return total.print(q, out, time.Since(began))
+}
+
+// progress says every ten seconds how far a series is.
+func progress(mu *sync.Mutex, total *sum, began time.Time, q request, errs io.Writer) (stop func()) {
+	done := make(chan struct{})
+	ended := make(chan struct{})
+	go func() {
+		defer close(ended)
+		t := time.NewTicker(10 * time.Second)
+		defer t.Stop()
+		for {
+			select {
+			case <-done:
+				return
+			case <-t.C:
+			}
+			mu.Lock()
+			left := q.atMost - time.Since(began)
+			if q.seeds > 0 && total.Seeds > 0 {
+				left = time.Duration(float64(time.Since(began)) / float64(total.Seeds) * float64(q.seeds-total.Seeds))
+			}
+			fmt.Fprintf(errs, "%d seeds, %.0f active hours, %d violations; %s left\n", total.Seeds, total.Active.Hours(), total.Violations, max(0, left).Round(time.Second))
+			mu.Unlock()
+		}
+	}()
+	return func() { close(done); <-ended }
+}
+
+func (s *sum) print(q request, out io.Writer, took time.Duration) int {
+	for i, r := range s.broken {
+		report(q, out, q.options(s.brokenSeeds[i]), r)
+	}
+	for _, seed := range s.traceSeed {
+		fmt.Fprintf(out, "VIOLATION one-seed-one-trace: seed %d:%d played twice gave two traces\n", sim.Edition, seed)
+	}
+	cores := took.Hours() * float64(max(1, q.workers))
+	fmt.Fprintf(out, "%d seeds from %d:%d, %d steps, %d incidents opened, %d closed, %d held, %d violations\n",
+		s.Seeds, sim.Edition, q.from, s.Steps, s.Opened, s.Closed, s.Held, s.Violations)
+	fmt.Fprintf(out, "%.0f cluster-hours, %.0f of them with a fault or an open incident; per hour and core %.0f and %.0f\n",
+		s.Played.Hours(), s.Active.Hours(), s.Played.Hours()/cores, s.Active.Hours()/cores)
+	rare, times := "", -1
+	for _, f := range sim.Faults() {
+		if n := s.Struck[f]; times < 0 || n < times {
+			rare, times = f, n
+		}
+	}
+	all := len(sim.Faults()) * (len(sim.Faults()) + 1) / 2
+	fmt.Fprintf(out, "%d of %d kinds of faults, the rarest %s %d times; %d of %d pairs within a minute, %d of them 10 times\n",
+		len(s.Struck), len(sim.Faults()), rare, times, len(s.Pairs), all, atLeast(s.Pairs, 10))
+	fmt.Fprintf(out, "slowest seed %d:%d, %s; %d seeds played twice\n", sim.Edition, s.slowestSeed, s.Slowest.Round(time.Millisecond), s.repeated)
+	if q.ledger != "" {
+		if err := s.enter(q); err != nil {
+			fmt.Fprintln(out, "error:", err)
+			return violate
+		}
+	}
+	if s.Violations+len(s.traceSeed) > 0 {
+		return violate
+	}
+	return done
+}
+
+func atLeast(counts map[string]int, n int) int {
+	k := 0
+	for _, c := range counts {
+		if c >= n {
+			k++
+		}
+	}
+	return k
+}
+
+// scarce lists the faults below a number, for the ledger.
+func (s *sum) scarce(n int) []string {
+	var out []string
+	for _, f := range sim.Faults() {
+		if s.Struck[f] < n {
+			out = append(out, f)
+		}
+	}
+	slices.Sort(out)
+	return out
+}

@@ -1,0 +1,137 @@
+// SPDX-License-Identifier: Apache-2.0
+
+package sim
+
+import (
+	"fmt"
+	"time"
+
+	"supervisor/incident"
+	"supervisor/internal/store"
+)
+
+// Bug is a mistake that can be planted where the deciding code hands its
+// decision to the world, to show that a check sees it. Nothing is ever planted
+// in the deciding code.
+type Bug struct {
+	Name string
+	Does string
+	Seen string // the check that is there for it
+	// Strokes are the faults that make it show.
+	Strokes []Stroke
+	// spoil changes what a leader sends; nil: it is planted where w.bug names it.
+	spoil func(w *world, t *store.Txn)
+}
+
+// The bugs that are planted elsewhere than in a leader's transaction.
+const (
+	noCompare      = "no-compare"
+	noClaim        = "no-claim"
+	borrowedClaim  = "borrowed-claim"
+	staleOrder     = "stale-order"
+	lostToken      = "lost-token"
+	forgetMarks    = "forget-marks"
+	earlyEnd       = "early-end"
+	anyKill        = "any-kill"
+	abroad         = "abroad"
+	strangerHost   = "stranger-host"
+	believeDown    = "believe-down"
+	plainGate      = "plain-gate"
+	wanderingFence = "wandering-fence"
+	panicFence     = "panic-fence"
+	halfRaised     = "half-raised"
+	fakeRepair     = "fake-repair"
+	rosy           = "rosy"
+)
+
+// Bugs are all of them. fence-before-replace has none: nothing that exists
+// replaces a node, so nothing can be done wrong about it.
+func Bugs() []Bug {
+	return []Bug{
+		{noClaim, "executors act on orders they only read", string(incident.IntentFirst), killed(), nil},
+		{borrowedClaim, "executors claim in the name of the boot before theirs", string(incident.IntentFirst), killed(), nil},
+		{staleOrder, "executors come back to an order that is gone, after a later one", string(incident.TokenNeverFalls), killed(), nil},
+		{lostToken, "marks are written without their token, all but the first", string(incident.TokenNeverFalls), killed(), nil},
+		{forgetMarks, "marks do not survive a crash between act and report", intentOnce, killed(), nil},
+		{earlyEnd, "executors report a repair done when they begin it", oneAtATime, killed(), nil},
+		{anyKill, "a kill ends the process that came after the one that was meant", string(incident.UnknownDestroysNothing), missed(), nil},
+		{"kill-the-witness", "leaders order the end of the node that was to compare", string(incident.UnknownDestroysNothing), killed(), orders(killWitness)},
+		{abroad, "the policy lets every region in", string(incident.NoBorderCrossing), killed(), nil},
+		{strangerHost, "leaders add a node of a forbidden region to every repair", string(incident.NoBorderCrossing), killed(), orders(addStranger)},
+		{believeDown, "agents report DOWN whatever their Cassandra says", hibernationDown, missed(), nil},
+		{"cold-fences", "leaders write each fence as if the whole ring were down", coldStart, killedWithAgent(), edit(store.Fences, coldFence)},
+		{plainGate, "the gate hibernates nobody", gateObeys, killed(), nil},
+		{wanderingFence, "agents raise on their own node a fence that stands on another", string(incident.QuorumSurvives), stuckRepair(), nil},
+		{panicFence, "agents that miss a peer fence their own node, and nobody told them to", string(incident.QuorumSurvives), hung(), nil},
+		{"half-pools", "leaders leave a member out of the pool", string(incident.PoolFloor), killed(), edit(store.Pools, halfPool)},
+		{"empty-pool", "leaders drain every member of the pool", string(incident.PoolFloor), killed(), edit(store.Pools, emptyPool)},
+		{"early-ready", "leaders give a node its weight back in the middle of its return", readyBeforeAdd, stuckRepair(), earlyReady},
+		{"two-records", "leaders write each record under a second name as well", string(incident.OneOpenIncident), killed(), twoRecords},
+		{"no-key", "leaders open incidents without the key of the node", string(incident.OneOpenIncident), killed(), without(store.Opens)},
+		{"kept-budget", "leaders close and do not give the budget back", string(incident.ClosedIsQuiet), killed(), closing(without(store.Ledgers))},
+		{"closed-waiting", "leaders close incidents that still wait for an order", string(incident.ClosedIsQuiet), killed(), edit(store.Archive, waitOn)},
+		{"back-to-suspected", "leaders start an incident over in the middle of a return", legalEdges, killed(), records(suspectAgain)},
+		{noCompare, "the store writes whatever it is sent, also by a leader that was replaced", legalEdges, stopped(), nil},
+		{"drained-neighbour", "leaders drain another node with the one that is gone", noOrphan, killed(), edit(store.Pools, drainNeighbour)},
+		{"no-archive", "leaders close incidents and archive nothing", noLostIncident, killed(), without(store.Archive)},
+		{"put-twice", "leaders put each key twice in one transaction", transaction, killed(), func(_ *world, t *store.Txn) { t.Put = append(t.Put, t.Put...) }},
+		{"wide-transaction", "leaders write more at once than is agreed", transaction, killed(), widen},
+		{"half-record", "leaders write the first half of a record", format, killed(), cutRecords},
+		{fakeRepair, "repairs say done and do nothing", noStaleRead, killed(), nil},
+		{"unheard", "the store refuses whatever leaders say of a return", string(incident.NoSilentWait), killed(), refuseReturns},
+		{rosy, "agents say of one node that it is well whatever they see", string(incident.NoSilentWait), killed(), nil},
+		{halfRaised, "fences raise the Severity half as high as keeps readers off", heldIsSafe, paused(), nil},
+		{"lost-entry", "leaders open incidents and write no line of it in the journal", journalChain, killed(), opening(without(store.Logs))},
+	}
+}
+
+// UnknownBug is a name that no bug has.
+type UnknownBug struct{ Name string }
+
+// Error names it.
+func (e UnknownBug) Error() string { return fmt.Sprintf("no bug %q", e.Name) }
+
+// planted finds a bug by its name; the empty name is no bug.
+func planted(name string) (Bug, error) {
+	if name == "" {
+		return Bug{}, nil
+	}
+	for _, b := range append(Bugs(), seams()...) {
+		if b.Name == name {
+			return b, nil
+		}
+	}
+	return Bug{}, UnknownBug{name}
+}
+
+// victim is the node that the strokes below strike, and that rosy agents praise.
+const victim = 2
+
+func killed() []Stroke { return []Stroke{{At: time.Second, Fault: "kill", Node: victim, Salt: 1}} }
+
+// killedWithAgent keeps the start waiting while others take writes.
+func killedWithAgent() []Stroke {
+	return []Stroke{{At: time.Second, Fault: "kill-with-agent", Node: victim, Salt: 1}}
+}
+
+// stopped lets two agents, mostly the leader among them, go on from an old
+// picture when another leads.
+func stopped() []Stroke {
+	at := 1500 * time.Millisecond
+	return []Stroke{killed()[0], {At: at, Fault: "agent-stopped", Node: 0, Salt: 1}, {At: at, Fault: "agent-stopped", Node: victim, Salt: 2}}
+}
+
+// stuckRepair keeps the victim asleep for long.
+func stuckRepair() []Stroke {
+	return []Stroke{killed()[0], {At: 2 * time.Second, Fault: "repair-hangs", Node: victim, Salt: 1}}
+}
+
+// missed lets a peer say UP of the victim while it hibernates.
+func missed() []Stroke {
+	return []Stroke{{At: 0, Fault: "hibernation-missed", Node: victim, Salt: 1}, killed()[0]}
+}
+
+func hung() []Stroke { return []Stroke{{At: time.Second, Fault: "hang", Node: victim, Salt: 1}} }
+
+// paused stops the victim and its agent for longer than some hint windows.
+func paused() []Stroke { return []Stroke{{At: time.Second, Fault: "vm-pause", Node: victim, Salt: 3}} }

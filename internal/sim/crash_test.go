@@ -1,0 +1,73 @@
+// SPDX-License-Identifier: Apache-2.0
+
+package sim
+
+import (
+	"flag"
+	"testing"
+	"time"
+
+	"supervisor/cluster"
+	"supervisor/incident"
+)
+
+// every is how many passages lie between two deaths of TestEveryCrashPoint: 1
+// tries all of them.
+var every = flag.Int("every", 40, "how many passages lie between two deaths that TestEveryCrashPoint tries")
+
+// crashStories are incidents that together need every verb.
+var crashStories = map[string][]Stroke{
+	"a kill":                        {{At: time.Second, Fault: "kill", Node: 2, Salt: 1}},
+	"a hibernation that is missed":  {{At: 0, Fault: "hibernation-missed", Node: 2, Salt: 1}, {At: time.Second, Fault: "kill", Node: 2, Salt: 1}},
+	"a pause beyond the hints":      {{At: time.Second, Fault: "vm-pause", Node: 2, Salt: 3}},
+	"a kill with its agent":         {{At: time.Second, Fault: "kill-with-agent", Node: 2, Salt: 1}},
+	"a leader that is killed aside": {{At: time.Second, Fault: "kill", Node: 2, Salt: 1}, {At: 3 * time.Second, Fault: "kill-anyway", Node: 0, Salt: 1}},
+}
+
+func crashOptions(strokes []Stroke) Options {
+	return Options{Seed: 3, Nodes: 3, Storm: 90 * time.Second, Calm: 45 * time.Minute, Strokes: strokes}
+}
+
+// The cases are generated from a run without a death: one at each moment at
+// which something is half done, whoever is at work then; and a second one of
+// the heir a little later. A verb or a phase that no story passes fails here.
+func TestEveryCrashPoint(t *testing.T) {
+	seen := map[Passage]bool{}
+	cases := 0
+	for name, strokes := range crashStories {
+		t.Run(name, func(t *testing.T) {
+			o := crashOptions(strokes)
+			passages := 0
+			o.Passage = func(n int, _ cluster.Name, at Passage) { passages, seen[at] = n, true }
+			if r := play(t, o); r.Violation != "" || r.Opened == 0 {
+				t.Fatalf("without a death: %+v", r)
+			}
+			o.Passage = nil
+			for at := 1; at <= passages; at += *every {
+				for _, next := range []int{0, 1 + at%5} {
+					o.CrashAt, o.CrashNext = at, next
+					cases++
+					if r := play(t, o); r.Violation != "" {
+						t.Errorf("death at passage %d and %d later: %s", at, next, r.Violation)
+					}
+				}
+			}
+		})
+	}
+	leader, executor := Points()
+	for _, v := range incident.Verbs()[1:] {
+		for _, p := range executor {
+			if !seen[Passage{p, v}] {
+				t.Errorf("no story dies %s of %s", p, v)
+			}
+		}
+	}
+	for _, phase := range []incident.Phase{incident.Suspected, incident.Draining, incident.Returning, incident.Verifying, incident.Closed} {
+		for _, p := range leader {
+			if !seen[Passage{p, phase.String()}] {
+				t.Errorf("no story dies %s in phase %s", p, phase)
+			}
+		}
+	}
+	t.Logf("%d deaths, %d kinds of passages", cases, len(seen))
+}

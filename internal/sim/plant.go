@@ -1,0 +1,93 @@
+// SPDX-License-Identifier: Apache-2.0
+
+package sim
+
+import (
+	"fmt"
+
+	"supervisor/cluster"
+	"supervisor/incident"
+	"supervisor/internal/obey"
+	"supervisor/isolate"
+)
+
+// bug tells whether this one is planted.
+func (w *world) bug(name string) bool { return w.o.Bug == name }
+
+// claimant is the boot that an order is claimed for.
+func (a *agent) claimant() cluster.Boot {
+	if a.w.bug(borrowedClaim) {
+		return cluster.Boot(fmt.Sprintf("%s-a%d", a.n.name, a.starts-1))
+	}
+	return a.id
+}
+
+// fencing is how high a fence raises the Severity.
+func (w *world) fencing() float64 {
+	if w.bug(halfRaised) {
+		return isolate.SeverityFenced / 2
+	}
+	return isolate.SeverityFenced
+}
+
+// straysFence plants what an agent does to its own node because of another.
+func (a *agent) straysFence() {
+	if !a.n.answers() {
+		return
+	}
+	switch {
+	case a.w.bug(wanderingFence):
+		for _, name := range sortedNames(a.state.Picture.Fences) {
+			if f, _, stands := a.state.Picture.Standing(name); stands && a.longGone(name) {
+				a.w.touch(a.n, isolate.RaiseSeverity, f)
+			}
+		}
+	case a.w.bug(panicFence):
+		for _, name := range a.w.watched[a.n.name] {
+			if a.longGone(name) {
+				a.w.touch(a.n, isolate.RaiseSeverity, isolate.Fence{})
+			}
+		}
+	}
+}
+
+// longGone tells whether a node has not served for so long that every leader
+// must know.
+func (a *agent) longGone(name cluster.Name) bool {
+	n := a.w.byName[name]
+	return n != a.n && !n.takes() && a.w.now.Sub(max(n.changedAt, n.shakenAt)) > steady
+}
+
+// comesBack plants that the first act of a boot is begun again after the
+// second, when the leader has long folded its order in.
+func (a *agent) comesBack(key string, o incident.Order, mod int64, taken obey.Taken) {
+	if !a.w.bug(staleOrder) || taken.Resource != obey.Cassandra {
+		return
+	}
+	if again := a.again; again != nil {
+		a.again = nil
+		again()
+		return
+	}
+	a.again = func() { a.perform(key, o, mod, taken) }
+}
+
+// endsEarly plants that a repair is reported done before it is done.
+func (a *agent) endsEarly(key string, o incident.Order, mod int64, taken obey.Taken) {
+	if !a.w.bug(earlyEnd) || o.Once.Verb != incident.VerbRepair {
+		return
+	}
+	var all []int
+	for i := range o.Once.Segments {
+		all = append(all, o.Once.First+i)
+	}
+	a.settle(key, o, mod, taken, incident.Done, incident.Result{Done: all})
+}
+
+// restarted plants that another process runs by the time a kill comes.
+func (a *agent) restarted() {
+	if a.w.bug(anyKill) {
+		a.n.kill("a moment before it is ended by order")
+		a.n.start(true)
+	}
+}

@@ -1,0 +1,262 @@
+// SPDX-License-Identifier: Apache-2.0
+
+package sim
+
+import (
+	"slices"
+	"time"
+
+	"supervisor/cluster"
+)
+
+// write is one acknowledged (or not) write of one range.
+type write struct {
+	at       moment
+	replicas []cluster.Name // where it must stand: those of permitted datacenters
+	acked    bool
+}
+
+// writeOn has clients write for ever.
+func (w *world) writeOn() {
+	w.after(w.between(50*time.Millisecond, 400*time.Millisecond), func() {
+		w.clientWrites()
+		w.writeOn()
+	})
+}
+
+// clientWrites writes one row at LOCAL_QUORUM through one coordinator.
+func (w *world) clientWrites() {
+	var can []*node
+	for _, n := range w.nodes {
+		if n.answers() && w.allowed(n) {
+			can = append(can, n)
+		}
+	}
+	if len(can) == 0 {
+		return
+	}
+	coordinator := can[w.rng.Intn(len(can))]
+	p := w.ring[w.rng.Intn(len(w.ring))]
+	id, homes := len(w.writes), 0
+	var local []cluster.Name
+	for _, name := range p.Replicas {
+		r := w.byName[name]
+		if w.allowed(r) {
+			local = append(local, name)
+		}
+		// A coordinator sends to whom it sees up, and to itself.
+		if s := coordinator.sees[name]; (name == coordinator.name || s.up && w.talks(coordinator.name, name)) && r.takes() {
+			r.store(id)
+			if r.home() == coordinator.home() {
+				homes++
+			}
+			continue
+		}
+		// The window is persistent: how long it has been away counts, not for how
+		// long it has been seen so.
+		if w.awayFor(coordinator, r) < w.hintWindow {
+			coordinator.hints[name] = append(coordinator.hints[name], id)
+		}
+		if r.takes() && (coordinator.deaf || w.passesForWell(r) || !w.led()) {
+			r.forgiven[id] = true
+		}
+	}
+	w.writes = append(w.writes, write{w.now, local, homes >= cluster.Quorum(w.factor)})
+	w.unsettled = append(w.unsettled, id)
+}
+
+// led tells whether somebody leads who can see and write.
+func (w *world) led() bool {
+	if w.journal.away || w.journal.full {
+		return false
+	}
+	for _, name := range w.control {
+		if a := w.byName[name].agent; a.answers() && a.term && a.reaches() && !a.fooled && !a.behind && !w.passesForGone(a.n) {
+			return true
+		}
+	}
+	return false
+}
+
+// passesForGone tells whether most who watch a node do not reach it.
+func (w *world) passesForGone(n *node) bool { return !w.passesForWell(n) }
+
+// passesForWell tells whether a node that misses writes looks well to most who
+// watch it: a cut between two of many, or gossip that ended alone. Nobody can
+// judge that by looking, and Cassandra itself does not tell.
+func (w *world) passesForWell(r *node) bool {
+	see, of := 0, 0
+	for _, o := range w.topo.Watch[r.name] {
+		of++
+		if w.talks(o, r.name) {
+			see++
+		}
+	}
+	return see*2 > of
+}
+
+// awayFor is how long a replica has been out of a coordinator's reach. The
+// window is persistent: a process that starts or hibernates goes on using it up.
+func (w *world) awayFor(c, r *node) time.Duration {
+	switch {
+	case r.mode == draining:
+		return w.now.Sub(r.drainedAt)
+	case !r.runs(), r.mode == starting:
+		return w.now.Sub(r.wentAt)
+	case r.hung:
+		return w.now.Sub(r.hungAt)
+	case r.takes():
+		if since, apart := w.apart[[2]cluster.Name{c.name, r.name}]; apart {
+			return w.now.Sub(since)
+		}
+		if !w.talks(c.name, r.name) {
+			return 0 // cut a moment ago
+		}
+	}
+	return w.hintWindow
+}
+
+// lacks lists acknowledged writes of before that the node should hold and
+// does not, though a quorum of its datacenter does.
+func (w *world) lacks(n *node, before moment) []int {
+	var out []int
+	for _, id := range w.unsettled {
+		x := &w.writes[id]
+		if x.at > before || !x.acked || n.held[id] || n.forgiven[id] || !slices.Contains(x.replicas, n.name) {
+			continue
+		}
+		holders := 0
+		for _, r := range x.replicas {
+			if m := w.byName[r]; m.home() == n.home() && m.held[id] {
+				holders++
+			}
+		}
+		if holders >= cluster.Quorum(w.factor) {
+			out = append(out, id)
+		}
+	}
+	return out
+}
+
+// settleWrites forgets what every replica has on its disk: nobody can lack it
+// any more.
+func (w *world) settleWrites() {
+	kept := w.unsettled[:0]
+	for _, id := range w.unsettled {
+		x := &w.writes[id]
+		all := w.now.Sub(x.at) > second
+		for _, r := range x.replicas {
+			all = all && w.byName[r].held[id]
+		}
+		if !all {
+			kept = append(kept, id)
+		}
+	}
+	w.unsettled = kept
+}
+
+// reconsider counts every write as unsettled again: a disk went back.
+func (w *world) reconsider() {
+	w.unsettled = w.unsettled[:0]
+	for id := range w.writes {
+		w.unsettled = append(w.unsettled, id)
+	}
+	w.dirty()
+}
+
+// hears tells whether gossip of one node reaches another, straight or through
+// others: a single cut link keeps nothing secret.
+func (w *world) hears(n, of *node) bool {
+	if n == of {
+		return true
+	}
+	if !n.gossips() || !of.gossips() {
+		return false
+	}
+	if w.talks(n.name, of.name) {
+		return true
+	}
+	if w.net.whole() {
+		return true
+	}
+	return w.parts()[n.name] == w.parts()[of.name]
+}
+
+// parts names for each node the part of the ring that it gossips with.
+func (w *world) parts() map[cluster.Name]cluster.Name {
+	if w.partsAt == w.now && w.partOf != nil {
+		return w.partOf
+	}
+	of := map[cluster.Name]cluster.Name{}
+	for _, n := range w.nodes {
+		if of[n.name] != "" || !n.gossips() {
+			continue
+		}
+		of[n.name] = n.name
+		for front := []*node{n}; len(front) > 0; {
+			at := front[0]
+			front = front[1:]
+			for _, m := range w.nodes {
+				if of[m.name] == "" && m.gossips() && w.talks(at.name, m.name) {
+					of[m.name] = n.name
+					front = append(front, m)
+				}
+			}
+		}
+	}
+	w.partOf, w.partsAt = of, w.now
+	return of
+}
+
+// convictAfter is about when Cassandra's failure detector gives a silent peer up.
+const convictAfter = 7 * time.Second
+
+// gossip lets nodes that a cut set apart lose each other, and find each other
+// again with what they stored for one another. Processes that ended tell for
+// themselves.
+func (w *world) gossip() {
+	w.after(second, w.gossip)
+	if w.net.whole() && len(w.apart) == 0 && !w.anyDeaf() {
+		return
+	}
+	for _, n := range w.nodes {
+		for _, of := range w.nodes {
+			if n != of && n.takes() && (of.mode == normal || of.mode == starting && of.sleeps) && !of.hung {
+				w.acquaint(n, of)
+			}
+		}
+	}
+}
+
+func (w *world) acquaint(n, of *node) {
+	k := [2]cluster.Name{n.name, of.name}
+	since, lost := w.apart[k]
+	direct := w.talks(n.name, of.name)
+	switch heard := w.hears(n, of); {
+	case heard && direct:
+		delete(w.apart, k)
+		if !lost {
+			break
+		}
+		if of.mode == starting {
+			break // a sleeper that was given up stays so
+		}
+		n.sees[of.name] = sight{true, of.generation, of.severity}
+		w.after(w.between(0, 15*second), func() { n.replay(of) })
+	case !lost:
+		w.apart[k] = w.now
+	case !heard && w.now.Sub(since) > convictAfter:
+		s := n.sees[of.name]
+		s.up = false
+		n.sees[of.name] = s
+	}
+}
+
+func (w *world) anyDeaf() bool {
+	for _, n := range w.nodes {
+		if n.deaf {
+			return true
+		}
+	}
+	return false
+}

@@ -1,0 +1,54 @@
+// SPDX-License-Identifier: Apache-2.0
+
+package sim
+
+import (
+	"encoding/json"
+	"slices"
+
+	"supervisor/incident"
+	"supervisor/internal/store"
+)
+
+// The guards that scenarios take away and that no bug of the table breaks: each
+// is planted where w.bug names it.
+const (
+	impatient   = "impatient"
+	leaseIsLife = "lease-is-life"
+	lenient     = "lenient"
+	oldWriter   = "old-writer"
+	lostIsNot   = "lost-is-not-written" // in explorations only
+)
+
+func seams() []Bug {
+	return []Bug{
+		{Name: impatient, Does: "probes take a late answer for none"},
+		{Name: leaseIsLife, Does: "observers take a host whose agent has no lease for dead"},
+		{Name: lenient, Does: "a policy is read as far as it is understood"},
+		{Name: lostIsNot, Does: "leaders take a lost answer for one that was not written"},
+		{Name: oldWriter, Does: "who lost the store goes on writing pools"},
+	}
+}
+
+// leaseless tells whether the store, as this agent last read it, has no word of
+// the host's agent.
+func (a *agent) leaseless(t *node) bool {
+	_, there := a.state.Picture.Agents[t.name]
+	return a.whole && a.w.storm && !there
+}
+
+// lenient is a bug: of a policy it leaves out what this program does not know,
+// and the rest is believed.
+func (w *world) lenient(kvs []store.KV) []store.KV {
+	if !w.bug(lenient) {
+		return kvs
+	}
+	kvs = slices.Clone(kvs)
+	for i, kv := range kvs {
+		var p incident.Policy
+		if kv.Key == store.Policy && json.Unmarshal(kv.Value, &p) == nil {
+			kvs[i].Value, _ = json.Marshal(p)
+		}
+	}
+	return kvs
+}
