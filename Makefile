@@ -25,7 +25,7 @@ test-tools: ## what the tests need besides
 demo: tools build ## break one node twice, without and with the supervisor, and compare; about 7 minutes
 	bin/supervisor demo run --scenario outage
 
-bench: tools build ## five crashes: medians beside Cassandra's and HAProxy's own times; about 20 minutes
+bench: tools build ## five crashes: medians beside Cassandra's and HAProxy's own times; about 25 minutes
 	bin/supervisor demo run --scenario crash --runs 5
 
 demo-up: tools build ## a real cluster in .demo (DEMO=folder), until `make demo-down`
