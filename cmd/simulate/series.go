@@ -89,6 +89,9 @@ func series(q request, out, errs io.Writer) int {
 					failed = err
 				} else {
 					total.add(seed, r, took)
+					if r.Violation != "" {
+						fmt.Fprintf(errs, "seed %d:%d: %s\n", sim.Edition, seed, r.Violation)
+					}
 				}
 				if seed%repeatEvery == 0 {
 					total.repeated++

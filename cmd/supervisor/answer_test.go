@@ -141,6 +141,9 @@ func TestCheckExits(t *testing.T) {
 			t.Errorf("exit %d %q %q, want %d %q", exit, out, errs, tt.exit, tt.says)
 		}
 	}
+	if exit, _, errs := typed("check", "--no-such-flag"); exit != 3 || !strings.Contains(errs, "exit 3") {
+		t.Errorf("a monitor that asks wrongly: exit %d, want 3 and not a page\n%s", exit, errs)
+	}
 	exit, out, _ := typed("check", "--socket", filepath.Join(t.TempDir(), "none"))
 	if exit != 3 || !strings.HasPrefix(out, "BLIND: no agent answers on ") {
 		t.Errorf("without an agent: exit %d %q, want 3: a monitor must not read it as healthy", exit, out)

@@ -13,10 +13,9 @@ import (
 func newDemoAgentStart() *cobra.Command {
 	var dir, name string
 	c := &cobra.Command{
-		Use:    "agent-start --dir D --node NAME",
-		Short:  "Start the agent of one node of a demo again, and return",
-		Hidden: true,
-		Args:   noArgs,
+		Use:   "agent-start --dir D --node NAME",
+		Short: "Start the agent of one node of a demo again, and return",
+		Args:  noArgs,
 		RunE: func(c *cobra.Command, _ []string) error {
 			p, n, self, err := demoNode(c, dir, name)
 			if err != nil {

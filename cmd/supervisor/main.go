@@ -14,6 +14,8 @@ import (
 	"strings"
 
 	"github.com/spf13/cobra"
+
+	"supervisor/internal/api"
 )
 
 // Exit codes are a contract with scripts.
@@ -108,9 +110,14 @@ func newRoot() *cobra.Command {
 	return root
 }
 
-// usage is an error of whoever typed the command.
+// usage is an error of whoever typed the command. A monitor that asks wrongly
+// must not page: for check it is "not to be asked".
 func usage(c *cobra.Command, err error) error {
-	return failure{err: err, code: "USAGE", exit: exitUsage, remedy: []string{"see: " + c.CommandPath() + " --help"}}
+	exit := exitUsage
+	if c.CommandPath() == "supervisor check" {
+		exit = api.Blind.Exit()
+	}
+	return failure{err: err, code: "USAGE", exit: exit, remedy: []string{"see: " + c.CommandPath() + " --help"}}
 }
 
 // noArgs refuses arguments, with the exit code of a usage error.
