@@ -116,9 +116,8 @@ func (p Proxy) await(ctx context.Context, id process.ID) error {
 	ctx, cancel := context.WithTimeout(ctx, startMax)
 	defer cancel()
 	for {
-		conn, err := (&net.Dialer{}).DialContext(ctx, "unix", p.StatsSocket())
-		if err == nil {
-			return conn.Close()
+		if p.answers(ctx) {
+			return nil
 		}
 		if !id.Alive() {
 			out, _ := os.ReadFile(p.log())
@@ -130,4 +129,21 @@ func (p Proxy) await(ctx context.Context, id process.ID) error {
 		case <-time.After(20 * time.Millisecond):
 		}
 	}
+}
+
+// answers tells whether HAProxy does its work. A connection alone says nothing:
+// the stats socket listens a moment before a port that is taken ends the process.
+func (p Proxy) answers(ctx context.Context) bool {
+	conn, err := (&net.Dialer{}).DialContext(ctx, "unix", p.StatsSocket())
+	if err != nil {
+		return false
+	}
+	defer conn.Close()
+	stop := context.AfterFunc(ctx, func() { _ = conn.SetDeadline(time.Unix(1, 0)) })
+	defer stop()
+	if _, err := conn.Write([]byte("show info\n")); err != nil {
+		return false
+	}
+	n, err := conn.Read(make([]byte, 1))
+	return err == nil && n == 1
 }
