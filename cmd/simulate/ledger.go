@@ -23,7 +23,7 @@ func (s *sum) enter(q request) error {
 		return fmt.Errorf("ledger %s: wants one line %q at the end of its table", q.ledger, strings.TrimSpace(mark))
 	}
 	row := fmt.Sprintf("| %s | %d:%d | %d | %.0f | %.0f | %d | %d | %d | %d |\n", q.commit, sim.Edition, q.from, s.Seeds, s.Played.Hours(), s.Active.Hours(),
-		s.Opened, len(sim.Faults())-len(s.scarce(200)), atLeast(s.Pairs, 10), s.Violations)
+		s.Opened, atLeast(s.Struck, 200), atLeast(s.Pairs, 10), s.Violations)
 	text = strings.Replace(text, mark, row+mark, 1)
 	if err := os.WriteFile(q.ledger, []byte(text), 0o644); err != nil {
 		return fmt.Errorf("ledger: %w", err)

@@ -119,9 +119,7 @@ func replay(q request, out, errs io.Writer) int {
 		return usage
 	}
 	o := q.options(seed)
-	o.StepsMax = q.steps
-	o.Trace = func(line string) { fmt.Fprintln(out, line) }
-	r, err := sim.Run(o)
+	r, err := loud(q, o, out)
 	if err != nil {
 		fmt.Fprintln(errs, "error:", err)
 		return usage
@@ -129,10 +127,18 @@ func replay(q request, out, errs io.Writer) int {
 	fmt.Fprintf(out, "seed %d:%d, %d nodes, %d steps, %s of the cluster's time, %d incidents opened, %d closed, %d held\n",
 		sim.Edition, seed, r.Nodes, r.Steps, r.Played.Round(time.Second), r.Opened, r.Closed, r.Held)
 	if r.Violation != "" {
+		o.StepsMax = q.steps
 		report(q, out, o, r)
 		return violate
 	}
 	return done
+}
+
+// loud plays a story, as far as was asked for, and prints all that happens.
+func loud(q request, o sim.Options, out io.Writer) (sim.Report, error) {
+	o.StepsMax = q.steps
+	o.Trace = func(line string) { fmt.Fprintln(out, line) }
+	return sim.Run(o)
 }
 
 // shrinkTries bounds how many runs a shorter schedule may cost.

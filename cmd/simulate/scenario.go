@@ -45,9 +45,7 @@ func tell(q request, out, errs io.Writer) int {
 		}
 		o = s.Unguarded()
 	}
-	o.StepsMax = q.steps
-	o.Trace = func(line string) { fmt.Fprintln(out, line) }
-	r, err := sim.Run(o)
+	r, err := loud(q, o, out)
 	if err != nil {
 		fmt.Fprintln(errs, "error:", err)
 		return usage

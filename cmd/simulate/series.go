@@ -5,7 +5,6 @@ package main
 import (
 	"fmt"
 	"io"
-	"slices"
 	"sync"
 	"time"
 
@@ -181,16 +180,4 @@ func atLeast(counts map[string]int, n int) int {
 		}
 	}
 	return k
-}
-
-// scarce lists the faults below a number, for the ledger.
-func (s *sum) scarce(n int) []string {
-	var out []string
-	for _, f := range sim.Faults() {
-		if s.Struck[f] < n {
-			out = append(out, f)
-		}
-	}
-	slices.Sort(out)
-	return out
 }

@@ -242,7 +242,6 @@ func (a *agent) repair(o incident.Order, ended outcome) {
 			a.w.repairBegins(a, o)
 		}
 		snapshot := a.w.hold(hosts)
-		done0 := done
 		takes := a.w.between(300*time.Millisecond, 3*second)
 		for _, h := range hosts {
 			if a.w.byName[h].stuck {
@@ -250,7 +249,7 @@ func (a *agent) repair(o incident.Order, ended outcome) {
 			}
 		}
 		if takes > o.Limit {
-			a.after(o.Limit, func() { ended(incident.Uncertain, incident.Result{Done: done0}) })
+			a.after(o.Limit, func() { ended(incident.Uncertain, incident.Result{Done: done}) })
 			return
 		}
 		a.after(takes, func() {
