@@ -42,9 +42,10 @@ type evidence struct {
 	votes   int
 }
 
-func weigh(x Verdict, b Bars, turned cluster.Moment) evidence {
+func weigh(x *Verdict, b Bars, turned cluster.Moment) evidence {
 	e := evidence{votes: x.Heard, exited: x.Own == Exited}
-	for _, t := range x.Ballots {
+	for i := range x.Ballots {
+		t := &x.Ballots[i]
 		if t.Own {
 			e.spoke = t.Vote != Unheard
 		}
@@ -68,7 +69,7 @@ func weigh(x Verdict, b Bars, turned cluster.Moment) evidence {
 	return e
 }
 
-func (e *evidence) hearOwn(t Ballot, b Bars, turned cluster.Moment) {
+func (e *evidence) hearOwn(t *Ballot, b Bars, turned cluster.Moment) {
 	process, cql, admin, disk := t.look(Process), t.look(CQL), t.look(Admin), t.look(Disk)
 	after := turned.Add(slack)
 	e.heard = true
@@ -80,7 +81,7 @@ func (e *evidence) hearOwn(t Ballot, b Bars, turned cluster.Moment) {
 	e.hangs = e.runs && cql.Outcome == Silent && cql.bad(b) && admin.Outcome == Silent
 }
 
-func (e *evidence) hearPeer(t Ballot, turned cluster.Moment) {
+func (e *evidence) hearPeer(t *Ballot, turned cluster.Moment) {
 	e.peers++
 	switch r := t.look(Storage); {
 	case r.answered() && r.At >= turned.Add(slack):

@@ -18,14 +18,15 @@ func (u *turn) judge(n cluster.Name) {
 	if p := u.v.Observers[n].Process; p != "" {
 		x.Process = p
 	}
-	if !known || pictureChanged(prev, x) {
+	if !known || pictureChanged(&prev, &x) {
 		u.change(n)
 	}
-	planned := u.planned(n, x)
-	u.answer(&x, prev, onsets)
+	planned := u.planned(n, &x)
+	u.answer(&x, &prev, onsets)
 	if planned {
 		x.Cause, x.Drain = Planned, false
 	}
+	u.ownVerdicts()
 	u.v.Verdicts[n] = x
 	u.v.Due[n] = u.next
 }
@@ -38,8 +39,9 @@ func (u *turn) collect(x *Verdict) (onsets []cluster.Moment) {
 		if _, listed := u.t.Nodes[o]; !listed {
 			continue
 		}
-		t, began := u.ballot(x.Node, o)
-		x.Ballots = append(x.Ballots, t)
+		b, began := u.ballot(x.Node, o)
+		x.Ballots = append(x.Ballots, b)
+		t := &x.Ballots[len(x.Ballots)-1]
 		x.Of++
 		switch t.Vote {
 		case For:
@@ -71,10 +73,10 @@ type place struct {
 	rack cluster.Rack
 }
 
-func (t Ballot) place() place { return place{t.Datacenter, t.Rack} }
+func (t *Ballot) place() place { return place{t.Datacenter, t.Rack} }
 
 // ownWord is what the node's own agent says of the process.
-func ownWord(t Ballot) Outcome {
+func ownWord(t *Ballot) Outcome {
 	r := t.look(Process)
 	if t.Duplicate || t.Unwell && r.Outcome != Exited {
 		return NoWord
@@ -82,14 +84,21 @@ func ownWord(t Ballot) Outcome {
 	return r.Outcome
 }
 
-func pictureChanged(a, b Verdict) bool {
-	return a.Own != b.Own || !slices.EqualFunc(a.Ballots, b.Ballots, func(x, y Ballot) bool {
-		return x.Observer == y.Observer && x.Vote == y.Vote
-	})
+func pictureChanged(a, b *Verdict) bool {
+	if a.Own != b.Own || len(a.Ballots) != len(b.Ballots) {
+		return true
+	}
+	for i := range a.Ballots {
+		if x, y := &a.Ballots[i], &b.Ballots[i]; x.Observer != y.Observer || x.Vote != y.Vote {
+			return true
+		}
+	}
+	return false
 }
 
 // change notes that the ballots about n changed now.
 func (u *turn) change(n cluster.Name) {
+	u.ownChanged()
 	last, ever := u.v.Changed[n]
 	if !ever || u.now.Sub(last) >= u.b.Stable {
 		u.v.Unrest[n] = u.now
@@ -99,18 +108,23 @@ func (u *turn) change(n cluster.Name) {
 
 // planned follows what the own agent announced: believed for PlannedMax from
 // the first announcement, over when it says that the process runs.
-func (u *turn) planned(n cluster.Name, x Verdict) bool {
-	for _, t := range x.Ballots {
+func (u *turn) planned(n cluster.Name, x *Verdict) bool {
+	for i := range x.Ballots {
+		t := &x.Ballots[i]
 		if !t.Own || t.Duplicate {
 			continue
 		}
 		switch r := t.look(Process); r.Outcome {
 		case Leaving:
 			if _, ok := u.v.Planned[n]; !ok {
+				u.ownPlanned()
 				u.v.Planned[n] = r.onset()
 			}
 		case Good:
-			delete(u.v.Planned, n)
+			if _, ok := u.v.Planned[n]; ok {
+				u.ownPlanned()
+				delete(u.v.Planned, n)
+			}
 		}
 	}
 	began, ok := u.v.Planned[n]
@@ -124,9 +138,9 @@ func (u *turn) planned(n cluster.Name, x Verdict) bool {
 
 // answer decides on answer, cause, since and drain. Once Gone, a node stays
 // Gone as long as the majority does, however the ballots shift.
-func (u *turn) answer(x *Verdict, prev Verdict, onsets []cluster.Moment) {
+func (u *turn) answer(x, prev *Verdict, onsets []cluster.Moment) {
 	turned := turnedBad(onsets, x.Heard)
-	e := weigh(*x, u.b, turned)
+	e := weigh(x, u.b, turned)
 	majority := x.For >= 2 && 2*x.For > x.Heard
 	alive := x.Against >= max(1, min(2, x.Of)) && 2*x.Against > x.Heard
 	u.wait(u.v.Began.Add(u.b.Fresh))

@@ -5,7 +5,6 @@ package membership
 import (
 	"errors"
 	"fmt"
-	"maps"
 	"slices"
 	"time"
 
@@ -30,6 +29,8 @@ var (
 // than formerMax starts back, or from before this Inbox began. The true agent
 // speaks within a second and then looks superseded itself, so the judge finds
 // two agents with one name and believes neither.
+//
+// One loop owns it: Take changes it.
 type Inbox struct {
 	Cluster string // only digests of this cluster are taken
 	Senders map[cluster.Name]Sender
@@ -58,29 +59,29 @@ const twinQuiet = 30 * time.Second
 // each one several times. A replaced boot whose sequence goes on is no
 // recording but a straggler or a second agent of that name: it gives one
 // empty report, which lets the judge tell the two apart, and none of its looks.
-func (i Inbox) Take(d Digest, at cluster.Moment) (Inbox, []Report, error) {
+func (i *Inbox) Take(d Digest, at cluster.Moment) ([]Report, error) {
 	if d.Cluster != i.Cluster {
-		return i, nil, fmt.Errorf("take digest of %s, cluster %q, want %q: %w", d.Observer, d.Cluster, i.Cluster, ErrDigestCluster)
+		return nil, fmt.Errorf("take digest of %s, cluster %q, want %q: %w", d.Observer, d.Cluster, i.Cluster, ErrDigestCluster)
 	}
 	s, known := i.Senders[d.Observer]
 	if known && d.Boot == s.Boot && d.Seq == s.Seq {
-		return i, nil, nil
+		return nil, nil
 	}
 	sign := Report{Observer: d.Observer, Boot: d.Boot, Process: d.Process, Unwell: d.Unwell, At: at}
 	former := slices.IndexFunc(s.Former, func(f Former) bool { return f.Boot == d.Boot })
 	switch {
 	case former >= 0 && d.Seq > s.Former[former].Seq && at.Sub(s.At) > twinQuiet:
 		// The one that replaced it is gone, a copy of its host perhaps, and it goes on.
-		s.Former = slices.Delete(slices.Clone(s.Former), former, former+1)
+		s.Former = slices.Delete(s.Former, former, former+1)
 		s.Former = append(s.Former, Former{s.Boot, s.Seq})
 	case former >= 0 && d.Seq > s.Former[former].Seq:
-		s.Former = slices.Clone(s.Former)
 		s.Former[former].Seq = d.Seq
-		return i.with(d.Observer, s), []Report{sign}, nil
+		i.remember(d.Observer, s)
+		return []Report{sign}, nil
 	case former >= 0, known && d.Boot == s.Boot && d.Seq < s.Seq:
-		return i, nil, fmt.Errorf("take digest %d of %s: %w", d.Seq, d.Observer, ErrDigestReplayed)
+		return nil, fmt.Errorf("take digest %d of %s: %w", d.Seq, d.Observer, ErrDigestReplayed)
 	case known && d.Boot != s.Boot:
-		s.Former = append(slices.Clone(s.Former), Former{s.Boot, s.Seq})
+		s.Former = append(s.Former, Former{s.Boot, s.Seq})
 		s.Former = s.Former[max(0, len(s.Former)-formerMax):]
 	}
 	s.Boot, s.Seq, s.At = d.Boot, d.Seq, at
@@ -93,20 +94,13 @@ func (i Inbox) Take(d Digest, at cluster.Moment) (Inbox, []Report, error) {
 	if len(reports) == 0 {
 		reports = append(reports, sign)
 	}
-	return i.with(d.Observer, s), reports, nil
+	i.remember(d.Observer, s)
+	return reports, nil
 }
 
-// Keep forgets observers that are not on the roster.
-func (i Inbox) Keep(t Topology) Inbox {
-	senders := maps.Clone(i.Senders)
-	maps.DeleteFunc(senders, func(n cluster.Name, _ Sender) bool { _, ok := t.Nodes[n]; return !ok })
-	i.Senders = senders
-	return i
-}
-
-func (i Inbox) with(n cluster.Name, s Sender) Inbox {
-	senders := cloned(i.Senders)
-	senders[n] = s
-	i.Senders = senders
-	return i
+func (i *Inbox) remember(n cluster.Name, s Sender) {
+	if i.Senders == nil {
+		i.Senders = map[cluster.Name]Sender{}
+	}
+	i.Senders[n] = s
 }

@@ -21,8 +21,10 @@ import (
 // are two, say so. Everything else is Unknown. With fewer eligible observers
 // than Bars.ObserversMin the answer is advice: Drain stays false.
 //
-// Only nodes are judged again about which something was said, whose observers
-// changed, or whose Due has come; so a turn costs what its news cost.
+// Only nodes are judged again about which something new was said, whose
+// observers changed, or whose Due has come; so a turn costs what its news cost.
+// That a node that lives still lives is new once in retold. Fresh is kept: it
+// must not be changed afterwards.
 func Judge(prev View, fresh []Report, t Topology, b Bars, now cluster.Moment) View {
 	u := begin(prev, t, b, now)
 	if !sameTopology(prev.Topology, t) || prev.Bars != b {
@@ -54,11 +56,16 @@ type turn struct {
 	t       Topology
 	b       Bars
 	now     cluster.Moment
-	copied  map[cluster.Name]bool // subjects whose reports are already this turn's own copy
+	own     parts                 // which maps of the view are this turn's own copies
 	stir    map[cluster.Name]bool // nodes to judge again
 	flipped map[cluster.Name]bool // observers whose standing changed: all they watch is judged again
 	next    cluster.Moment        // Due of the node being judged
+	said    said
 }
+
+// parts are the maps of a view that most turns leave alone: the first write
+// copies them.
+type parts struct{ verdicts, changed, planned, ignored bool }
 
 func begin(prev View, t Topology, b Bars, now cluster.Moment) *turn {
 	v := prev
@@ -67,16 +74,9 @@ func begin(prev View, t Topology, b Bars, now cluster.Moment) *turn {
 		v.Began = v.At
 	}
 	v.Topology, v.Bars = t, b
-	v.Verdicts = cloned(prev.Verdicts)
 	v.Observers = cloned(prev.Observers)
 	v.Reports = cloned(prev.Reports)
-	v.Changed = cloned(prev.Changed)
-	v.Unrest = cloned(prev.Unrest)
-	v.Due = cloned(prev.Due)
-	v.Planned = cloned(prev.Planned)
-	v.Ignored = cloned(prev.Ignored)
-	return &turn{v: v, t: t, b: b, now: v.At, copied: map[cluster.Name]bool{},
-		stir: map[cluster.Name]bool{}, flipped: map[cluster.Name]bool{}}
+	return &turn{v: v, t: t, b: b, now: v.At, stir: map[cluster.Name]bool{}, flipped: map[cluster.Name]bool{}}
 }
 
 func cloned[K comparable, V any](m map[K]V) map[K]V {
@@ -86,49 +86,100 @@ func cloned[K comparable, V any](m map[K]V) map[K]V {
 	return maps.Clone(m)
 }
 
+// ownVerdicts makes the verdicts and their dues this turn's own.
+func (u *turn) ownVerdicts() {
+	if !u.own.verdicts {
+		u.own.verdicts, u.v.Verdicts, u.v.Due = true, cloned(u.v.Verdicts), cloned(u.v.Due)
+	}
+}
+
+func (u *turn) ownChanged() {
+	if !u.own.changed {
+		u.own.changed, u.v.Changed, u.v.Unrest = true, cloned(u.v.Changed), cloned(u.v.Unrest)
+	}
+}
+
+func (u *turn) ownPlanned() {
+	if !u.own.planned {
+		u.own.planned, u.v.Planned = true, cloned(u.v.Planned)
+	}
+}
+
+func (u *turn) ignore(why Reason, reports int) {
+	if !u.own.ignored {
+		u.own.ignored, u.v.Ignored = true, cloned(u.v.Ignored)
+	}
+	u.v.Ignored[why] += reports
+}
+
 // reroster forgets who left the roster and has every node judged again.
 func (u *turn) reroster() {
-	listed := func(n cluster.Name) bool { _, ok := u.t.Nodes[n]; return ok }
-	maps.DeleteFunc(u.v.Observers, func(n cluster.Name, _ Heard) bool { return !listed(n) })
-	maps.DeleteFunc(u.v.Verdicts, func(n cluster.Name, _ Verdict) bool { return !listed(n) })
-	maps.DeleteFunc(u.v.Reports, func(n cluster.Name, _ map[Key]Report) bool { return !listed(n) })
+	u.ownVerdicts()
+	u.ownChanged()
+	u.ownPlanned()
+	gone := func(n cluster.Name) bool { _, listed := u.t.Nodes[n]; return !listed }
+	maps.DeleteFunc(u.v.Observers, func(n cluster.Name, _ Heard) bool { return gone(n) })
+	maps.DeleteFunc(u.v.Verdicts, func(n cluster.Name, _ Verdict) bool { return gone(n) })
 	for _, m := range []map[cluster.Name]cluster.Moment{u.v.Changed, u.v.Unrest, u.v.Due, u.v.Planned} {
-		maps.DeleteFunc(m, func(n cluster.Name, _ cluster.Moment) bool { return !listed(n) })
+		maps.DeleteFunc(m, func(n cluster.Name, _ cluster.Moment) bool { return gone(n) })
 	}
-	for n := range u.v.Reports { // order: each node keeps its own reports
-		maps.DeleteFunc(u.reports(n), func(k Key, _ Report) bool { return !slices.Contains(u.t.Watch[n], k.Observer) })
+	for o, reports := range u.v.Reports { // order: each observer keeps its own
+		if gone(o) {
+			delete(u.v.Reports, o)
+			continue
+		}
+		u.v.Reports[o] = slices.DeleteFunc(slices.Clone(reports), func(r Report) bool { return !slices.Contains(u.t.Watch[r.Subject], o) })
 	}
 	for n := range u.t.Nodes {
 		u.stir[n] = true
 	}
 }
 
+// sameTopology tells whether the roster stayed as it was; mostly it is the very
+// same one.
 func sameTopology(a, b Topology) bool {
-	return maps.Equal(a.Nodes, b.Nodes) && maps.EqualFunc(a.Watch, b.Watch, slices.Equal)
+	return a.made != nil && a.made == b.made || maps.Equal(a.Nodes, b.Nodes) && maps.EqualFunc(a.Watch, b.Watch, slices.Equal)
 }
 
-// merge believes or ignores each fresh report, oldest arrival first, so that
-// the same reports in another order give the same view.
-func (u *turn) merge(fresh []Report) {
-	if !slices.IsSortedFunc(fresh, compareReports) {
-		fresh = slices.Clone(fresh)
-		slices.SortFunc(fresh, compareReports)
-	}
-	for _, r := range fresh {
-		if why := u.believe(r); why != "" {
-			u.v.Ignored[why]++
+// sorted tells whether reports stand as compareReports wants them.
+func sorted(reports []Report) bool {
+	for i := 1; i < len(reports); i++ {
+		if compareReports(&reports[i-1], &reports[i]) > 0 {
+			return false
 		}
 	}
+	return true
 }
 
-func compareReports(a, b Report) int {
+// compareReports puts the looks of one digest side by side, in the order in
+// which they are kept.
+func compareReports(a, b *Report) int {
+	if c := compareDigests(a, b); c != 0 {
+		return c
+	}
+	if c := compareLooks(a, b); c != 0 {
+		return c
+	}
+	return cmp.Or(cmp.Compare(a.At, b.At), cmp.Compare(a.Outcome, b.Outcome), cmp.Compare(a.Misses, b.Misses), cmp.Compare(a.Held, b.Held))
+}
+
+// compareDigests is 0 for reports that came together.
+func compareDigests(a, b *Report) int {
 	if c := cmp.Compare(a.arrived(), b.arrived()); c != 0 {
 		return c
 	}
-	return cmp.Or(cmp.Compare(a.At, b.At), cmp.Compare(a.Observer, b.Observer), cmp.Compare(a.Boot, b.Boot),
-		cmp.Compare(a.Subject, b.Subject), cmp.Compare(a.Path, b.Path), cmp.Compare(a.Outcome, b.Outcome),
-		cmp.Compare(a.Misses, b.Misses), cmp.Compare(a.Held, b.Held), cmp.Compare(a.Process, b.Process),
-		compareBools(a.Unwell, b.Unwell))
+	if c := cmp.Compare(a.Observer, b.Observer); c != 0 {
+		return c
+	}
+	return cmp.Or(cmp.Compare(a.Boot, b.Boot), cmp.Compare(a.Process, b.Process), compareBools(a.Unwell, b.Unwell))
+}
+
+// compareLooks is the order in which the reports of one observer are kept.
+func compareLooks(a, b *Report) int {
+	if c := cmp.Compare(a.Subject, b.Subject); c != 0 {
+		return c
+	}
+	return cmp.Compare(a.Path, b.Path)
 }
 
 func compareBools(a, b bool) int {
@@ -147,63 +198,11 @@ func (r Report) arrived() cluster.Moment { return r.At.Add(r.Age) }
 // onset is when the outcome began, on the judge's clock.
 func (r Report) onset() cluster.Moment { return r.At.Add(-r.Held) }
 
-// believe keeps the report or tells why not.
-func (u *turn) believe(r Report) Reason {
-	if _, ok := u.t.Nodes[r.Observer]; !ok {
-		return UnknownObserver
-	}
-	if !r.possible() {
-		return Impossible
-	}
-	if r.arrived() > u.now {
-		return FromFuture
-	}
-	if !u.hear(r) {
-		return Superseded
-	}
-	if r.Path == PathUnknown {
-		return "" // an empty digest: hearing the observer was all
-	}
-	if _, ok := u.t.Nodes[r.Subject]; !ok {
-		return UnknownSubject
-	}
-	own := r.Observer == r.Subject
-	if !own && (r.Path == Process || r.Path == Admin || r.Path == Disk || r.Outcome == Leaving || r.Outcome == Exited) {
-		return NotOwn
-	}
-	if !slices.Contains(u.t.Watch[r.Subject], r.Observer) {
-		return NotAssigned
-	}
-	u.keep(r)
-	return ""
-}
-
 // possible tells whether the look could have been made at all; what it lets
 // through cannot overflow a Moment.
 func (l Look) possible() bool {
-	return l.Age >= 0 && l.Age <= spanMax && l.Held >= 0 && l.Held <= spanMax && l.Misses >= 0 &&
+	return (l.Path != PathUnknown || l.Subject == "") && l.Age >= 0 && l.Age <= spanMax && l.Held >= 0 && l.Held <= spanMax && l.Misses >= 0 &&
 		int(l.Path) < len(pathWords) && int(l.Outcome) < len(outcomeWords)
-}
-
-// keep replaces what this observer said before of this path, unless that was
-// younger by more than the luck of a datagram.
-func (u *turn) keep(r Report) {
-	m := u.reports(r.Subject)
-	k := Key{r.Observer, r.Path}
-	if old, ok := m[k]; ok && old.Boot == r.Boot && old.At > r.At.Add(slack) {
-		return
-	}
-	m[k] = r
-	u.stir[r.Subject] = true
-}
-
-// reports is this turn's own copy of the reports about n.
-func (u *turn) reports(n cluster.Name) map[Key]Report {
-	if !u.copied[n] {
-		u.v.Reports[n] = cloned(u.v.Reports[n])
-		u.copied[n] = true
-	}
-	return u.v.Reports[n]
 }
 
 // stirWatched has all nodes judged again that a flipped observer watches.

@@ -291,7 +291,7 @@ func TestWhoIsHeard(t *testing.T) {
 		old := look("n2", "n1", CQL, Good, start.Add(-time.Second))
 		old.Age = 2 * time.Second
 		v := Judge(first, []Report{old}, four(), DefaultBars(), later)
-		if got := v.Reports["n1"][Key{"n2", CQL}].Outcome; got != Silent {
+		if got := kept(v, "n2", "n1", CQL).Outcome; got != Silent {
 			t.Errorf("got %v", got)
 		}
 	})
@@ -299,7 +299,7 @@ func TestWhoIsHeard(t *testing.T) {
 		top := four()
 		top.Watch["n1"] = []cluster.Name{"n1", "n3"}
 		v := Judge(View{}, []Report{look("n2", "n1", CQL, Good, start)}, top, DefaultBars(), start)
-		if v.Ignored[NotAssigned] != 1 || len(v.Reports["n1"]) != 0 || v.Verdicts["n1"].Of != 2 {
+		if v.Ignored[NotAssigned] != 1 || kept(v, "n2", "n1", CQL).Path != PathUnknown || v.Verdicts["n1"].Of != 2 {
 			t.Errorf("ignored %v, kept %v", v.Ignored, v.Reports["n1"])
 		}
 	})
@@ -322,7 +322,7 @@ func TestWhoIsHeard(t *testing.T) {
 	t.Run("an abstaining peer is no witness of the cause either", func(t *testing.T) {
 		x := Verdict{Ballots: []Ballot{{Vote: Abstains, Unwell: true, Cites: []Report{look("n4", "n1", Storage, Good, later)}},
 			{Vote: Abstains, Duplicate: true, Cites: []Report{look("n3", "n1", Storage, Good, later)}}}}
-		if e := weigh(x, DefaultBars(), start); e.accepts != 0 || e.peers != 0 {
+		if e := weigh(&x, DefaultBars(), start); e.accepts != 0 || e.peers != 0 {
 			t.Errorf("got %+v", e)
 		}
 	})
@@ -368,4 +368,36 @@ func TestWordsAreSpelledOnce(t *testing.T) {
 		func(w string) (uint8, error) { var a Path; err := a.UnmarshalText([]byte(w)); return uint8(a), err })
 	check("outcome", len(outcomeWords), func(i uint8) string { b, _ := Outcome(i).MarshalText(); return string(b) },
 		func(w string) (uint8, error) { var a Outcome; err := a.UnmarshalText([]byte(w)); return uint8(a), err })
+}
+
+// TestThatANodeStillLivesIsToldOnceASecond has all say every 250 ms that all is
+// well: verdicts stay young and few of them are counted anew.
+func TestThatANodeStillLivesIsToldOnceASecond(t *testing.T) {
+	var v View
+	counted := 0
+	for i := range 41 {
+		now := start.Add(time.Duration(i) * 250 * time.Millisecond)
+		before := v.Verdicts["n1"].At
+		v = Judge(v, []Report{look("n1", "n1", CQL, Good, now), look("n2", "n1", CQL, Good, now), look("n3", "n1", CQL, Good, now)}, four(), DefaultBars(), now)
+		x := v.Verdicts["n1"]
+		if x.At != before {
+			counted++
+		}
+		if age := now.Sub(x.At); age >= retold || now.Sub(x.LastAlive) >= retold {
+			t.Fatalf("after %d turns the verdict is %s old, and the last answer in it %s", i, age, now.Sub(x.LastAlive))
+		}
+	}
+	if counted > 15 {
+		t.Errorf("counted anew %d times in 10 s", counted)
+	}
+}
+
+// kept is what a view keeps of one path of an observer to a subject.
+func kept(v View, o, subject cluster.Name, p Path) Report {
+	for _, r := range v.Reports[o] {
+		if r.Subject == subject && r.Path == p {
+			return r
+		}
+	}
+	return Report{}
 }

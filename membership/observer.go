@@ -4,6 +4,7 @@ package membership
 
 import (
 	"slices"
+	"sort"
 	"time"
 
 	"supervisor/cluster"
@@ -65,9 +66,6 @@ func (h Heard) restarted(r Report) Heard {
 	return h
 }
 
-// paths lists how an observer may look at a node, in the order of citation.
-var paths = []Path{Process, CQL, Admin, Disk, Storage, Phi}
-
 // freshFor is how long a look on path p says something. The supporting paths
 // are looked at every 2 s, so one window would let them flicker.
 func (b Bars) freshFor(p Path) time.Duration {
@@ -98,37 +96,36 @@ func (u *turn) ballot(n, o cluster.Name) (Ballot, cluster.Moment) {
 		return t, 0
 	}
 	var onset cluster.Moment
-	t.Vote, onset = vote(t, u.b)
+	t.Vote, onset = vote(&t, u.b)
 	return t, onset
 }
 
 // cites are the looks of o at n that still say something, of its present
 // start: what an earlier start saw died with it.
 func (u *turn) cites(n, o cluster.Name, boot cluster.Boot) []Report {
-	reports := u.v.Reports[n]
-	if len(reports) == 0 {
+	reports := u.v.Reports[o]
+	i := sort.Search(len(reports), func(i int) bool { return reports[i].Subject >= n })
+	j, fresh := i, true
+	for ; j < len(reports) && reports[j].Subject == n; j++ {
+		fresh = fresh && u.says(&reports[j], boot)
+	}
+	cites := reports[i:j:j]
+	if !fresh {
+		cites = slices.DeleteFunc(slices.Clone(cites), func(r Report) bool { return !u.says(&r, boot) })
+	}
+	if len(cites) == 0 {
 		return nil
 	}
-	list := paths
-	if o != n {
-		list = peerPaths
-	}
-	var cites []Report
-	for _, p := range list {
-		r, ok := reports[Key{o, p}]
-		if !ok || r.Boot != boot || u.now.Sub(r.At) > u.b.freshFor(p) {
-			continue
-		}
-		if cites == nil {
-			cites = make([]Report, 0, len(list))
-		}
-		u.wait(r.At.Add(u.b.freshFor(p)) + 1)
-		cites = append(cites, r)
+	for i := range cites {
+		u.wait(cites[i].At.Add(u.b.freshFor(cites[i].Path)) + 1)
 	}
 	return cites
 }
 
-var peerPaths = []Path{CQL, Storage, Phi}
+// says tells whether a look counts: of this start of its observer, and fresh.
+func (u *turn) says(r *Report, boot cluster.Boot) bool {
+	return r.Boot == boot && u.now.Sub(r.At) <= u.b.freshFor(r.Path)
+}
 
 // wait asks for the node to be judged again at m, if that is still to come.
 func (u *turn) wait(m cluster.Moment) {
@@ -137,21 +134,25 @@ func (u *turn) wait(m cluster.Moment) {
 	}
 }
 
-// look is the ballot's cited look on a path; its Outcome is NoWord when there is none.
-func (t Ballot) look(p Path) Report {
-	for _, r := range t.Cites {
-		if r.Path == p {
-			return r
+// look is the ballot's cited look on a path; its Outcome is NoWord when there is
+// none.
+func (t *Ballot) look(p Path) *Report {
+	for i := range t.Cites {
+		if t.Cites[i].Path == p {
+			return &t.Cites[i]
 		}
 	}
-	return Report{}
+	return &noReport
 }
+
+// noReport is what nobody said; nobody changes it.
+var noReport Report
 
 // vote reads one well observer's looks. Doubt speaks for the node: slow
 // answers and fewer than MissesMax silences are no word for Gone. Without a
 // word on the CQL path the observer abstains, whatever else it saw; only the
 // own agent's exit and disk need no CQL path.
-func vote(t Ballot, b Bars) (Vote, cluster.Moment) {
+func vote(t *Ballot, b Bars) (Vote, cluster.Moment) {
 	if t.Own {
 		if r := t.look(Process); r.Outcome == Exited {
 			return For, r.onset()
@@ -170,7 +171,7 @@ func vote(t Ballot, b Bars) (Vote, cluster.Moment) {
 }
 
 // bad tells whether a look on the CQL path speaks for Gone.
-func (r Report) bad(b Bars) bool {
+func (r *Report) bad(b Bars) bool {
 	switch r.Outcome {
 	case Refused, Wrong, Exited:
 		return true
@@ -181,4 +182,4 @@ func (r Report) bad(b Bars) bool {
 }
 
 // answered tells whether the other side answered, however slowly.
-func (r Report) answered() bool { return r.Outcome == Good || r.Outcome == Late }
+func (r *Report) answered() bool { return r.Outcome == Good || r.Outcome == Late }

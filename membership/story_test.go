@@ -81,6 +81,12 @@ type stage struct {
 }
 
 // actor is one agent: what it sees of whom, and since when.
+// eye is one path to one subject.
+type eye struct {
+	subject cluster.Name
+	path    Path
+}
+
 type actor struct {
 	name               cluster.Name
 	boot               cluster.Boot
@@ -90,7 +96,7 @@ type actor struct {
 	lose               int
 	sent               cluster.Moment
 	dirty              bool
-	sees               map[Key]*sight // Key.Observer is the subject here
+	sees               map[eye]*sight
 	twinBoot           cluster.Boot
 	twinSeq            uint64
 }
@@ -207,7 +213,7 @@ func (s *stage) cluster(nodes []string) error {
 	}
 	s.roster(places)
 	for n := range places {
-		s.agents[n] = &actor{name: n, boot: "a1", process: "p1", sees: map[Key]*sight{}}
+		s.agents[n] = &actor{name: n, boot: "a1", process: "p1", sees: map[eye]*sight{}}
 	}
 	for n := range places {
 		if err := s.fault("heal", n); err != nil {
@@ -256,7 +262,7 @@ func (s *stage) fault(kind string, n cluster.Name) error {
 func (s *stage) fade(n cluster.Name) {
 	for o, a := range s.agents {
 		if o != n {
-			a.sees[Key{n, Phi}] = &sight{outcome: Good, since: s.now, fades: true}
+			a.sees[eye{n, Phi}] = &sight{outcome: Good, since: s.now, fades: true}
 		}
 	}
 }
@@ -272,7 +278,7 @@ func (s *stage) see(observer string, subject cluster.Name, path, outcome string)
 	}
 	for n, a := range s.agents {
 		if observer == string(n) || observer == "all" || observer == "others" && n != subject {
-			a.sees[Key{subject, p}] = &sight{outcome: o, since: s.now}
+			a.sees[eye{subject, p}] = &sight{outcome: o, since: s.now}
 			a.dirty = true
 		}
 	}
@@ -335,11 +341,10 @@ func (s *stage) tick() {
 }
 
 func (s *stage) take(d Digest) []Report {
-	inbox, reports, err := s.inbox.Take(d, s.now)
+	reports, err := s.inbox.Take(d, s.now)
 	if err != nil {
 		fmt.Fprintf(&s.said, "%v\n", err)
 	}
-	s.inbox = inbox
 	return reports
 }
 
@@ -363,7 +368,7 @@ func every(p Path) time.Duration {
 // missed tells whether an outcome's count of misses just rose to three or less.
 func (s *stage) missed(a *actor) bool {
 	for k, x := range a.sees {
-		if held := s.now.Sub(x.since); x.outcome == Silent && held <= 2*every(k.Path) && held%every(k.Path) == 0 {
+		if held := s.now.Sub(x.since); x.outcome == Silent && held <= 2*every(k.path) && held%every(k.path) == 0 {
 			return true
 		}
 	}
@@ -375,9 +380,9 @@ func (s *stage) digest(a *actor) Digest {
 	for k, x := range a.sees {
 		outcome, since := x.seen(s.now)
 		held := s.now.Sub(since)
-		age := held % every(k.Path)
-		d.Looks = append(d.Looks, Look{Subject: k.Observer, Path: k.Path, Outcome: outcome,
-			Misses: int(held/every(k.Path)) + 1, Held: held - age, Age: age})
+		age := held % every(k.path)
+		d.Looks = append(d.Looks, Look{Subject: k.subject, Path: k.path, Outcome: outcome,
+			Misses: int(held/every(k.path)) + 1, Held: held - age, Age: age})
 	}
 	return d
 }

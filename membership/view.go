@@ -16,6 +16,7 @@ type Topology struct {
 	// Watch lists the eligible observers of each node, its own agent included,
 	// alive or not.
 	Watch map[cluster.Name][]cluster.Name
+	made  *byte // which call of NewTopology made it; nil: none
 }
 
 // Place is where a node stands.
@@ -49,8 +50,9 @@ type View struct {
 	At        cluster.Moment
 	Verdicts  map[cluster.Name]Verdict
 	Observers map[cluster.Name]Heard
-	Reports   map[cluster.Name]map[Key]Report // by subject: the youngest of each observer and path
-	Changed   map[cluster.Name]cluster.Moment // the last moment a node's ballots changed
+	// Reports are the youngest looks of each observer, by subject and path.
+	Reports map[cluster.Name][]Report
+	Changed map[cluster.Name]cluster.Moment // the last moment a node's ballots changed
 	// Unrest is when the present run of changes began: changes less than
 	// Bars.Stable apart belong to one run.
 	Unrest map[cluster.Name]cluster.Moment
@@ -109,12 +111,6 @@ const (
 	Impossible      Reason = "impossible"       // negative ages, words that do not exist
 	Superseded      Reason = "superseded"       // of an agent's start that a later one replaced
 )
-
-// Key names one path of one observer to a subject.
-type Key struct {
-	Observer cluster.Name
-	Path     Path
-}
 
 // Heard is the last sign of one observer.
 type Heard struct {

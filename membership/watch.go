@@ -23,7 +23,7 @@ const WatchMax = 2 * Degree
 
 // NewTopology places every host of the roster and assigns its watchers.
 func NewTopology(hosts []cluster.Host) Topology {
-	t := Topology{Nodes: make(map[cluster.Name]Place, len(hosts))}
+	t := Topology{Nodes: make(map[cluster.Name]Place, len(hosts)), made: new(byte)}
 	for _, h := range hosts {
 		t.Nodes[h.Name] = Place{Region: h.Region, Datacenter: h.Datacenter, Rack: h.Rack}
 	}

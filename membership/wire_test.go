@@ -211,8 +211,8 @@ func TestADigestTooLargeIsSplit(t *testing.T) {
 		if err != nil {
 			t.Fatal(err)
 		}
-		var reports []Report
-		if inbox, reports, err = inbox.Take(got, start); err != nil {
+		reports, err := inbox.Take(got, start)
+		if err != nil {
 			t.Fatal(err)
 		}
 		for _, r := range reports {

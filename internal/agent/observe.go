@@ -200,8 +200,7 @@ func (d *desk) publicKey(n cluster.Name) (ed25519.PublicKey, bool) {
 // receive turns a digest into reports, judges, and asks the others to look
 // where somebody missed an answer.
 func (d *desk) receive(dg membership.Digest, now cluster.Moment) {
-	inbox, reports, err := d.inbox.Take(dg, now)
-	d.inbox = inbox
+	reports, err := d.inbox.Take(dg, now)
 	if err != nil {
 		d.log.Debug("digest not taken", zap.Error(err))
 		return

@@ -187,13 +187,13 @@ func why(d incident.Decision) string {
 // fold takes the oldest operator's word in. Only the first datacenter's
 // journal tells of the policy, so the others leave it alone.
 func (s *State) fold(dc cluster.Datacenter, wall time.Time) (Commit, bool) {
+	if len(s.Picture.Inbox) == 0 {
+		return Commit{}, false
+	}
 	if dcs := s.datacenters(); len(dcs) == 0 || dcs[0] != dc {
 		return Commit{}, false
 	}
 	ids := slices.Sorted(maps.Keys(s.Picture.Inbox))
-	if len(ids) == 0 {
-		return Commit{}, false
-	}
 	word := s.Picture.Inbox[ids[0]]
 	t := &txn{s: s, t: store.Txn{Compare: s.guards()}}
 	t.compare(store.Word(ids[0]), word.Mod)

@@ -6,7 +6,6 @@ import (
 	"cmp"
 	"crypto/sha256"
 	"encoding/hex"
-	"encoding/json"
 	"fmt"
 	"maps"
 	"slices"
@@ -61,6 +60,7 @@ type Picture struct {
 	tails      map[cluster.Datacenter]string // hash of the last event of each journal, as it is stored
 	mods       map[string]int64              // of every key, so that an older change never overwrites
 	topology   *membership.Topology          // of Hosts; nil: to be made anew
+	memo       *Memo                         // nil: every value is decoded here
 }
 
 // OrderAt is an order with its key's revisions; Create is its token.
@@ -100,8 +100,11 @@ func NewPicture() *Picture {
 	return p
 }
 
+// Share has the picture decode with a memo.
+func (p *Picture) Share(m *Memo) { p.memo = m }
+
 func (p *Picture) reset() {
-	*p = Picture{
+	*p = Picture{memo: p.memo,
 		Hosts: map[cluster.Name]cluster.Host{}, Agents: map[cluster.Name]incident.Agent{},
 		Ledgers: map[cluster.Datacenter]At[incident.Ledger]{}, Opens: map[cluster.Name]At[string]{},
 		Records: map[string]At[incident.Record]{}, Archive: map[string]incident.Record{},
@@ -196,23 +199,23 @@ func (p *Picture) place(kv store.KV) error {
 	switch folder + "/" {
 	case store.Hosts:
 		p.topology = nil
-		return putIn(p.Hosts, cluster.Name(rest(store.Hosts)), kv)
+		return putIn(p.memo, p.Hosts, cluster.Name(rest(store.Hosts)), kv)
 	case store.Agents:
-		return putIn(p.Agents, cluster.Name(rest(store.Agents)), kv)
+		return putIn(p.memo, p.Agents, cluster.Name(rest(store.Agents)), kv)
 	case store.Ledgers:
-		return putAt(p.Ledgers, cluster.Datacenter(rest(store.Ledgers)), kv)
+		return putAt(p.memo, p.Ledgers, cluster.Datacenter(rest(store.Ledgers)), kv)
 	case store.Opens:
-		return putAt(p.Opens, cluster.Name(rest(store.Opens)), kv)
+		return putAt(p.memo, p.Opens, cluster.Name(rest(store.Opens)), kv)
 	case store.Incidents:
-		return putAt(p.Records, store.Split(kv.Key, store.Incidents)[0], kv)
+		return putAt(p.memo, p.Records, store.Split(kv.Key, store.Incidents)[0], kv)
 	case store.Archive:
-		return putIn(p.Archive, rest(store.Archive), kv)
+		return putIn(p.memo, p.Archive, rest(store.Archive), kv)
 	case store.Fences:
-		return putAt(p.Fences, cluster.Name(rest(store.Fences)), kv)
+		return putAt(p.memo, p.Fences, cluster.Name(rest(store.Fences)), kv)
 	case store.Pools:
-		return putAt(p.Pools, rest(store.Pools), kv)
+		return putAt(p.memo, p.Pools, rest(store.Pools), kv)
 	case store.Inbox:
-		return putAt(p.Inbox, rest(store.Inbox), kv)
+		return putAt(p.memo, p.Inbox, rest(store.Inbox), kv)
 	case store.Seens:
 		return p.placeSeen(kv)
 	case store.Orders:
@@ -246,15 +249,15 @@ func (p *Picture) placeLeader(kv store.KV, gone bool) {
 func (p *Picture) placeSingle(kv store.KV, gone bool) error {
 	switch kv.Key {
 	case store.Era:
-		return decodeAt(&p.Era, kv)
+		return decodeAt(p.memo, &p.Era, kv)
 	case store.Level:
-		return decodeAt(&p.Level, kv)
+		return decodeAt(p.memo, &p.Level, kv)
 	case store.Policy:
 		if gone {
 			p.Policy = At[*incident.Policy]{}
 			return nil
 		}
-		return decodeAt(&p.Policy, kv)
+		return decodeAt(p.memo, &p.Policy, kv)
 	case store.Holds:
 		p.HoldsMod = kv.Mod
 	}
@@ -273,12 +276,12 @@ func (p *Picture) placeSeen(kv store.KV) error {
 		if p.Seen[node] == nil {
 			p.Seen[node] = map[cluster.Name]isolate.Seen{}
 		}
-		return putIn(p.Seen[node], agent, kv)
+		return putIn(p.memo, p.Seen[node], agent, kv)
 	case "pool":
 		if p.PoolSeen[parts[2]] == nil {
 			p.PoolSeen[parts[2]] = map[cluster.Name]incident.PoolSeen{}
 		}
-		return putIn(p.PoolSeen[parts[2]], agent, kv)
+		return putIn(p.memo, p.PoolSeen[parts[2]], agent, kv)
 	}
 	return nil
 }
@@ -288,11 +291,11 @@ func (p *Picture) placeOrder(kv store.KV, gone bool) error {
 		delete(p.Orders, kv.Key)
 		return nil
 	}
-	o := OrderAt{Mod: kv.Mod, Create: kv.Create}
-	if err := store.Strict(kv.Value, &o.Order); err != nil {
+	o, err := ReadOnce[incident.Order](p.memo, kv, true)
+	if err != nil {
 		return err
 	}
-	p.Orders[kv.Key] = o
+	p.Orders[kv.Key] = OrderAt{Order: o, Mod: kv.Mod, Create: kv.Create}
 	return nil
 }
 
@@ -309,8 +312,8 @@ func (p *Picture) placeLog(kv store.KV, gone bool) error {
 	sum := sha256.Sum256(kv.Value)
 	before := p.tails[dc]
 	p.tails[dc] = hex.EncodeToString(sum[:])
-	var e incident.Entry
-	if err := json.Unmarshal(kv.Value, &e); err != nil {
+	e, err := ReadOnce[incident.Entry](p.memo, kv, false)
+	if err != nil {
 		return err
 	}
 	if _, broken := p.Chain[dc]; !broken && before != "" && before != e.Prev {
@@ -321,36 +324,37 @@ func (p *Picture) placeLog(kv store.KV, gone bool) error {
 	return nil
 }
 
-func putIn[K comparable, T any](m map[K]T, k K, kv store.KV) error {
+func putIn[K comparable, T any](memo *Memo, m map[K]T, k K, kv store.KV) error {
 	if kv.Mod == 0 {
 		delete(m, k)
 		return nil
 	}
-	var v T
-	if err := json.Unmarshal(kv.Value, &v); err != nil {
+	v, err := ReadOnce[T](memo, kv, false)
+	if err != nil {
 		return err
 	}
 	m[k] = v
 	return nil
 }
 
-func putAt[K comparable, T any](m map[K]At[T], k K, kv store.KV) error {
+func putAt[K comparable, T any](memo *Memo, m map[K]At[T], k K, kv store.KV) error {
 	if kv.Mod == 0 {
 		delete(m, k)
 		return nil
 	}
-	v := At[T]{Mod: kv.Mod}
-	if err := store.Strict(kv.Value, &v.Value); err != nil {
+	v, err := ReadOnce[T](memo, kv, true)
+	if err != nil {
 		return err
 	}
-	m[k] = v
+	m[k] = At[T]{Mod: kv.Mod, Value: v}
 	return nil
 }
 
-func decodeAt[T any](at *At[T], kv store.KV) error {
+func decodeAt[T any](memo *Memo, at *At[T], kv store.KV) error {
 	v := At[T]{Mod: kv.Mod}
 	if kv.Mod != 0 {
-		if err := store.Strict(kv.Value, &v.Value); err != nil {
+		var err error
+		if v.Value, err = ReadOnce[T](memo, kv, true); err != nil {
 			return err
 		}
 	}

@@ -337,14 +337,17 @@ func breach(panicked any) (b cluster.Broken, broke bool) {
 
 // open begins an incident about the first node that is worth one.
 func (s *State) open(dc cluster.Datacenter, now cluster.Moment, wall time.Time) (Commit, bool) {
-	for _, n := range slices.Sorted(maps.Keys(s.View.Verdicts)) {
-		v := s.View.Verdicts[n]
+	var worth []cluster.Name
+	for n, v := range s.View.Verdicts { // order: sorted below
 		host, listed := s.Picture.Hosts[n]
 		_, isOpen := s.Picture.Opens[n]
-		if !listed || host.Datacenter != dc || isOpen || s.broken[n] || !incident.Worth(v) {
-			continue
+		if listed && host.Datacenter == dc && !isOpen && !s.broken[n] && incident.Worth(v) {
+			worth = append(worth, n)
 		}
-		if c, ok := s.begin(dc, v, now, wall); ok {
+	}
+	slices.Sort(worth)
+	for _, n := range worth {
+		if c, ok := s.begin(dc, s.View.Verdicts[n], now, wall); ok {
 			return c, true
 		}
 	}

@@ -42,7 +42,8 @@ type agent struct {
 	state   *lead.State
 	view    membership.View
 	inbox   membership.Inbox
-	fresh   []membership.Report
+	fresh   [][]membership.Report
+	judged  moment
 	watch   model.Watch
 	whole   bool
 	lease   model.Lease
@@ -50,9 +51,9 @@ type agent struct {
 	term    bool
 	out     moment // stays out of elections until then
 
-	looks    map[membership.Key]membership.Look
-	lookAt   map[membership.Key]moment
+	eyes     []eye // ways for each node that it watches
 	told     map[string]string
+	proxy    proxyLook // what was told of the proxy
 	inHand   map[string]bool
 	lane     map[string]bool
 	sent     moment
@@ -81,8 +82,9 @@ func (a *agent) boot() {
 	a.up, a.whole, a.term, a.seq, a.fresh = true, false, false, 0, nil
 	a.frozen, a.waiting, a.due = false, nil, 0
 	a.state = lead.New("c", a.n.name, "eu")
+	a.state.Picture.Share(a.w.decoded)
 	a.view, a.inbox, a.watch = membership.View{}, membership.Inbox{Cluster: "c"}, model.Watch{}
-	a.looks, a.lookAt = map[membership.Key]membership.Look{}, map[membership.Key]moment{}
+	a.eyes = make([]eye, ways*len(a.w.watched[a.n.name]))
 	a.again = nil
 	a.told, a.inHand, a.lane = map[string]string{}, map[string]bool{}, map[string]bool{}
 	a.lease, a.renewed = a.w.store.Grant(), a.w.now
@@ -142,14 +144,21 @@ func (a *agent) thaw() {
 func (a *agent) after(d time.Duration, do func()) {
 	id := a.id
 	a.w.after(d, func() {
-		switch {
-		case !a.up || a.id != id:
-		case a.frozen:
-			a.waiting = append(a.waiting, do)
-		default:
-			do()
+		if a.id == id {
+			a.soonest(do)
 		}
 	})
+}
+
+// soonest does something that came in, or keeps it while the agent is stopped.
+func (a *agent) soonest(do func()) {
+	switch {
+	case !a.up:
+	case a.frozen:
+		a.waiting = append(a.waiting, do)
+	default:
+		do()
+	}
 }
 
 func (a *agent) every(d time.Duration, do func()) {
@@ -161,8 +170,12 @@ func (a *agent) judge() {
 	if !a.up {
 		return
 	}
-	a.view = membership.Judge(a.view, a.fresh, a.w.topo, a.state.Bars(a.state.Hints(nil)), a.now())
-	a.fresh = nil
+	if !a.term && a.w.now.Sub(a.judged) < second {
+		return // a candidate only keeps warm
+	}
+	a.judged = a.w.now
+	a.view = membership.Judge(a.view, slices.Concat(a.fresh...), a.w.topo, a.state.Bars(a.state.Hints(nil)), a.now())
+	a.fresh = a.fresh[:0]
 	a.turn(lead.Viewed{View: a.view})
 	if a.state.Deaf(a.now()) {
 		a.w.note("%s is deaf", a.id)

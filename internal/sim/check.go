@@ -4,16 +4,15 @@ package sim
 
 import (
 	"encoding/json"
-	"slices"
 	"strings"
 	"time"
 
 	"supervisor/cluster"
 	"supervisor/incident"
+	"supervisor/internal/lead"
 	"supervisor/internal/obey"
 	"supervisor/internal/store"
 	"supervisor/isolate"
-	"supervisor/loadbalancer"
 )
 
 // dirty notes that the truth changed which standing checks read.
@@ -55,7 +54,8 @@ func get[T any](w *world, key string) (v T, ok bool) {
 	if !there {
 		return v, false
 	}
-	return v, json.Unmarshal(kv.Value, &v) == nil
+	v, err := lead.ReadOnce[T](w.checked, kv, false)
+	return v, err == nil
 }
 
 // actBegins checks an act against what is committed and what was obeyed.
@@ -164,45 +164,15 @@ func (w *world) plainStart(n *node) {
 	w.rep.Cold++
 	for _, id := range w.unsettled {
 		x := &w.writes[id]
-		if slices.Contains(x.replicas, n.name) && x.acked && x.at > n.wentAt.Add(4*second) && !n.held[id] {
+		me := x.place.bit(n)
+		if x.place.must&me != 0 && x.acked && x.at > n.wentAt.Add(4*second) && x.held&me == 0 {
 			w.broken(coldStart, "%s starts plainly and lacks write %d of %s, after it went", n.name, id, time.Duration(x.at-epoch))
 			return
 		}
 	}
 	for _, id := range w.lacks(n, w.now) {
-		n.forgiven[id] = true
+		w.forgive(n, id)
 	}
-}
-
-func (w *world) setProxy(want loadbalancer.Pool, plan int64, a *agent) {
-	if plan < w.balancer.plan && w.balancer.undone == "" {
-		w.balancer.undone = string(a.id)
-	}
-	w.balancer.plan = plan
-	for _, m := range want.Members() {
-		if w.balancer.says[m] != want.Wants[m] {
-			w.note("%s sets %s to %s", a.id, m, want.Wants[m])
-			w.balancer.says[m] = want.Wants[m]
-		}
-	}
-}
-
-func (w *world) proxyStands(want loadbalancer.Pool) bool {
-	for _, m := range want.Members() {
-		if w.balancer.says[m] != want.Wants[m] {
-			return false
-		}
-	}
-	return true
-}
-
-// proxySays is what the proxy shows of its servers.
-func (w *world) proxySays() []loadbalancer.Actual {
-	var out []loadbalancer.Actual
-	for _, n := range sortedNames(w.balancer.says) {
-		out = append(out, loadbalancer.Actual{Server: n, Want: w.balancer.says[n].Want, Weight: w.balancer.says[n].Weight})
-	}
-	return out
 }
 
 // grace is how long what was written a moment ago, or a plain start that
@@ -251,8 +221,7 @@ func (w *world) helpless(n *node) {
 		return
 	}
 	if kv, open := w.store.Get(store.Open(n.name)); open {
-		var id string
-		_ = json.Unmarshal(kv.Value, &id)
+		id, _ := lead.ReadOnce[string](w.checked, kv, false)
 		if r, _ := get[incident.Record](w, store.Record(id)); r.Waits == incident.QuorumSurvives || strings.Contains(r.Held, string(incident.QuorumSurvives)) {
 			n.helplessAt = w.now
 		}
@@ -325,8 +294,7 @@ func (w *world) open() []incident.Record {
 	kvs, _ := w.store.List(store.Incidents)
 	var out []incident.Record
 	for _, kv := range kvs {
-		var r incident.Record
-		if json.Unmarshal(kv.Value, &r) == nil {
+		if r, err := lead.ReadOnce[incident.Record](w.checked, kv, false); err == nil {
 			out = append(out, r)
 		}
 	}

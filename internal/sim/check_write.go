@@ -11,6 +11,7 @@ import (
 
 	"supervisor/cluster"
 	"supervisor/incident"
+	"supervisor/internal/lead"
 	"supervisor/internal/store"
 	"supervisor/internal/store/model"
 	"supervisor/isolate"
@@ -116,8 +117,8 @@ func (w *world) orderWritten(p store.Put) {
 }
 
 func (w *world) recordWritten(p store.Put) {
-	var r incident.Record
-	if err := json.Unmarshal(p.Value, &r); err != nil {
+	r, err := lead.ReadOnce[incident.Record](w.checked, store.KV{Key: p.Key, Value: p.Value}, false)
+	if err != nil {
 		w.broken(format, "%s: %v", p.Key, err)
 		return
 	}

@@ -275,22 +275,31 @@ func (a *agent) repair(o incident.Order, ended outcome) {
 func (w *world) hold(hosts []cluster.Name) map[int]bool {
 	some := map[int]bool{}
 	for _, id := range w.unsettled {
-		for _, h := range hosts {
-			if w.byName[h].held[id] {
-				some[id] = true
-			}
+		x := &w.writes[id]
+		if x.held&x.place.of(w, hosts) != 0 {
+			some[id] = true
 		}
 	}
 	return some
+}
+
+// of is the set of the hosts that are replicas of the place.
+func (p *place) of(w *world, hosts []cluster.Name) (set replicas) {
+	for _, h := range hosts {
+		set |= p.bit(w.byName[h])
+	}
+	return set
 }
 
 // fill gives a node what the hosts of a segment have of the ranges they share.
 func (w *world) fill(n *node, snapshot map[int]bool, hosts []cluster.Name) {
 	for _, id := range w.unsettled {
 		x := &w.writes[id]
-		shared := snapshot[id] && !n.held[id] && slices.Contains(x.replicas, n.name)
+		me := x.place.bit(n)
+		shared := snapshot[id] && x.held&me == 0 && x.place.must&me != 0
 		for _, h := range hosts {
-			shared = shared && (slices.Contains(x.replicas, h) || !w.allowed(w.byName[h]))
+			m := w.byName[h]
+			shared = shared && (x.place.must&x.place.bit(m) != 0 || !w.allowed(m))
 		}
 		if shared {
 			n.store(id)

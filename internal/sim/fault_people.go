@@ -13,7 +13,7 @@ import (
 // proxyRestart forgets what it was told: every server is ready.
 func proxyRestart(b *blow) bool {
 	for _, n := range b.w.pool() {
-		b.w.balancer.says[n] = loadbalancer.Full
+		b.w.balancer.say(n, loadbalancer.Full)
 	}
 	return true
 }
@@ -22,11 +22,11 @@ func proxyByHand(b *blow) bool {
 	if _, in := b.w.balancer.says[b.n.name]; !in {
 		return false
 	}
-	b.w.balancer.says[b.n.name] = loadbalancer.Wish{Want: loadbalancer.Drain}
+	b.w.balancer.say(b.n.name, loadbalancer.Wish{Want: loadbalancer.Drain})
 	name := b.n.name
 	return b.lasts(5*second, 30*second, func() {
 		if pool, ok := b.w.wanted(); ok {
-			b.w.balancer.says[name] = pool.Wants[name]
+			b.w.balancer.say(name, pool.Wants[name])
 		}
 	})
 }

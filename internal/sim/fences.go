@@ -7,6 +7,7 @@ import (
 
 	"supervisor/cluster"
 	"supervisor/incident"
+	"supervisor/internal/lead"
 	"supervisor/internal/store"
 	"supervisor/isolate"
 	"supervisor/loadbalancer"
@@ -35,6 +36,9 @@ func (a *agent) keepFences() {
 		}
 	}
 	a.straysFence()
+	if len(p.Fences) == 0 {
+		return
+	}
 	for _, name := range sortedNames(p.Fences) {
 		f, token, _ := p.Standing(name)
 		seen := isolate.Seen{Token: token}
@@ -84,10 +88,10 @@ func (a *agent) asked(waited time.Duration) isolate.Asked {
 	if at, open := a.state.Picture.Opens[a.n.name]; open {
 		q.Incident = at.Value
 	}
-	for k, l := range a.looks { // order: counted
-		if k.Observer != a.n.name && k.Path == membership.CQL {
+	for i, t := range a.w.watched[a.n.name] {
+		if cql := a.eyes[i*ways+int(membership.CQL)]; t != a.n && cql.at != 0 {
 			q.Peers++
-			if l.Outcome == membership.Good {
+			if cql.Outcome == membership.Good {
 				q.PeersAnswering++
 			}
 		}
@@ -102,20 +106,35 @@ func (a *agent) keepPools() {
 	if !stands || !a.w.allowed(a.n) {
 		return
 	}
-	seen := incident.PoolSeen{Token: p.Token(at.Mod), Proxies: map[string]incident.ProxyStatus{}}
-	if !a.w.balancer.mute && a.w.talks(a.n.name, proxyAt) {
+	there := !a.w.balancer.mute && a.w.talks(a.n.name, proxyAt)
+	if there {
 		writer, _ := loadbalancer.Writer(a.w.policy.Pools[0].Writers, func(n cluster.Name) bool { o := a.w.byName[n].agent; return o.answers() && o.reaches() })
 		if writer == a.n.name || a.w.bug(oldWriter) && !a.reaches() {
 			a.w.setProxy(at.Value, at.Mod, a)
 		}
-		seen.InStep = !a.w.balancer.late && a.w.proxyStands(at.Value)
-		status := incident.ProxyStatus{Actual: a.w.proxySays(), InStep: seen.InStep}
-		if a.w.balancer.late {
-			status = incident.ProxyStatus{Trouble: "no answer in time"}
-		}
-		seen.Proxies["ha"] = status
-	} else {
-		seen.Proxies["ha"] = incident.ProxyStatus{Trouble: "no answer"}
 	}
-	a.tell(store.SeenPool(a.n.name, "web"), seen, false)
+	look := proxyLook{p.Token(at.Mod), there, a.w.balancer.late, a.w.balancer.told}
+	if key := store.SeenPool(a.n.name, "web"); a.told[key] == "" || a.proxy != look {
+		a.proxy = look
+		a.tell(key, a.poolSeen(at, look), false)
+	}
+}
+
+// proxyLook is all that what an agent sees of the proxy depends on.
+type proxyLook struct {
+	plan        cluster.Token
+	there, late bool
+	told        int // how often the proxy was told something else
+}
+
+// poolSeen is what an agent reports of the proxy.
+func (a *agent) poolSeen(at lead.At[loadbalancer.Pool], look proxyLook) incident.PoolSeen {
+	status := incident.ProxyStatus{Trouble: "no answer"}
+	switch {
+	case look.there && look.late:
+		status = incident.ProxyStatus{Trouble: "no answer in time"}
+	case look.there:
+		status = incident.ProxyStatus{Actual: a.w.proxySays(), InStep: a.w.proxyStands(at.Value)}
+	}
+	return incident.PoolSeen{Token: look.plan, InStep: status.InStep, Proxies: map[string]incident.ProxyStatus{"ha": status}}
 }

@@ -4,7 +4,6 @@ package sim
 
 import (
 	"fmt"
-	"maps"
 	"slices"
 	"time"
 
@@ -80,11 +79,10 @@ type node struct {
 	wallOff time.Duration
 
 	// Its disk.
-	held     map[int]bool // acknowledged or not: what its disk has
-	fresh    []int        // held, and not synced yet
+	owes     []int // writes that it may lack: a superset
+	fresh    []int // on its disk, and not synced yet
 	freshAt  []moment
 	hints    map[cluster.Name][]int
-	forgiven map[int]bool // what it lacked when the whole ring went and came back
 	marks    obey.Marks
 	local    isolate.Local
 	alive    time.Time // the agent's file of that name
@@ -92,16 +90,9 @@ type node struct {
 	snapshot *snapshot
 }
 
-// snapshot is a copy of a host's disk.
-type snapshot struct {
-	held  map[int]bool
-	marks obey.Marks
-	local isolate.Local
-}
-
 func (w *world) addNode(i int, h cluster.Host) {
-	n := &node{w: w, name: h.Name, place: h, sees: map[cluster.Name]sight{}, held: map[int]bool{}, hints: map[cluster.Name][]int{},
-		forgiven: map[int]bool{}, marks: obey.Marks{}, restarts: w.rng.Intn(2) == 0, local: isolate.Local{EverServed: true},
+	n := &node{w: w, name: h.Name, place: h, sees: map[cluster.Name]sight{}, hints: map[cluster.Name][]int{},
+		marks: obey.Marks{}, restarts: w.rng.Intn(2) == 0, local: isolate.Local{EverServed: true},
 		diskSays: membership.Good, bootOff: time.Duration(w.rng.Int63n(int64(1000 * time.Hour)))}
 	n.mode, n.native, n.generation, n.process = normal, true, 1, cluster.Boot(fmt.Sprintf("%s-p0", h.Name))
 	w.nodes, w.byName[h.Name] = append(w.nodes, n), n
@@ -159,7 +150,7 @@ func (n *node) kill(why string) bool {
 	n.sync()
 	for _, id := range n.fresh {
 		if n.losesAll || w.rng.Intn(2) == 0 {
-			delete(n.held, id)
+			w.loses(n, id)
 			w.rep.Lost++
 		}
 	}
@@ -200,7 +191,7 @@ func (n *node) losesHints() {
 	for name, ids := range n.hints { // order: into sets
 		if r := n.w.byName[name]; r.takes() {
 			for _, id := range ids {
-				r.forgiven[id] = true
+				n.w.forgive(r, id)
 			}
 		}
 	}
@@ -214,32 +205,6 @@ func (n *node) losesPower(back time.Duration) bool {
 	n.agent.crash()
 	n.w.after(back, func() { n.unitStart(n.w.now) })
 	return killed
-}
-
-// photograph keeps a copy of the disk, for a host that comes back on it.
-func (n *node) photograph() {
-	n.snapshot = &snapshot{maps.Clone(n.held), maps.Clone(n.marks), n.local}
-}
-
-// restore puts the copy in the disk's place.
-func (n *node) restore() {
-	n.held, n.marks, n.local = maps.Clone(n.snapshot.held), maps.Clone(n.snapshot.marks), n.snapshot.local
-	n.fresh, n.freshAt = nil, nil
-	n.w.reconsider()
-}
-
-// sync forgets what is on disk by now from the list of what is not.
-func (n *node) sync() {
-	for len(n.freshAt) > 0 && n.w.now.Sub(n.freshAt[0]) > syncLag {
-		n.fresh, n.freshAt = n.fresh[1:], n.freshAt[1:]
-	}
-}
-
-// store puts a write on the node's disk.
-func (n *node) store(id int) {
-	n.held[id] = true
-	n.fresh, n.freshAt = append(n.fresh, id), append(n.freshAt, n.w.now)
-	n.sync()
 }
 
 // unitStart asks the gate and starts, as a unit with Restart= or a person does.
@@ -456,9 +421,8 @@ func (n *node) wakes() {
 	n.hung, n.changedAt, n.shakenAt = false, n.w.now, n.w.now
 	n.w.note("%s goes on", n.name)
 	for _, id := range n.w.unsettled {
-		x := n.w.writes[id]
-		if x.at >= n.hungAt && x.at < n.hungAt.Add(n.w.hintWindow) && slices.Contains(x.replicas, n.name) {
-			n.held[id] = true
+		if x := &n.w.writes[id]; x.at >= n.hungAt && x.at < n.hungAt.Add(n.w.hintWindow) {
+			x.held |= x.place.bit(n) & x.place.must
 		}
 	}
 	if n.mode == starting && !n.sleeps {

@@ -18,8 +18,8 @@ func (a *agent) look() {
 	}
 	changed := false
 	if !a.blind {
-		for _, subject := range a.w.watched[a.n.name] {
-			changed = a.lookAtNode(a.w.byName[subject]) || changed
+		for i, t := range a.w.watched[a.n.name] {
+			changed = a.lookAtNode(a.eyes[i*ways:(i+1)*ways], t) || changed
 		}
 	}
 	if changed || a.w.now.Sub(a.sent) >= second {
@@ -27,25 +27,34 @@ func (a *agent) look() {
 	}
 }
 
-func (a *agent) lookAtNode(t *node) bool {
+// ways is how many ways there are to look at a node.
+const ways = int(membership.Phi) + 1
+
+// eye is one path to one node as the agent last saw it.
+type eye struct {
+	membership.Look
+	at moment // by the host's clock; zero: never
+}
+
+func (a *agent) lookAtNode(eyes []eye, t *node) bool {
 	there := a.w.talks(a.n.name, t.name)
 	cql := cqlLook(t, there)
 	if cql == membership.Late && a.w.bug(impatient) || a.w.bug(leaseIsLife) && a.leaseless(t) {
 		cql = membership.Silent
 	}
-	changed := a.saw(t.name, membership.CQL, cql)
+	changed := a.saw(eyes, t, membership.CQL, cql)
 	if t == a.n {
-		changed = a.saw(t.name, membership.Process, processLook(t)) || changed
-		changed = a.saw(t.name, membership.Admin, adminLook(t)) || changed
-		return a.saw(t.name, membership.Disk, t.diskSays) || changed
+		changed = a.saw(eyes, t, membership.Process, processLook(t)) || changed
+		changed = a.saw(eyes, t, membership.Admin, adminLook(t)) || changed
+		return a.saw(eyes, t, membership.Disk, t.diskSays) || changed
 	}
-	changed = a.saw(t.name, membership.Storage, storageLook(t, there)) || changed
+	changed = a.saw(eyes, t, membership.Storage, storageLook(t, there)) || changed
 	if s := a.n.sees[t.name]; a.n.takes() && !a.n.mute {
 		phi := membership.Silent
 		if s.up && t.gossips() && a.w.hears(a.n, t) {
 			phi = membership.Good
 		}
-		changed = a.saw(t.name, membership.Phi, phi) || changed
+		changed = a.saw(eyes, t, membership.Phi, phi) || changed
 	}
 	return changed
 }
@@ -102,40 +111,38 @@ func adminLook(t *node) membership.Outcome {
 }
 
 // saw keeps a look. An outcome that is no word leaves the last one to grow old.
-func (a *agent) saw(subject cluster.Name, p membership.Path, o membership.Outcome) bool {
+func (a *agent) saw(eyes []eye, t *node, p membership.Path, o membership.Outcome) bool {
 	if o == membership.NoWord {
 		return false
 	}
-	if a.w.bug(rosy) && subject == a.w.nodes[victim].name {
+	if a.w.bug(rosy) && t == a.w.nodes[victim] {
 		o = membership.Good
 	}
-	k := membership.Key{Observer: subject, Path: p}
-	l, known := a.looks[k]
-	same := known && l.Outcome == o
+	e, now := &eyes[p], a.now()
+	same := e.at != 0 && e.Outcome == o
 	if same {
-		l.Misses++
-		l.Held += a.now().Sub(a.lookAt[k])
+		e.Misses++
+		e.Held += now.Sub(e.at)
 	} else {
-		l = membership.Look{Subject: subject, Path: p, Outcome: o, Misses: 1}
+		e.Look = membership.Look{Subject: t.name, Path: p, Outcome: o, Misses: 1}
 	}
-	changed := !same || o == membership.Silent && l.Misses == 3
-	a.looks[k], a.lookAt[k] = l, a.now()
-	return changed
+	e.at = now
+	return !same || o == membership.Silent && e.Misses == 3
 }
 
 // digest is everything this agent sees.
 func (a *agent) digest() membership.Digest {
-	d := membership.Digest{Cluster: "c", Observer: a.n.name, Boot: a.id, Seq: a.seq, Unwell: a.closed != "" || a.state.Stalled(a.now())}
+	now := a.now()
+	d := membership.Digest{Cluster: "c", Observer: a.n.name, Boot: a.id, Seq: a.seq, Unwell: a.closed != "" || a.state.Stalled(now),
+		Looks: make([]membership.Look, 0, 3*len(a.eyes)/ways+1)}
 	if a.n.runs() {
 		d.Process = a.n.process
 	}
-	for _, subject := range a.w.watched[a.n.name] {
-		for p := membership.Process; p <= membership.Phi; p++ {
-			k := membership.Key{Observer: subject, Path: p}
-			if l, known := a.looks[k]; known {
-				l.Age = a.now().Sub(a.lookAt[k])
-				d.Looks = append(d.Looks, l)
-			}
+	for i := range a.eyes {
+		if e := &a.eyes[i]; e.at != 0 {
+			l := e.Look
+			l.Age = now.Sub(e.at)
+			d.Looks = append(d.Looks, l)
 		}
 	}
 	return d
@@ -156,7 +163,7 @@ func (w *world) spread(from cluster.Name, d membership.Digest) {
 	for _, name := range w.control {
 		to := w.byName[name].agent
 		if to.up {
-			w.datagram(from, name, func() { to.after(0, func() { to.hear(d) }) })
+			w.datagram(from, name, func() { to.soonest(func() { to.hear(d) }) })
 		}
 	}
 }
@@ -178,10 +185,9 @@ func (w *world) spreadForged(from cluster.Name, d membership.Digest) {
 }
 
 func (a *agent) hear(d membership.Digest) {
-	inbox, reports, err := a.inbox.Take(d, a.now())
+	reports, err := a.inbox.Take(d, a.now())
 	if err != nil {
 		return
 	}
-	a.inbox = inbox
-	a.fresh = append(a.fresh, reports...)
+	a.fresh = append(a.fresh, reports)
 }

@@ -43,8 +43,8 @@ func (a *agent) straysFence() {
 			}
 		}
 	case a.w.bug(panicFence):
-		for _, name := range a.w.watched[a.n.name] {
-			if a.longGone(name) {
+		for _, t := range a.w.watched[a.n.name] {
+			if a.longGone(t.name) {
 				a.w.touch(a.n, isolate.RaiseSeverity, isolate.Fence{})
 			}
 		}

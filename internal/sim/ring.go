@@ -3,17 +3,81 @@
 package sim
 
 import (
-	"slices"
+	"math/bits"
 	"time"
 
 	"supervisor/cluster"
 )
 
+// place is where the writes of one range stand.
+type place struct {
+	replicas []*node
+	must     replicas   // those of permitted datacenters
+	homes    []replicas // of each replica: those of its datacenter
+}
+
+// replicas is a set of a place's replicas, a bit each.
+type replicas uint32
+
+func (p *place) bit(n *node) replicas {
+	for i, r := range p.replicas {
+		if r == n {
+			return 1 << i
+		}
+	}
+	return 0
+}
+
+// places are those of the ring.
+func (w *world) makePlaces() {
+	for _, placed := range w.ring {
+		p := &place{}
+		for i, name := range placed.Replicas {
+			r := w.byName[name]
+			p.replicas = append(p.replicas, r)
+			if w.allowed(r) {
+				p.must |= 1 << i
+			}
+		}
+		for _, r := range p.replicas {
+			var home replicas
+			for i, m := range p.replicas {
+				if m.home() == r.home() {
+					home |= 1 << i
+				}
+			}
+			p.homes = append(p.homes, home)
+		}
+		w.places = append(w.places, p)
+	}
+}
+
 // write is one acknowledged (or not) write of one range.
 type write struct {
 	at       moment
-	replicas []cluster.Name // where it must stand: those of permitted datacenters
+	place    *place
+	held     replicas // who has it on its disk
+	forgiven replicas // whose lack of it is nobody's fault
 	acked    bool
+}
+
+// holds tells whether a node has a write.
+func (w *world) holds(n *node, id int) bool {
+	x := &w.writes[id]
+	return x.held&x.place.bit(n) != 0
+}
+
+// forgive says that nobody could have seen that a node lacks a write.
+func (w *world) forgive(n *node, id int) {
+	x := &w.writes[id]
+	x.forgiven |= x.place.bit(n)
+}
+
+// loses takes a write off a node's disk.
+func (w *world) loses(n *node, id int) {
+	x := &w.writes[id]
+	x.held &^= x.place.bit(n)
+	n.owes = append(n.owes, id)
 }
 
 // writeOn has clients write for ever.
@@ -36,32 +100,29 @@ func (w *world) clientWrites() {
 		return
 	}
 	coordinator := can[w.rng.Intn(len(can))]
-	p := w.ring[w.rng.Intn(len(w.ring))]
+	p := w.places[w.rng.Intn(len(w.places))]
 	id, homes := len(w.writes), 0
-	var local []cluster.Name
-	for _, name := range p.Replicas {
-		r := w.byName[name]
-		if w.allowed(r) {
-			local = append(local, name)
-		}
+	w.writes = append(w.writes, write{at: w.now, place: p})
+	for _, r := range p.replicas {
 		// A coordinator sends to whom it sees up, and to itself.
-		if s := coordinator.sees[name]; (name == coordinator.name || s.up && w.talks(coordinator.name, name)) && r.takes() {
+		if s := coordinator.sees[r.name]; (r == coordinator || s.up && w.talks(coordinator.name, r.name)) && r.takes() {
 			r.store(id)
 			if r.home() == coordinator.home() {
 				homes++
 			}
 			continue
 		}
+		r.owes = append(r.owes, id)
 		// The window is persistent: how long it has been away counts, not for how
 		// long it has been seen so.
 		if w.awayFor(coordinator, r) < w.hintWindow {
-			coordinator.hints[name] = append(coordinator.hints[name], id)
+			coordinator.hints[r.name] = append(coordinator.hints[r.name], id)
 		}
 		if r.takes() && (coordinator.deaf || w.passesForWell(r) || !w.led()) {
-			r.forgiven[id] = true
+			w.forgive(r, id)
 		}
 	}
-	w.writes = append(w.writes, write{w.now, local, homes >= cluster.Quorum(w.factor)})
+	w.writes[id].acked = homes >= cluster.Quorum(w.factor)
 	w.unsettled = append(w.unsettled, id)
 }
 
@@ -120,21 +181,23 @@ func (w *world) awayFor(c, r *node) time.Duration {
 // does not, though a quorum of its datacenter does.
 func (w *world) lacks(n *node, before moment) []int {
 	var out []int
-	for _, id := range w.unsettled {
+	kept := n.owes[:0]
+	for _, id := range n.owes {
 		x := &w.writes[id]
-		if x.at > before || !x.acked || n.held[id] || n.forgiven[id] || !slices.Contains(x.replicas, n.name) {
+		me := x.place.bit(n)
+		if !x.acked || x.held&me != 0 || x.forgiven&me != 0 || x.place.must&me == 0 {
+			continue // and it never will be lacking, but for a disk that goes back
+		}
+		kept = append(kept, id)
+		if x.at > before {
 			continue
 		}
-		holders := 0
-		for _, r := range x.replicas {
-			if m := w.byName[r]; m.home() == n.home() && m.held[id] {
-				holders++
-			}
-		}
-		if holders >= cluster.Quorum(w.factor) {
+		home := x.place.homes[bits.TrailingZeros32(uint32(me))]
+		if bits.OnesCount32(uint32(x.held&home)) >= cluster.Quorum(w.factor) {
 			out = append(out, id)
 		}
 	}
+	n.owes = kept
 	return out
 }
 
@@ -144,22 +207,21 @@ func (w *world) settleWrites() {
 	kept := w.unsettled[:0]
 	for _, id := range w.unsettled {
 		x := &w.writes[id]
-		all := w.now.Sub(x.at) > second
-		for _, r := range x.replicas {
-			all = all && w.byName[r].held[id]
-		}
-		if !all {
+		if w.now.Sub(x.at) <= second || x.held&x.place.must != x.place.must {
 			kept = append(kept, id)
 		}
 	}
 	w.unsettled = kept
 }
 
-// reconsider counts every write as unsettled again: a disk went back.
-func (w *world) reconsider() {
-	w.unsettled = w.unsettled[:0]
+// reconsider counts every write as unsettled again: a node's disk went back.
+func (w *world) reconsider(n *node) {
+	w.unsettled, n.owes = w.unsettled[:0], n.owes[:0]
 	for id := range w.writes {
 		w.unsettled = append(w.unsettled, id)
+		if x := &w.writes[id]; x.held&x.place.bit(n) == 0 {
+			n.owes = append(n.owes, id)
+		}
 	}
 	w.dirty()
 }

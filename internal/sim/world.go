@@ -12,6 +12,7 @@ import (
 
 	"supervisor/cluster"
 	"supervisor/incident"
+	"supervisor/internal/lead"
 	"supervisor/internal/store"
 	"supervisor/internal/store/model"
 	"supervisor/loadbalancer"
@@ -116,6 +117,8 @@ type world struct {
 
 	// The store, the network, the proxy.
 	store    *model.Store
+	decoded  *lead.Memo // what the agents read
+	checked  *lead.Memo // what the checks read
 	journal  journal
 	net      network
 	balancer balancer
@@ -130,10 +133,11 @@ type world struct {
 	schema     cluster.Schema
 	ring       []cluster.Placed
 	topo       membership.Topology
-	watched    map[cluster.Name][]cluster.Name
+	watched    map[cluster.Name][]*node
 	control    []cluster.Name
 	nodes      []*node
 	byName     map[cluster.Name]*node
+	places     []*place
 	writes     []write
 	unsettled  []int // writes that some replica may lack
 	apart      map[[2]cluster.Name]moment
@@ -161,15 +165,6 @@ type journal struct {
 	slow  time.Duration // and is so late
 }
 
-// balancer is the proxy.
-type balancer struct {
-	says   map[cluster.Name]loadbalancer.Wish
-	mute   bool   // it does not answer
-	late   bool   // it takes what it is told and does not answer
-	plan   int64  // the newest wanted pool that was written to it
-	undone string // who wrote an older one over it; empty: nobody
-}
-
 const second = time.Second
 
 // epoch is where every world begins, so that nothing is at zero.
@@ -177,7 +172,7 @@ const epoch = moment(time.Hour)
 
 // empty is a world in which there is nothing yet.
 func empty(o Options) *world {
-	w := &world{o: o, now: epoch, began: time.Date(2026, 3, 1, 12, 0, 0, 0, time.UTC), store: model.New(),
+	w := &world{o: o, now: epoch, began: time.Date(2026, 3, 1, 12, 0, 0, 0, time.UTC), store: model.New(), decoded: lead.NewMemo(), checked: lead.NewMemo(),
 		byName: map[cluster.Name]*node{}, net: network{links: map[link]*quality{}},
 		balancer: balancer{says: map[cluster.Name]loadbalancer.Wish{}}, standing: map[int]func(){},
 		apart: map[[2]cluster.Name]moment{}, factor: 3, archive: map[string][]byte{}, settled: map[string]bool{},
@@ -220,15 +215,18 @@ func (w *world) build() {
 		panic(err)
 	}
 	w.topo = membership.NewTopology(hosts)
-	w.watched = map[cluster.Name][]cluster.Name{}
-	for _, h := range hosts {
-		w.watched[h.Name] = w.topo.Watched(h.Name)
-	}
 	w.control = w.controlAgents(hosts)
 	w.makePolicy(hosts)
 	w.found(hosts)
 	for i, h := range hosts {
 		w.addNode(i, h)
+	}
+	w.makePlaces()
+	w.watched = map[cluster.Name][]*node{}
+	for _, h := range hosts {
+		for _, subject := range w.topo.Watched(h.Name) {
+			w.watched[h.Name] = append(w.watched[h.Name], w.byName[subject])
+		}
 	}
 	w.rep.Nodes = len(hosts)
 }

@@ -7,7 +7,7 @@
 //
 // The property everybody relies on: it answers as a real etcd does. The
 // contract suite in package storetest holds both to it. It is not safe for
-// concurrent use.
+// concurrent use. The values that it gives are its own: nobody may change one.
 package model
 
 import (
@@ -15,7 +15,6 @@ import (
 	"cmp"
 	"errors"
 	"fmt"
-	"maps"
 	"slices"
 	"strings"
 
@@ -141,17 +140,18 @@ func (s *Store) changed(rev int64, kv store.KV) {
 // Get is one key as it stands; false when it is absent.
 func (s *Store) Get(key string) (store.KV, bool) {
 	h, ok := s.keys[key]
-	return cloned(h.KV), ok
+	return h.KV, ok
 }
 
 // List is everything under prefix, sorted by key, and the store's revision.
 func (s *Store) List(prefix string) ([]store.KV, int64) {
 	kvs := []store.KV{}
-	for _, key := range slices.Sorted(maps.Keys(s.keys)) {
+	for key, h := range s.keys { // order: sorted below
 		if strings.HasPrefix(key, prefix) {
-			kvs = append(kvs, cloned(s.keys[key].KV))
+			kvs = append(kvs, h.KV)
 		}
 	}
+	slices.SortFunc(kvs, func(a, b store.KV) int { return strings.Compare(a.Key, b.Key) })
 	return kvs, s.rev
 }
 
@@ -161,9 +161,4 @@ func (s *Store) Compact(rev int64) {
 	s.compacted = max(s.compacted, min(rev, s.rev))
 	i, _ := slices.BinarySearchFunc(s.changes, s.compacted+1, func(c change, rev int64) int { return cmp.Compare(c.rev, rev) })
 	s.changes = slices.Clone(s.changes[i:])
-}
-
-func cloned(kv store.KV) store.KV {
-	kv.Value = bytes.Clone(kv.Value)
-	return kv
 }

@@ -36,7 +36,7 @@ func (s *Store) Pull(w *Watch) (store.Batch, bool) {
 			break
 		}
 		b.Rev = c.rev
-		b.KVs = append(b.KVs, cloned(c.kv))
+		b.KVs = append(b.KVs, c.kv)
 	}
 	if b.Rev == 0 {
 		w.Rev = s.rev // what was passed over is not looked at again
