@@ -8,7 +8,7 @@ import (
 	"fmt"
 	"maps"
 	"slices"
-	"strings"
+	"strconv"
 )
 
 // Margin is how far the worst range of a keyspace is from losing its quorum.
@@ -67,7 +67,7 @@ type count struct {
 }
 
 func margins(s Schema, serving func(Name) bool, c count) ([]Margin, error) {
-	r, err := NewRing(s.Members)
+	r, err := s.Ring()
 	if err != nil {
 		return nil, fmt.Errorf("count margins: %w", err)
 	}
@@ -105,12 +105,13 @@ func margins(s Schema, serving func(Name) bool, c count) ([]Margin, error) {
 
 // settings is equal for equal replication settings.
 func settings(rep Replication) string {
-	var b strings.Builder
-	fmt.Fprintf(&b, "%d/%d", rep.Strategy, rep.Factor)
+	b := strconv.AppendUint(nil, uint64(rep.Strategy), 10)
+	b = strconv.AppendInt(append(b, '/'), int64(rep.Factor), 10)
 	for _, dc := range slices.Sorted(maps.Keys(rep.Factors)) {
-		fmt.Fprintf(&b, "/%s=%d", dc, rep.Factors[dc])
+		b = append(append(b, '/'), dc...)
+		b = strconv.AppendInt(append(b, '='), int64(rep.Factors[dc]), 10)
 	}
-	return b.String()
+	return string(b)
 }
 
 // everyDatacenter is the place of a Margin that is counted over the ring;

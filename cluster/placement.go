@@ -76,10 +76,18 @@ func (r Ring) names(replicas []int) []Name {
 }
 
 // each visits all ranges with the members that hold them. The slice is only
-// good during the visit: the next one overwrites it.
+// good during the visit, and nobody may change it: the next one overwrites it.
 func (r Ring) each(rep Replication, visit func(i int, replicas []int)) error {
 	if rep.Strategy == Local {
 		return nil
+	}
+	if r.walks != nil {
+		if found, known := r.walks[settings(rep)]; known {
+			for i, replicas := range found {
+				visit(i, replicas)
+			}
+			return nil
+		}
 	}
 	w, err := r.walk(rep)
 	if err != nil {

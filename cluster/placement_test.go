@@ -361,3 +361,34 @@ func BenchmarkPlacement(b *testing.B) {
 		}
 	})
 }
+
+// TestAReadySchemaAnswersTheSame asks the same of a schema and of one that was
+// prepared, and of one whose members were replaced after that.
+func TestAReadySchemaAnswersTheSame(t *testing.T) {
+	s := Schema{Keyspaces: []Keyspace{{Name: "a", Replication: Replication{Strategy: NetworkTopology, Factors: map[Datacenter]int{"dc1": 3, "dc2": 2}}},
+		{Name: "b", Replication: Replication{Strategy: Simple, Factor: 3}}, {Name: "c", Replication: Replication{Strategy: Everywhere}}}}
+	for i := range 12 {
+		s.Members = append(s.Members, Member{Name: Name(fmt.Sprintf("n%02d", i)), Datacenter: Datacenter(fmt.Sprintf("dc%d", i%2+1)), Rack: Rack(fmt.Sprintf("r%d", i/2%3)),
+			Tokens: []int64{int64(i) * 100, int64(i)*100 + 50, int64(i)*7 + 1}})
+	}
+	serving := func(n Name) bool { return n != "n03" && n != "n06" && n != "n09" }
+	ask := func(s Schema) string {
+		all, err := Margins(s, serving)
+		mine, err2 := MarginsAcrossOf(s, "n04", serving)
+		return fmt.Sprint(all, err, mine, err2)
+	}
+	ready := s.Ready()
+	if got, want := ask(ready), ask(s); got != want {
+		t.Errorf("a ready one says\n%s\nand else\n%s", got, want)
+	}
+	other := ready
+	other.Members = slices.Clone(ready.Members[:6])
+	bare := other
+	bare.ready = nil
+	if got, want := ask(other), ask(bare); got != want || got == ask(ready) {
+		t.Errorf("with other members it says\n%s\nwant\n%s", got, want)
+	}
+	if _, err := (Schema{}).Ready().Ring(); err == nil {
+		t.Error("a schema without members has a ring")
+	}
+}

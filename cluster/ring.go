@@ -48,6 +48,54 @@ type Schema struct {
 	Members   []Member   `json:"members"`
 	Keyspaces []Keyspace `json:"keyspaces"`
 	Version   string     `json:"version"` // Cassandra's schema version
+	ready     *Ring      // of Members, made by Ready; nil: made by each question
+}
+
+// walksMax is the ring, in tokens, up to which Ready keeps where each range
+// stands: 16 tokens on 2,000 nodes.
+const walksMax = 1 << 15
+
+// Ready prepares a schema for many questions: its ring is made once, and where
+// its ranges stand is found once for each replication setting. Nobody may change
+// its members afterwards. A ring that cannot be made stays for each question to
+// report.
+func (s Schema) Ready() Schema {
+	if s.isReady() {
+		return s
+	}
+	r, err := NewRing(s.Members)
+	if err != nil {
+		return s
+	}
+	if len(r.tokens) <= walksMax {
+		walks := map[string][][]int{}
+		for _, ks := range s.Keyspaces {
+			key := settings(ks.Replication)
+			if _, known := walks[key]; known || ks.Replication.Strategy == Local {
+				continue
+			}
+			found := make([][]int, len(r.tokens))
+			if r.each(ks.Replication, func(i int, replicas []int) { found[i] = slices.Clone(replicas) }) == nil {
+				walks[key] = found
+			}
+		}
+		r.walks = walks
+	}
+	s.ready = &r
+	return s
+}
+
+// isReady tells whether the ring that was made is of these very members.
+func (s Schema) isReady() bool {
+	return s.ready != nil && len(s.Members) == len(s.ready.members) && len(s.Members) > 0 && &s.Members[0] == s.ready.of
+}
+
+// Ring is the ring of the schema's members.
+func (s Schema) Ring() (Ring, error) {
+	if s.isReady() {
+		return *s.ready, nil
+	}
+	return NewRing(s.Members)
 }
 
 // Ring is the token ring made ready for questions about replicas. It is a
@@ -57,6 +105,8 @@ type Ring struct {
 	tokens  []int64 // sorted; token i ends range i
 	owner   []int   // member that owns token i
 	places  places
+	walks   map[string][][]int // who holds each range, by settings; nil: found out each time
+	of      *Member            // the first of the members it was made of
 }
 
 // places counts datacenters and racks once, so that a walk around the ring
@@ -84,7 +134,7 @@ func NewRing(members []Member) (Ring, error) {
 	if err := errors.Join(r.checkNames(), r.sortTokens()); err != nil {
 		return Ring{}, fmt.Errorf("read ring of %d members: %w", len(members), err)
 	}
-	r.places = placesOf(r.members)
+	r.places, r.of = placesOf(r.members), &members[0]
 	return r, nil
 }
 

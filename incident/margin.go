@@ -52,7 +52,7 @@ func quorumWithout(w World, node cluster.Name, takes func(cluster.Name) bool) bo
 	if w.Schema == nil {
 		return slices.ContainsFunc(w.nodes(), func(n cluster.Name) bool { return n != node && takes(n) })
 	}
-	ring, err := cluster.NewRing(w.Schema.Members)
+	ring, err := w.Schema.Ring()
 	if err != nil {
 		return true
 	}

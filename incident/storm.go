@@ -48,7 +48,7 @@ func overlapping(w World, suspects []cluster.Name) (a, b cluster.Name, found boo
 	if w.Schema == nil || len(suspects) < 2 {
 		return "", "", false
 	}
-	ring, err := cluster.NewRing(w.Schema.Members)
+	ring, err := w.Schema.Ring()
 	if err != nil {
 		return "", "", false
 	}

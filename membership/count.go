@@ -36,10 +36,11 @@ func (u *turn) judge(n cluster.Name) {
 func (u *turn) collect(x *Verdict) (onsets []cluster.Moment) {
 	var racks []place
 	for _, o := range u.t.Watch[x.Node] {
-		if _, listed := u.t.Nodes[o]; !listed {
+		place, listed := u.t.Nodes[o]
+		if !listed {
 			continue
 		}
-		b, began := u.ballot(x.Node, o)
+		b, began := u.ballot(x.Node, o, place)
 		x.Ballots = append(x.Ballots, b)
 		t := &x.Ballots[len(x.Ballots)-1]
 		x.Of++

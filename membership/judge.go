@@ -23,14 +23,23 @@ import (
 //
 // Only nodes are judged again about which something new was said, whose
 // observers changed, or whose Due has come; so a turn costs what its news cost.
-// That a node that lives still lives is new once in retold. Fresh is kept: it
-// must not be changed afterwards.
+// That a node that lives still lives is new once in retold.
 func Judge(prev View, fresh []Report, t Topology, b Bars, now cluster.Moment) View {
+	return JudgeDigests(prev, digests(fresh), t, b, now)
+}
+
+// JudgeDigests is Judge for reports as Inbox.Take gives them, a digest each, in
+// the order in which they arrived.
+func JudgeDigests(prev View, fresh [][]Report, t Topology, b Bars, now cluster.Moment) View {
 	u := begin(prev, t, b, now)
 	if !sameTopology(prev.Topology, t) || prev.Bars != b {
 		u.reroster()
 	}
-	u.merge(fresh)
+	for _, digest := range fresh {
+		if len(digest) > 0 {
+			u.take(digest)
+		}
+	}
 	u.stirWatched()
 	for n := range t.Nodes { // order: each node is judged by its own reports
 		due, judged := u.v.Due[n]
@@ -141,14 +150,19 @@ func sameTopology(a, b Topology) bool {
 	return a.made != nil && a.made == b.made || maps.Equal(a.Nodes, b.Nodes) && maps.EqualFunc(a.Watch, b.Watch, slices.Equal)
 }
 
-// sorted tells whether reports stand as compareReports wants them.
-func sorted(reports []Report) bool {
-	for i := 1; i < len(reports); i++ {
-		if compareReports(&reports[i-1], &reports[i]) > 0 {
-			return false
+// digests parts reports by the digest that brought them, the oldest arrival
+// first, so that the same reports in another order give the same view.
+func digests(reports []Report) (parts [][]Report) {
+	reports = slices.Clone(reports)
+	slices.SortFunc(reports, func(a, b Report) int { return compareReports(&a, &b) })
+	for len(reports) > 0 {
+		n := 1
+		for n < len(reports) && compareDigests(&reports[0], &reports[n]) == 0 {
+			n++
 		}
+		parts, reports = append(parts, reports[:n:n]), reports[n:]
 	}
-	return true
+	return parts
 }
 
 // compareReports puts the looks of one digest side by side, in the order in

@@ -13,23 +13,6 @@ import (
 // only says again what was said.
 const retold = time.Second
 
-// merge believes or ignores each fresh report, oldest arrival first, so that
-// the same reports in another order give the same view.
-func (u *turn) merge(fresh []Report) {
-	if !sorted(fresh) {
-		fresh = slices.Clone(fresh)
-		slices.SortFunc(fresh, func(a, b Report) int { return compareReports(&a, &b) })
-	}
-	for len(fresh) > 0 {
-		n := 1
-		for n < len(fresh) && compareDigests(&fresh[0], &fresh[n]) == 0 {
-			n++
-		}
-		u.take(fresh[:n:n])
-		fresh = fresh[n:]
-	}
-}
-
 // take hears an observer and keeps what it says, as far as it can be believed.
 func (u *turn) take(digest []Report) {
 	if _, listed := u.t.Nodes[digest[0].Observer]; !listed {
@@ -110,9 +93,7 @@ func (u *turn) keep(digest []Report) {
 	o := digest[0].Observer
 	kept := u.v.Reports[o]
 	if !u.replaces(kept, digest) {
-		if digest = u.sift(digest, u.unfit); len(digest) > 0 {
-			u.v.Reports[o] = u.merged(kept, digest)
-		}
+		u.v.Reports[o] = u.merged(kept, u.sift(digest, u.unfit))
 		return
 	}
 	for i := range digest {
@@ -141,6 +122,8 @@ func older(r, than *Report) bool { return than.Boot == r.Boot && than.At > r.At.
 
 // merged is what is kept with a digest of other looks worked in.
 func (u *turn) merged(kept, digest []Report) []Report {
+	digest = slices.Clone(digest)
+	slices.SortStableFunc(digest, func(a, b Report) int { return compareLooks(&a, &b) })
 	out := make([]Report, 0, len(kept)+len(digest))
 	for i := range digest {
 		r := &digest[i]

@@ -77,8 +77,7 @@ func (b Bars) freshFor(p Path) time.Duration {
 
 // ballot is what observer o contributes to the verdict of n. The second result
 // is when the looks that speak for Gone began; it means something for For only.
-func (u *turn) ballot(n, o cluster.Name) (Ballot, cluster.Moment) {
-	place := u.t.Nodes[o]
+func (u *turn) ballot(n, o cluster.Name, place Place) (Ballot, cluster.Moment) {
 	t := Ballot{Observer: o, Datacenter: place.Datacenter, Rack: place.Rack, Own: o == n}
 	h, known := u.v.Observers[o]
 	if !known {

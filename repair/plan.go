@@ -88,7 +88,7 @@ type planner struct {
 }
 
 func newPlanner(in PlanInput) (*planner, error) {
-	ring, ringErr := cluster.NewRing(in.Schema.Members)
+	ring, ringErr := in.Schema.Ring()
 	p := &planner{PlanInput: in, ring: ring, datacenter: make(map[cluster.Name]cluster.Datacenter)}
 	for _, m := range in.Schema.Members {
 		p.datacenter[m.Name] = m.Datacenter

@@ -60,6 +60,7 @@ type Picture struct {
 	tails      map[cluster.Datacenter]string // hash of the last event of each journal, as it is stored
 	mods       map[string]int64              // of every key, so that an older change never overwrites
 	topology   *membership.Topology          // of Hosts; nil: to be made anew
+	open       []incident.Record             // Records by ID; nil: to be listed anew
 	memo       *Memo                         // nil: every value is decoded here
 }
 
@@ -207,6 +208,7 @@ func (p *Picture) place(kv store.KV) error {
 	case store.Opens:
 		return putAt(p.memo, p.Opens, cluster.Name(rest(store.Opens)), kv)
 	case store.Incidents:
+		p.open = nil
 		return putAt(p.memo, p.Records, store.Split(kv.Key, store.Incidents)[0], kv)
 	case store.Archive:
 		return putIn(p.memo, p.Archive, rest(store.Archive), kv)
@@ -362,13 +364,15 @@ func decodeAt[T any](memo *Memo, at *At[T], kv store.KV) error {
 	return nil
 }
 
-// OpenRecords lists the open records by ID.
+// OpenRecords lists the open records by ID. Nobody may change the list.
 func (p *Picture) OpenRecords() []incident.Record {
-	var out []incident.Record
-	for _, id := range slices.Sorted(maps.Keys(p.Records)) {
-		out = append(out, p.Records[id].Value)
+	if p.open == nil && len(p.Records) > 0 {
+		p.open = make([]incident.Record, 0, len(p.Records))
+		for _, id := range slices.Sorted(maps.Keys(p.Records)) {
+			p.open = append(p.open, p.Records[id].Value)
+		}
 	}
-	return out
+	return p.open
 }
 
 // Token is the token of an intent written at mod.

@@ -125,7 +125,7 @@ func (s *State) Turn(in Input, now cluster.Moment, wall time.Time) Out {
 	case Viewed:
 		s.View = in.View
 	case Schemed:
-		schema := in.Schema
+		schema := in.Schema.Ready()
 		s.Schema = &schema
 	case Ticked:
 	case Won:
@@ -260,10 +260,13 @@ func (s *State) decideIn(dc cluster.Datacenter, now cluster.Moment, wall time.Ti
 	if s.lawless() {
 		return Commit{}, false
 	}
-	for _, rec := range s.rotation(dc) {
-		if c, ok := s.step(rec, now, wall); ok {
-			s.served[dc] = rec.ID
-			return c, true
+	if records := s.rotation(dc); len(records) > 0 {
+		base := s.base(dc, now, wall)
+		for _, rec := range records {
+			if c, ok := s.step(rec, base); ok {
+				s.served[dc] = rec.ID
+				return c, true
+			}
 		}
 	}
 	if c, ok := s.open(dc, now, wall); ok {
@@ -286,14 +289,14 @@ func (s *State) rotation(dc cluster.Datacenter) []incident.Record {
 }
 
 // step lets one open incident go on.
-func (s *State) step(rec incident.Record, now cluster.Moment, wall time.Time) (Commit, bool) {
+func (s *State) step(rec incident.Record, base incident.World) (Commit, bool) {
 	ck, mine := s.clocks[rec.ID]
 	if !mine || ck.step != rec.Step {
 		began := ck.began
-		ck = clock{began: began, step: rec.Step, entered: now}
+		ck = clock{began: began, step: rec.Step, entered: base.Now}
 		s.clocks[rec.ID] = ck
 	}
-	w := s.world(rec, ck, now, wall)
+	w := about(rec, ck, base)
 	if !mine {
 		return s.next(rec, incident.Adopted{By: s.Self}, w, "")
 	}
@@ -358,7 +361,7 @@ func (s *State) begin(dc cluster.Datacenter, v membership.Verdict, now cluster.M
 	ledger := s.Picture.Ledgers[dc].Value
 	ledger.NextIncident++
 	id := incidentID(dc, ledger.NextIncident)
-	w := s.world(incident.Record{ID: id, Datacenter: dc, Node: v.Node}, clock{began: v.Since, entered: now}, now, wall)
+	w := about(incident.Record{ID: id, Datacenter: dc, Node: v.Node}, clock{began: v.Since, entered: now}, s.base(dc, now, wall))
 	w.Ledger = ledger
 	defer func() {
 		if b, broke := breach(recover()); broke {
@@ -414,18 +417,25 @@ func (s *State) sweep(dc cluster.Datacenter) (Commit, bool) {
 	return Commit{}, false
 }
 
-// world copies what one decision may look at.
-func (s *State) world(rec incident.Record, ck clock, now cluster.Moment, wall time.Time) incident.World {
-	w := s.World(rec.Datacenter, now, wall)
-	w.InStep = rec.Waited + max(0, now.Sub(ck.entered))
-	w.Elapsed = max(0, wall.Sub(rec.Began))
-	if ck.began != 0 {
-		w.Elapsed = max(0, now.Sub(ck.began))
-	}
-	if storm, reason := incident.Storm(w, rec.Datacenter); storm {
+// base is what all decisions of one turn in a datacenter look at.
+func (s *State) base(dc cluster.Datacenter, now cluster.Moment, wall time.Time) incident.World {
+	w := s.World(dc, now, wall)
+	if storm, reason := incident.Storm(w, dc); storm {
 		w.Storm = reason
 	}
-	w.Open = slices.DeleteFunc(w.Open, func(r incident.Record) bool { return r.ID == rec.ID })
+	return w
+}
+
+// about is what one decision may look at.
+func about(rec incident.Record, ck clock, w incident.World) incident.World {
+	w.InStep = rec.Waited + max(0, w.Now.Sub(ck.entered))
+	w.Elapsed = max(0, w.Wall.Sub(rec.Began))
+	if ck.began != 0 {
+		w.Elapsed = max(0, w.Now.Sub(ck.began))
+	}
+	if i := slices.IndexFunc(w.Open, func(r incident.Record) bool { return r.ID == rec.ID }); i >= 0 {
+		w.Open = slices.Concat(w.Open[:i], w.Open[i+1:])
+	}
 	return w
 }
 

@@ -51,9 +51,8 @@ type agent struct {
 	term    bool
 	out     moment // stays out of elections until then
 
-	eyes     []eye // ways for each node that it watches
-	told     map[string]string
-	proxy    proxyLook // what was told of the proxy
+	eyes     []eye          // ways for each node that it watches
+	told     map[string]any // what it depended on, by key
 	inHand   map[string]bool
 	lane     map[string]bool
 	sent     moment
@@ -86,7 +85,7 @@ func (a *agent) boot() {
 	a.view, a.inbox, a.watch = membership.View{}, membership.Inbox{Cluster: "c"}, model.Watch{}
 	a.eyes = make([]eye, ways*len(a.w.watched[a.n.name]))
 	a.again = nil
-	a.told, a.inHand, a.lane = map[string]string{}, map[string]bool{}, map[string]bool{}
+	a.told, a.inHand, a.lane = map[string]any{}, map[string]bool{}, map[string]bool{}
 	a.lease, a.renewed = a.w.store.Grant(), a.w.now
 	a.w.note("agent %s boots", a.id)
 	a.every(500*time.Millisecond, a.look)
@@ -96,7 +95,7 @@ func (a *agent) boot() {
 	a.every(2*second, a.tellSelf)
 	a.every(second, a.campaign)
 	if a.control {
-		a.every(200*time.Millisecond, a.judge)
+		a.every(250*time.Millisecond, a.judge)
 		a.every(5*second, a.readSchema)
 	}
 }
@@ -165,16 +164,19 @@ func (a *agent) every(d time.Duration, do func()) {
 	a.after(d+a.lag+time.Duration(a.w.rng.Int63n(int64(d/4))), func() { do(); a.every(d, do) })
 }
 
+// candidateJudges is how often a candidate judges; one that wins does it at once.
+const candidateJudges = 2 * second
+
 func (a *agent) judge() {
 	a.pace()
 	if !a.up {
 		return
 	}
-	if !a.term && a.w.now.Sub(a.judged) < second {
-		return // a candidate only keeps warm
+	if !a.term && a.w.now.Sub(a.judged) < candidateJudges {
+		return
 	}
 	a.judged = a.w.now
-	a.view = membership.Judge(a.view, slices.Concat(a.fresh...), a.w.topo, a.state.Bars(a.state.Hints(nil)), a.now())
+	a.view = membership.JudgeDigests(a.view, a.fresh, a.w.topo, a.state.Bars(a.state.Hints(nil)), a.now())
 	a.fresh = a.fresh[:0]
 	a.turn(lead.Viewed{View: a.view})
 	if a.state.Deaf(a.now()) {
@@ -246,6 +248,8 @@ func (a *agent) pull() {
 	if !a.reaches() || a.behind || !a.whole && a.watch.Rev != 0 {
 		return
 	}
+	together := a.w.rng.Intn(4) > 0 // a watch may bring several revisions at once
+	var batch store.Batch
 	for range 8 {
 		b, ok := a.w.store.Pull(&a.watch)
 		if !ok {
@@ -253,7 +257,14 @@ func (a *agent) pull() {
 		}
 		a.whole = true
 		b.KVs = a.w.lenient(b.KVs)
-		a.turn(lead.Changed{Batch: b})
+		if batch.KVs != nil && (b.Whole || !together) {
+			a.turn(lead.Changed{Batch: batch})
+			batch = store.Batch{}
+		}
+		batch.Rev, batch.Whole, batch.KVs = b.Rev, batch.Whole || b.Whole, append(batch.KVs, b.KVs...)
+	}
+	if batch.Rev != 0 {
+		a.turn(lead.Changed{Batch: batch})
 	}
 	a.keepLocal()
 	a.errands()
@@ -340,7 +351,7 @@ func (a *agent) campaign() {
 			a.turn(lead.Lost{})
 		}
 		a.lease = a.w.store.Grant()
-		a.told = map[string]string{}
+		a.told = map[string]any{}
 	}
 	a.renewed = a.w.now
 	if !a.control || a.term || a.w.now < a.out || a.w.journal.full {
@@ -349,18 +360,22 @@ func (a *agent) campaign() {
 	term, won, err := a.w.store.Campaign(a.lease, string(a.n.name))
 	if err == nil && won {
 		a.w.note("%s leads", a.id)
-		a.term = true
+		a.term, a.judged = true, 0
+		a.judge()
 		a.turn(lead.Won{Term: term})
 	}
 }
 
-// tell puts a key of this agent's own when it changed.
-func (a *agent) tell(key string, v any, leased bool) {
-	b, err := json.Marshal(v)
-	if err != nil || a.told[key] == string(b) || a.state.Picture.Era.Mod == 0 {
+// tell puts a key of this agent's own when what it depends on changed.
+func (a *agent) tell(key string, on any, value func() any, leased bool) {
+	if a.told[key] == on || a.state.Picture.Era.Mod == 0 {
 		return
 	}
-	a.told[key] = string(b)
+	b, err := json.Marshal(value())
+	if err != nil {
+		panic(err)
+	}
+	a.told[key] = on
 	a.commit(store.Txn{Compare: []store.Compare{{Key: store.Era, Rev: a.state.Picture.Era.Mod}},
 		Put: []store.Put{{Key: key, Value: b, Leased: leased}}}, func(res store.Result, err error) {
 		if err != nil || !res.OK {
@@ -369,25 +384,35 @@ func (a *agent) tell(key string, v any, leased bool) {
 	})
 }
 
+// selfLook is all that what an agent tells of itself depends on.
+type selfLook struct {
+	boot                   cluster.Boot
+	alive                  int64
+	odd, moving, snitchOff bool
+}
+
 // tellSelf tells of the own Cassandra what was read last.
 func (a *agent) tellSelf() {
-	facts := incident.CassandraFacts{HostID: a.n.place.HostID, Version: "5.0.9", Schema: "s1", Tokens: 2, SyncPeriod: second, HintWindow: a.w.hintWindow,
-		Seeds: a.w.seeds(), SnitchOff: a.n.snitchOff}
-	if a.n.oddSchema {
-		facts.Schema = "s2"
-	}
-	if a.w.moving {
-		facts.Moving = []string{"a newcomer"}
-	}
-	me := incident.Agent{Boot: a.id, Level: lead.LevelNow, Control: a.control, Cassandra: &facts}
+	var alive time.Time
 	_, open := a.state.Picture.Opens[a.n.name]
 	switch {
 	case open || !a.n.takes():
-		me.Alive = a.n.alive
+		alive = a.n.alive
 	case a.whole && a.w.now.Sub(a.n.aliveAt) >= 10*second:
 		a.n.alive, a.n.aliveAt = a.n.wall(), a.w.now
 	}
-	a.tell(store.Agent(a.n.name), me, true)
+	look := selfLook{a.id, alive.UnixNano(), a.n.oddSchema, a.w.moving, a.n.snitchOff}
+	a.tell(store.Agent(a.n.name), look, func() any {
+		facts := incident.CassandraFacts{HostID: a.n.place.HostID, Version: "5.0.9", Schema: "s1", Tokens: 2, SyncPeriod: second, HintWindow: a.w.hintWindow,
+			Seeds: a.w.seeds(), SnitchOff: look.snitchOff}
+		if look.odd {
+			facts.Schema = "s2"
+		}
+		if look.moving {
+			facts.Moving = []string{"a newcomer"}
+		}
+		return incident.Agent{Boot: a.id, Level: lead.LevelNow, Control: a.control, Cassandra: &facts, Alive: alive}
+	}, true)
 }
 
 func (w *world) seeds() []string {

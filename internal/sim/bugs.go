@@ -117,7 +117,7 @@ func killedWithAgent() []Stroke {
 // stopped lets two agents, mostly the leader among them, go on from an old
 // picture when another leads.
 func stopped() []Stroke {
-	at := 1500 * time.Millisecond
+	at := 1900 * time.Millisecond
 	return []Stroke{killed()[0], {At: at, Fault: "agent-stopped", Node: 0, Salt: 1}, {At: at, Fault: "agent-stopped", Node: victim, Salt: 2}}
 }
 

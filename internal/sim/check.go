@@ -54,7 +54,7 @@ func get[T any](w *world, key string) (v T, ok bool) {
 	if !there {
 		return v, false
 	}
-	v, err := lead.ReadOnce[T](w.checked, kv, false)
+	v, err := lead.ReadOnce[T](w.decoded, kv, true)
 	return v, err == nil
 }
 
@@ -221,7 +221,7 @@ func (w *world) helpless(n *node) {
 		return
 	}
 	if kv, open := w.store.Get(store.Open(n.name)); open {
-		id, _ := lead.ReadOnce[string](w.checked, kv, false)
+		id, _ := lead.ReadOnce[string](w.decoded, kv, true)
 		if r, _ := get[incident.Record](w, store.Record(id)); r.Waits == incident.QuorumSurvives || strings.Contains(r.Held, string(incident.QuorumSurvives)) {
 			n.helplessAt = w.now
 		}
@@ -294,7 +294,7 @@ func (w *world) open() []incident.Record {
 	kvs, _ := w.store.List(store.Incidents)
 	var out []incident.Record
 	for _, kv := range kvs {
-		if r, err := lead.ReadOnce[incident.Record](w.checked, kv, false); err == nil {
+		if r, err := lead.ReadOnce[incident.Record](w.decoded, kv, true); err == nil {
 			out = append(out, r)
 		}
 	}

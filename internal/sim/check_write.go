@@ -117,7 +117,7 @@ func (w *world) orderWritten(p store.Put) {
 }
 
 func (w *world) recordWritten(p store.Put) {
-	r, err := lead.ReadOnce[incident.Record](w.checked, store.KV{Key: p.Key, Value: p.Value}, false)
+	r, err := lead.ReadOnce[incident.Record](w.decoded, store.KV{Key: p.Key, Value: p.Value}, true)
 	if err != nil {
 		w.broken(format, "%s: %v", p.Key, err)
 		return

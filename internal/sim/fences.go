@@ -42,12 +42,12 @@ func (a *agent) keepFences() {
 	for _, name := range sortedNames(p.Fences) {
 		f, token, _ := p.Standing(name)
 		seen := isolate.Seen{Token: token}
+		var own isolate.OwnState
 		switch {
 		case a.closed != "":
 		case name == a.n.name:
-			own := a.own()
+			own = a.own()
 			own.Applied = a.n.reads() && isolate.Stands(f, own)
-			seen.Own = &own
 		case a.n.reads() && a.n.mode == normal:
 			s := a.n.sees[name]
 			seen.Sight, seen.Generation, seen.Severity, seen.SnitchOff = isolate.Down, s.generation, s.severity, a.n.snitchOff
@@ -56,8 +56,19 @@ func (a *agent) keepFences() {
 				seen.Sight = isolate.Up
 			}
 		}
-		a.tell(store.SeenFence(a.n.name, name), seen, false)
+		a.tell(store.SeenFence(a.n.name, name), fenceLook{seen, own}, func() any {
+			if name == a.n.name && a.closed == "" {
+				seen.Own = &own
+			}
+			return seen
+		}, false)
 	}
+}
+
+// fenceLook is all that what an agent reports of a fence depends on.
+type fenceLook struct {
+	seen isolate.Seen
+	own  isolate.OwnState
 }
 
 // keepLocal keeps the gate's copy of the own fence.
@@ -114,10 +125,7 @@ func (a *agent) keepPools() {
 		}
 	}
 	look := proxyLook{p.Token(at.Mod), there, a.w.balancer.late, a.w.balancer.told}
-	if key := store.SeenPool(a.n.name, "web"); a.told[key] == "" || a.proxy != look {
-		a.proxy = look
-		a.tell(key, a.poolSeen(at, look), false)
-	}
+	a.tell(store.SeenPool(a.n.name, "web"), look, func() any { return a.poolSeen(at, look) }, false)
 }
 
 // proxyLook is all that what an agent sees of the proxy depends on.

@@ -4,6 +4,7 @@ package sim
 
 import (
 	"crypto/ed25519"
+	"slices"
 	"time"
 
 	"supervisor/cluster"
@@ -186,8 +187,23 @@ func (w *world) spreadForged(from cluster.Name, d membership.Digest) {
 
 func (a *agent) hear(d membership.Digest) {
 	reports, err := a.inbox.Take(d, a.now())
-	if err != nil {
+	if err != nil || len(reports) == 0 {
+		return
+	}
+	if i := a.supersedes(reports); i >= 0 {
+		a.fresh[i] = reports
 		return
 	}
 	a.fresh = append(a.fresh, reports)
+}
+
+// supersedes is which of the digests that wait to be judged a whole younger one
+// of the same start of its agent replaces; -1: none.
+func (a *agent) supersedes(reports []membership.Report) int {
+	if a.term {
+		return -1 // a leader judges each
+	}
+	return slices.IndexFunc(a.fresh, func(d []membership.Report) bool {
+		return d[0].Observer == reports[0].Observer && d[0].Boot == reports[0].Boot && len(d) == len(reports)
+	})
 }

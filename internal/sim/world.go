@@ -3,7 +3,6 @@
 package sim
 
 import (
-	"container/heap"
 	"encoding/json"
 	"fmt"
 	"math/rand"
@@ -52,7 +51,7 @@ type Options struct {
 
 // Edition is raised when a seed plays something else than before, so that a
 // seed that was written down is not replayed as another story.
-const Edition = 2
+const Edition = 3
 
 // Report is how a run went.
 type Report struct {
@@ -72,27 +71,6 @@ type Report struct {
 }
 
 type moment = cluster.Moment
-
-type action struct {
-	at  moment
-	seq int
-	do  func()
-}
-
-type agenda []action
-
-func (a agenda) Len() int { return len(a) }
-func (a agenda) Less(i, j int) bool {
-	return a[i].at < a[j].at || a[i].at == a[j].at && a[i].seq < a[j].seq
-}
-func (a agenda) Swap(i, j int) { a[i], a[j] = a[j], a[i] }
-func (a *agenda) Push(x any)   { *a = append(*a, x.(action)) }
-func (a *agenda) Pop() any {
-	last := (*a)[len(*a)-1]
-	(*a)[len(*a)-1] = action{}
-	*a = (*a)[:len(*a)-1]
-	return last
-}
 
 // world is everything that is true.
 type world struct {
@@ -117,8 +95,7 @@ type world struct {
 
 	// The store, the network, the proxy.
 	store    *model.Store
-	decoded  *lead.Memo // what the agents read
-	checked  *lead.Memo // what the checks read
+	decoded  *lead.Memo
 	journal  journal
 	net      network
 	balancer balancer
@@ -172,7 +149,7 @@ const epoch = moment(time.Hour)
 
 // empty is a world in which there is nothing yet.
 func empty(o Options) *world {
-	w := &world{o: o, now: epoch, began: time.Date(2026, 3, 1, 12, 0, 0, 0, time.UTC), store: model.New(), decoded: lead.NewMemo(), checked: lead.NewMemo(),
+	w := &world{o: o, now: epoch, began: time.Date(2026, 3, 1, 12, 0, 0, 0, time.UTC), store: model.New(), decoded: lead.NewMemo(),
 		byName: map[cluster.Name]*node{}, net: network{links: map[link]*quality{}},
 		balancer: balancer{says: map[cluster.Name]loadbalancer.Wish{}}, standing: map[int]func(){},
 		apart: map[[2]cluster.Name]moment{}, factor: 3, archive: map[string][]byte{}, settled: map[string]bool{},
@@ -207,7 +184,8 @@ func (w *world) build() {
 	}
 	w.schema.Keyspaces = []cluster.Keyspace{{Name: "ks", Replication: cluster.Replication{Strategy: cluster.NetworkTopology, Factors: factors},
 		Tables: []cluster.Table{{Name: "t", GCGrace: 10 * 24 * time.Hour}}}}
-	ring, err := cluster.NewRing(w.schema.Members)
+	w.schema = w.schema.Ready()
+	ring, err := w.schema.Ring()
 	if err != nil {
 		panic(err)
 	}
@@ -364,7 +342,7 @@ func (w *world) wall() time.Time { return w.began.Add(time.Duration(w.now)) }
 // after plans an action.
 func (w *world) after(d time.Duration, do func()) {
 	w.seq++
-	heap.Push(&w.todo, action{w.now.Add(max(0, d)), w.seq, do})
+	w.todo.push(action{w.now.Add(max(0, d)), w.seq, do})
 }
 
 // between is a span of chance.
@@ -472,7 +450,7 @@ func Run(o Options) (Report, error) {
 
 func (w *world) run(until moment) {
 	for w.rep.Violation == "" && len(w.todo) > 0 && w.todo[0].at <= until && (w.o.StepsMax == 0 || w.steps < w.o.StepsMax) {
-		next := heap.Pop(&w.todo).(action)
+		next := w.todo.pop()
 		w.now = next.at
 		w.steps++
 		next.do()
