@@ -253,7 +253,7 @@ func (t *turn) awaitDown() {
 			t.say(Proved, "proved_down", "peers", names(peers), "node", string(t.r.Node))
 		}
 	case t.w.InStep > sightMax:
-		t.hold(RuleHibernation, fmt.Sprintf("no word from %s whether the hibernated node is DOWN there; start their agents, then retry", names(missing)))
+		t.hold(RuleHibernation, fmt.Sprintf("no word from %s whether the hibernated node is DOWN there; start their agents, or stop a Cassandra that is to be replaced", names(missing)))
 	default:
 		t.wait(RuleHibernation, "waits_down", "peers", names(missing))
 	}

@@ -163,22 +163,35 @@ func (w World) Sign(n cluster.Name) loadbalancer.Sign {
 }
 
 // livePeers are the ring members other than n whose gossip may be alive, by
-// name. Every one of them must agree on a hibernation. One whose clients alone
-// are shut out counts: its JVM remembers what it heard, and reads from n as
-// soon as somebody opens its transport again.
+// name. Every one of them must agree on a hibernation.
 func (w World) livePeers(n cluster.Name) []cluster.Name {
 	if w.Schema == nil {
 		return nil
 	}
 	var peers []cluster.Name
 	for _, m := range w.Schema.Members {
-		v := w.verdict(m.Name)
-		if m.Name != n && (v.Answer != membership.Gone || v.Cause == membership.CQLDead) {
+		if m.Name != n && w.mayRead(m.Name) {
 			peers = append(peers, m.Name)
 		}
 	}
 	slices.Sort(peers)
 	return peers
+}
+
+// mayRead tells whether a Cassandra may read from others, now or without a new
+// start. One whose clients alone are shut out remembers what it heard, and reads
+// by it as soon as somebody opens its transport again. One whose disk failed
+// goes on coordinating, or was stopped by its disk_failure_policy and is opened
+// like that: what ends it is the end of its process.
+func (w World) mayRead(n cluster.Name) bool {
+	v := w.verdict(n)
+	switch {
+	case v.Answer != membership.Gone, v.Cause == membership.CQLDead:
+		return true
+	case v.Cause == membership.DiskFailed:
+		return v.Own != membership.Exited
+	}
+	return false
 }
 
 // serving lists the members that serve, without n, by name.
