@@ -287,6 +287,20 @@ func TestWhoIsHeard(t *testing.T) {
 			t.Errorf("still seen as a duplicate: %+v", v.Verdicts["n1"].Ballots[1])
 		}
 	})
+	t.Run("the older of two is heard again when the younger is silent for long, and then it is the younger that is not", func(t *testing.T) {
+		v := Judge(first, []Report{empty("copy", later)}, four(), DefaultBars(), later)
+		soon, long := later.Add(twinQuiet), later.Add(twinQuiet+1)
+		if v = Judge(v, []Report{empty("a", soon)}, four(), DefaultBars(), soon); v.Observers["n2"].At != later {
+			t.Errorf("heard too soon: %+v", v.Observers["n2"])
+		}
+		if v = Judge(v, []Report{empty("a", long)}, four(), DefaultBars(), long); v.Observers["n2"].At != long || v.Observers["n2"].Boot != "a" {
+			t.Errorf("still unheard: %+v", v.Observers["n2"])
+		}
+		v = Judge(v, []Report{empty("copy", long.Add(time.Second))}, four(), DefaultBars(), long.Add(time.Second))
+		if h := v.Observers["n2"]; h.At != long || len(h.Former) != 1 {
+			t.Errorf("the copy is heard again: %+v", h)
+		}
+	})
 	t.Run("an older look does not replace a younger one", func(t *testing.T) {
 		old := look("n2", "n1", CQL, Good, start.Add(-time.Second))
 		old.Age = 2 * time.Second

@@ -23,7 +23,9 @@ const (
 
 // hear notes that the observer of r was heard. It is false when r is of a
 // start of the agent that a later start replaced; when such a word comes too
-// late for a straggler, two agents bear one name and neither is believed.
+// late for a straggler, two agents bear one name and neither is believed. The
+// older is the observer again when the younger has been silent for long: it was
+// a copy of the host, perhaps.
 func (u *turn) hear(r Report) bool {
 	h, known := u.v.Observers[r.Observer]
 	before := h
@@ -31,6 +33,8 @@ func (u *turn) hear(r Report) bool {
 	switch {
 	case !known || h.Boot == r.Boot:
 		h.Boot = r.Boot
+	case slices.Contains(h.Former, r.Boot) && r.arrived().Sub(h.At) > twinQuiet:
+		h = h.restarted(r)
 	case slices.Contains(h.Former, r.Boot):
 		current = false
 		if r.arrived().Sub(h.Replaced) > stragglerMax {
@@ -56,9 +60,10 @@ func (u *turn) hear(r Report) bool {
 	return current
 }
 
-// restarted is the same observer after a new start of its agent.
+// restarted is the same observer after a new start of its agent, or when an
+// earlier one is left alone again.
 func (h Heard) restarted(r Report) Heard {
-	former := append(slices.Clone(h.Former), h.Boot)
+	former := slices.DeleteFunc(append(slices.Clone(h.Former), h.Boot), func(b cluster.Boot) bool { return b == r.Boot })
 	if len(former) > formerMax {
 		former = former[len(former)-formerMax:]
 	}
