@@ -41,13 +41,15 @@ func (t *turn) suspected() {
 
 // answeredAtOnce closes an incident whose node answers before anything was
 // done, if it is the same process that answers. Another one may lack what the
-// first had not synced: it is verified, which repairs it.
+// first had not synced: it is verified, which repairs it. After a silence beyond
+// the hints it does not matter which one it is.
 func (t *turn) answeredAtOnce(observed bool) {
 	same, known := t.sameProcess(t.r.Process)
+	beyond := t.beyondHints(t.w.verdict(t.r.Node))
 	switch {
-	case observed || same && !t.beyondHints(t.w.verdict(t.r.Node)):
+	case observed || same && !beyond:
 		t.close("closed_untouched")
-	case same:
+	case beyond:
 		t.inPlace()
 	case known:
 		t.enter(Verifying)
@@ -239,23 +241,26 @@ func (t *turn) draining() {
 }
 
 // answeredAgain proves a drained node that answers again. One that was being
-// returned goes on with its pools only if it is still that process.
+// returned goes on with its pools only if it is still that process. Where any
+// process would be repaired, nobody waits for its own agent to name it: an agent
+// whose host stood still says nothing for a while, and the node may be read.
 func (t *turn) answeredAgain() {
-	if t.r.Return != nil {
+	returned := t.r.Return != nil
+	if returned && t.r.Return.Step < Ramping || t.beyondHints(t.w.verdict(t.r.Node)) {
+		t.inPlace()
+		return
+	}
+	if returned {
 		same, known := t.sameProcess(t.r.Return.Process)
 		switch {
 		case !known:
 			t.wait(RuleReach, "waits_process", "node", string(t.r.Node))
 			return
-		case !same || t.r.Return.Step < Ramping:
+		case !same:
 			t.inPlace()
 			return
 		}
 		t.r.Return.Step = Ramping
-	}
-	if t.beyondHints(t.w.verdict(t.r.Node)) {
-		t.inPlace()
-		return
 	}
 	t.enter(Verifying)
 	t.say(Decided, "decided_verify", "node", string(t.r.Node))

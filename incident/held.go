@@ -61,10 +61,13 @@ func (t *turn) heldDrained(renewed bool) {
 }
 
 // answersAsAsked tells whether a held node answers and the phase it goes back
-// to can act on that: some of them must know which process it is.
+// to can act on that: some of them must know which process it is, unless any
+// would be repaired.
 func (t *turn) answersAsAsked() bool {
+	v := t.w.verdict(t.r.Node)
 	_, known := t.sameProcess(t.r.Process)
-	return answers(t.w.verdict(t.r.Node)) && (known || t.r.HeldFrom == Draining && t.r.Return == nil)
+	unproven := t.r.Return == nil || t.r.Return.Step < Ramping
+	return answers(v) && (known || t.beyondHints(v) || t.r.HeldFrom == Draining && unproven)
 }
 
 // goneAsAsked tells whether the process of a held node is known to be gone,
@@ -129,7 +132,7 @@ func (t *turn) provableAgain() bool {
 		return stand && answers(v) || t.restarted() || t.exited()
 	}
 	same, known := t.sameProcess(t.r.Process)
-	return known && (t.closedToClients() || answers(v) && (stand || !same))
+	return known && (t.closedToClients() || answers(v) && (stand || !same)) || answers(v) && t.beyondHints(v)
 }
 
 // canComeBack tells whether a node that runs could be taken up where it is.

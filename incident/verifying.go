@@ -101,7 +101,7 @@ func (t *turn) verifyUntouched() {
 		return
 	}
 	switch same, known := t.sameProcess(t.r.Process); {
-	case !known:
+	case !known && !(answers(v) && t.beyondHints(v)):
 		t.wait(RuleReach, "waits_process", "node", string(t.r.Node))
 		return
 	case !same, t.beyondHints(v), fenced:
@@ -133,21 +133,21 @@ const (
 	hintMargin = 2 * time.Second
 )
 
-// hintWindow is HintWindow, or a short one where nobody told.
-func (w World) hintWindow() time.Duration {
-	if window := HintWindow(w.Agents); window > 0 {
-		return window
+// BeyondHints tells whether a node was silent for so long that the others may
+// have left writes of it without a hint. A window that nobody told is short.
+func BeyondHints(silent time.Duration, agents map[cluster.Name]Agent) bool {
+	window := HintWindow(agents)
+	if window == 0 {
+		window = hintWindowUnknown
 	}
-	return hintWindowUnknown
+	return silent >= window-hintMargin
 }
 
-// beyondHints tells whether the node was silent for so long that writes of it
-// may have been left without a hint. It asks for no cause: that only its clients
-// were shut out is seen for a moment of every process that wakes up, and a
-// repair too many costs less than one too few.
+// beyondHints asks for no cause: that only its clients were shut out is seen for
+// a moment of every process that wakes up, and a repair too many costs less than
+// one too few.
 func (t *turn) beyondHints(v membership.Verdict) bool {
-	silent := t.w.Elapsed - t.w.Now.Sub(v.Since)
-	return silent >= t.w.hintWindow()-hintMargin
+	return BeyondHints(t.w.Elapsed-t.w.Now.Sub(v.Since), t.w.Agents)
 }
 
 // wanted tells whether every pool of the node already wants this.
