@@ -33,6 +33,8 @@ type State struct {
 	resign bool // an invariant broke: let somebody else lead after the hold is written
 	served map[cluster.Datacenter]string
 	broken map[cluster.Name]bool // nodes whose opening broke an invariant
+	// silent are the verdicts that were worth an incident that nobody opened.
+	silent map[cluster.Name]membership.Verdict
 
 	stalled cluster.Moment // until when this agent abstains
 	deaf    cluster.Moment // since when fewer than half of the observers are heard
@@ -53,7 +55,8 @@ type clock struct {
 func New(clusterName string, self cluster.Name, region cluster.Region) *State {
 	return &State{Cluster: clusterName, Self: self, Region: region, Picture: NewPicture(),
 		clocks: map[string]clock{}, busy: map[cluster.Datacenter]bool{},
-		served: map[cluster.Datacenter]string{}, broken: map[cluster.Name]bool{}}
+		served: map[cluster.Datacenter]string{}, broken: map[cluster.Name]bool{},
+		silent: map[cluster.Name]membership.Verdict{}}
 }
 
 // Input is one thing that happened to a leader.
@@ -124,6 +127,7 @@ func (s *State) Turn(in Input, now cluster.Moment, wall time.Time) Out {
 		}
 	case Viewed:
 		s.View = in.View
+		s.noteSilences()
 	case Schemed:
 		schema := in.Schema.Ready()
 		s.Schema = &schema
@@ -340,17 +344,19 @@ func breach(panicked any) (b cluster.Broken, broke bool) {
 
 // open begins an incident about the first node that is worth one.
 func (s *State) open(dc cluster.Datacenter, now cluster.Moment, wall time.Time) (Commit, bool) {
-	var worth []cluster.Name
-	for n, v := range s.View.Verdicts { // order: sorted below
+	worth := map[cluster.Name]membership.Verdict{}
+	for n := range s.View.Verdicts { // order: sorted below
 		host, listed := s.Picture.Hosts[n]
 		_, isOpen := s.Picture.Opens[n]
-		if listed && host.Datacenter == dc && !isOpen && !s.broken[n] && incident.Worth(v) {
-			worth = append(worth, n)
+		if !listed || host.Datacenter != dc || isOpen || s.broken[n] {
+			continue
+		}
+		if v, is := s.worth(n); is {
+			worth[n] = v
 		}
 	}
-	slices.Sort(worth)
-	for _, n := range worth {
-		if c, ok := s.begin(dc, s.View.Verdicts[n], now, wall); ok {
+	for _, n := range slices.Sorted(maps.Keys(worth)) {
+		if c, ok := s.begin(dc, worth[n], now, wall); ok {
 			return c, true
 		}
 	}

@@ -1,0 +1,58 @@
+// SPDX-License-Identifier: Apache-2.0
+
+package lead
+
+import (
+	"supervisor/cluster"
+	"supervisor/incident"
+	"supervisor/membership"
+)
+
+// noteSilences keeps the verdicts that are worth an incident and have none yet:
+// the store may take nothing now, the policy be unreadable, or nobody lead. A
+// node that answers again before its incident could be written is a node like
+// any other by then, and may lack what it missed. Whoever hears fewer than half
+// is cut off itself and notes nothing.
+func (s *State) noteSilences() {
+	if heard, of := s.View.Hearing(); heard*2 < of {
+		return
+	}
+	for n, v := range s.View.Verdicts { // order: each node for itself
+		_, open := s.Picture.Opens[n]
+		noted, known := s.silent[n]
+		switch {
+		case open, known && s.missedNothing(noted, v):
+			delete(s.silent, n)
+		case !known && incident.Worth(v):
+			s.silent[n] = v
+		}
+	}
+}
+
+// missedNothing tells whether a node is back with the process that was silent,
+// and so soon that the others kept hints for it.
+func (s *State) missedNothing(noted, v membership.Verdict) bool {
+	return v.Answer == membership.Alive && !s.beyondHints(noted, v) && v.Own == membership.Good && v.Process == noted.Process
+}
+
+// missedSome tells whether a node that answers may lack writes of a silence for
+// which no incident was opened.
+func (s *State) missedSome(noted, v membership.Verdict) bool {
+	another := v.Own == membership.Good && noted.Process != "" && v.Process != noted.Process
+	return v.Answer == membership.Alive && (another || s.beyondHints(noted, v))
+}
+
+func (s *State) beyondHints(noted, v membership.Verdict) bool {
+	return incident.BeyondHints(v.Since.Sub(noted.Since), s.Picture.Agents)
+}
+
+// worth is the verdict that opens an incident of a node: the present one, or one
+// of a silence that is over and that nobody could write down.
+func (s *State) worth(n cluster.Name) (membership.Verdict, bool) {
+	v := s.View.Verdicts[n]
+	if incident.Worth(v) {
+		return v, true
+	}
+	noted, known := s.silent[n]
+	return noted, known && s.missedSome(noted, v)
+}

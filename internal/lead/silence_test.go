@@ -1,0 +1,88 @@
+// SPDX-License-Identifier: Apache-2.0
+
+package lead
+
+import (
+	"testing"
+	"time"
+
+	"supervisor/cluster"
+	"supervisor/incident"
+	"supervisor/internal/store"
+	"supervisor/membership"
+)
+
+func TestASilenceThatNobodyWroteDownIsOpenedWhenItIsOver(t *testing.T) {
+	rows := []struct {
+		why     string
+		silent  time.Duration
+		process cluster.Boot // of the node that answers again; empty: not named yet
+		alone   bool         // this agent hears nobody else meanwhile
+		open    bool
+	}{
+		{"beyond the hints", 2 * time.Minute, "p-n3", false, true},
+		{"beyond the hints, whichever process it is", 2 * time.Minute, "", false, true},
+		{"the others kept hints", 30 * time.Second, "p-n3", false, false},
+		{"another process answers: what the first had not synced is lost", 30 * time.Second, "p-n3-2", false, true},
+		{"who heard nobody was cut off itself", 2 * time.Minute, "p-n3", true, false},
+	}
+	for _, r := range rows {
+		t.Run(r.why, func(t *testing.T) {
+			b := newBench(t)
+			b.turn(Lost{})
+			gone := b.view(membership.Verdict{Answer: membership.Gone, Cause: membership.Hung, Drain: true, For: 3, Process: "p-n3"})
+			if r.alone {
+				gone.Topology.Nodes = map[cluster.Name]membership.Place{"n1": {}, "n2": {}, "n3": {}}
+			}
+			b.turn(Viewed{View: gone})
+			b.now = b.now.Add(r.silent)
+			back := membership.Verdict{Answer: membership.Alive, Process: "p-n3"}
+			if r.process != "" {
+				back.Own, back.Process = membership.Good, r.process
+			}
+			b.turn(Viewed{View: b.view(back)})
+			b.turn(Won{Term: b.term()})
+			out := b.relist()
+			if opened := len(out.Commits) == 1; opened != r.open {
+				t.Fatalf("%d commits, want an incident: %v", len(out.Commits), r.open)
+			}
+			if r.open && out.Commits[0].Decision.Record.Phase != incident.Suspected {
+				t.Errorf("it begins as %s", out.Commits[0].Decision.Record.Phase)
+			}
+		})
+	}
+}
+
+func TestASilenceThatWasWrittenDownIsNotOpenedAgain(t *testing.T) {
+	b := newBench(t)
+	b.turn(Viewed{View: b.view(membership.Verdict{Answer: membership.Gone, Cause: membership.Hung, Drain: true, For: 3, Process: "p-n3"})})
+	b.put(store.Open("n3"), "inc-dc1-7")
+	b.relist()
+	b.now = b.now.Add(2 * time.Minute)
+	b.turn(Viewed{View: b.view(membership.Verdict{Answer: membership.Alive, Own: membership.Good, Process: "p-n3"})})
+	if len(b.s.silent) != 0 {
+		t.Errorf("still noted: %v", b.s.silent)
+	}
+}
+
+// view is one in which n3 is as given since now, and the others are well.
+func (b *bench) view(n3 membership.Verdict) membership.View {
+	v := membership.View{Began: 1, At: b.now, Verdicts: map[cluster.Name]membership.Verdict{}}
+	for _, n := range []cluster.Name{"n1", "n2"} {
+		v.Verdicts[n] = membership.Verdict{Node: n, Answer: membership.Alive, Own: membership.Good, Process: cluster.Boot("p-" + n)}
+	}
+	n3.Node, n3.Since, n3.Of = "n3", b.now, 3
+	v.Verdicts["n3"] = n3
+	return v
+}
+
+// term campaigns anew.
+func (b *bench) term() store.Term {
+	b.store.Expire(b.lease)
+	b.lease = b.store.Grant()
+	term, won, err := b.store.Campaign(b.lease, "n1")
+	if err != nil || !won {
+		b.t.Fatal(err)
+	}
+	return term
+}
