@@ -95,7 +95,11 @@ func (u *turn) ballot(n, o cluster.Name, place Place) (Ballot, cluster.Moment) {
 	}
 	u.wait(h.At.Add(u.b.Fresh) + 1)
 	t.Cites = u.cites(n, o, h.Boot)
-	if t.Unwell || t.Duplicate {
+	switch {
+	case t.Unwell && !t.Duplicate && t.look(CQL).answered():
+		t.Vote = Against // its silences may be its own fault, an answer is none
+		return t, 0
+	case t.Unwell || t.Duplicate:
 		t.Vote = Abstains
 		return t, 0
 	}

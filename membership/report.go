@@ -92,7 +92,7 @@ type Digest struct {
 	Observer cluster.Name `json:"observer"`
 	Boot     cluster.Boot `json:"boot"` // of the agent
 	Seq      uint64       `json:"seq"`
-	Unwell   bool         `json:"unwell,omitempty"` // stalled loop, clock jump, health score above 0: abstains, stays eligible
+	Unwell   bool         `json:"unwell,omitempty"` // stalled loop, clock jump, health score above 0: abstains but from what answers it, stays eligible
 	// Process is the boot of the observer's own Cassandra process, empty when none runs.
 	Process cluster.Boot `json:"process,omitempty"`
 	Looks   []Look       `json:"looks"`
