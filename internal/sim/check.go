@@ -212,17 +212,20 @@ func (w *world) unnoticed(n *node) bool {
 	return n.deaf || n.shakenAt != 0 && w.now.Sub(max(n.shakenAt, n.helplessAt)) < grace
 }
 
-// helpless notes when nobody could have kept readers off a node: without a
-// leader, without its agent, or while it is needed whatever it lacks.
+// helpless notes when nobody could have kept readers off a node, or was to do
+// so: without a leader, without its agent, in mode observe, while a person is
+// asked to replace it, or while it is needed whatever it lacks.
 func (w *world) helpless(n *node) {
 	a := n.agent
-	if !w.led() || w.passesForGone(n) || !a.answers() || !a.reaches() || a.closed != "" || a.blind || a.behind || n.mute || n.nonsense || w.journal.full || w.journal.slow != 0 {
+	if !w.led() || w.policy.ModeOf(n.home()) == incident.Observe || w.passesForGone(n) || !a.answers() || !a.reaches() || a.closed != "" || a.blind || a.behind || n.mute || n.nonsense || w.journal.full || w.journal.slow != 0 {
 		n.helplessAt = w.now
 		return
 	}
 	if kv, open := w.store.Get(store.Open(n.name)); open {
 		id, _ := lead.ReadOnce[string](w.decoded, kv, true)
-		if r, _ := get[incident.Record](w, store.Record(id)); r.Waits == incident.QuorumSurvives || strings.Contains(r.Held, string(incident.QuorumSurvives)) {
+		r, _ := get[incident.Record](w, store.Record(id))
+		replaced := r.Phase == incident.Held && r.HeldRule == incident.FenceBeforeReplace && r.Return == nil
+		if replaced || r.Waits == incident.QuorumSurvives || strings.Contains(r.Held, string(incident.QuorumSurvives)) {
 			n.helplessAt = w.now
 		}
 	}

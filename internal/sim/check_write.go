@@ -152,6 +152,9 @@ func (w *world) archived(p store.Put) {
 	w.archive[r.ID] = p.Value
 	w.rep.Closed++
 	w.note("%s %s closed", r.ID, r.Node)
+	if r.Mode == incident.Observe {
+		w.leftAlone(w.byName[r.Node])
+	}
 	if len(r.Pending) > 0 {
 		w.broken(string(incident.ClosedIsQuiet), "%s is closed and waits for %d orders", r.ID, len(r.Pending))
 	}
@@ -172,6 +175,14 @@ func (w *world) archived(p store.Put) {
 		if l := w.lacks(n, w.now.Add(-second)); len(l) > 0 {
 			w.broken(noStaleRead, "%s is closed and %s lacks %d acknowledged writes, first %d of %s", r.ID, r.Node, len(l), l[0], time.Duration(w.writes[l[0]].at-epoch))
 		}
+	}
+}
+
+// leftAlone forgives what a node lacks whose incident ends in mode observe:
+// nobody is to repair it.
+func (w *world) leftAlone(n *node) {
+	for _, id := range w.lacks(n, w.now) {
+		w.forgive(n, id)
 	}
 }
 
