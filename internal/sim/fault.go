@@ -18,7 +18,7 @@ import (
 type fault struct {
 	name   string
 	family string
-	weight int // how often it is drawn beside the others
+	weight int // how often it is drawn beside the others; 0: only in a couple
 	strike func(b *blow) bool
 }
 
@@ -51,7 +51,7 @@ func catalogue() []fault {
 		{"agent-no-files", "process", 1, func(b *blow) bool { return b.marks(&b.n.agent.blind, 3*second, 20*second) }},
 		{"kill", "process", 8, func(b *blow) bool { return b.w.spare() && b.n.kill("-9") }},
 		{"kill-anyway", "process", 1, func(b *blow) bool { return b.n.kill("-9, wherever it stands") }},
-		{"kill-with-agent", "process", 2, func(b *blow) bool { return b.w.spare() && b.n.kill("-9 with its agent") && b.n.agent.crash() }},
+		{"kill-with-agent", "process", 2, killWithAgent},
 		{"oom", "process", 1, func(b *blow) bool { return b.w.spare() && b.n.kill("out of memory") }},
 		{"restart-loop", "process", 1, restartLoop},
 		{"pause", "process", 3, func(b *blow) bool { return b.n.pauses(b.span(second, 8*second)) }},
@@ -69,7 +69,7 @@ func catalogue() []fault {
 		{"disk-slow", "disk", 1, func(b *blow) bool { return b.disk(membership.Late) }},
 		{"disk-full", "disk", 1, func(b *blow) bool { return b.disk(membership.NoWord) }},
 		{"disk-error", "disk", 1, diskError},
-		{"unsynced-lost", "disk", 2, func(b *blow) bool { b.n.losesAll = true; return b.w.spare() && b.n.kill("and all that was not synced") }},
+		{"unsynced-lost", "disk", 2, unsyncedLost},
 		{"state-unreadable", "disk", 1, stateUnreadable},
 
 		{"store-leader-change", "store", 2, func(b *blow) bool { return b.marks(&b.w.journal.away, second, 4*second) }},
@@ -97,10 +97,10 @@ func catalogue() []fault {
 		{"proxy-restart", "outside", 1, proxyRestart},
 		{"proxy-by-hand", "outside", 1, proxyByHand},
 
-		{"rack-power", "correlated", 1, func(b *blow) bool {
+		{"rack-power", "correlated", 0, func(b *blow) bool {
 			return b.powers(func(n *node) bool { return n.place.Rack == b.n.place.Rack && n.home() == b.n.home() })
 		}},
-		{"datacenter-power", "correlated", 1, func(b *blow) bool { return b.powers(func(n *node) bool { return n.home() == b.n.home() }) }},
+		{"datacenter-power", "correlated", 0, func(b *blow) bool { return b.powers(func(n *node) bool { return n.home() == b.n.home() }) }},
 		{"agents-restart", "correlated", 1, agentsRestart},
 		{"mass-return", "correlated", 1, massReturn},
 
@@ -111,7 +111,7 @@ func catalogue() []fault {
 		{"repair-by-hand", "people", 1, repairByHand},
 		{"policy-change", "people", 1, policyChange},
 		{"policy-strange", "people", 1, policyStrange},
-		{"policy-partial", "people", 0, policyPartial},
+		{"policy-partial", "people", 1, policyPartial},
 		{"mode-observe", "people", 1, modeObserve},
 
 		{"digest-forged", "adversary", 1, digestForged},
@@ -196,6 +196,24 @@ func answersLost(b *blow) bool { return b.marks(&b.n.agent.unanswered, 2*second,
 func crashAtStep(b *blow) bool {
 	b.n.agent.dieAt = crashPoint(1 + b.rng.Intn(int(crashPoints)-1))
 	return true
+}
+
+// killWithAgent leaves nobody on the host who could say that it ended.
+func killWithAgent(b *blow) bool {
+	if !b.w.spare() || !b.n.kill("-9 with its agent") {
+		return false
+	}
+	b.n.agent.crash()
+	return true
+}
+
+// unsyncedLost ends a process whose disk kept nothing that was not synced.
+func unsyncedLost(b *blow) bool {
+	if !b.n.runs() || !b.w.spare() {
+		return false
+	}
+	b.n.losesAll = true
+	return b.n.kill("and all that was not synced")
 }
 
 func (b *blow) freezes(a *agent) bool {

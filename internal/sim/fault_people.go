@@ -33,7 +33,7 @@ func proxyByHand(b *blow) bool {
 
 // powers takes the power from some hosts at once and gives it back.
 func (b *blow) powers(which func(*node) bool) bool {
-	if !b.w.spare() || b.rng.Intn(3) != 0 {
+	if !b.w.spare() {
 		return false
 	}
 	back := b.span(5*second, 60*second)

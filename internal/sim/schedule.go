@@ -3,6 +3,7 @@
 package sim
 
 import (
+	"cmp"
 	"fmt"
 	"math/rand"
 	"slices"
@@ -20,6 +21,9 @@ type Stroke struct {
 	// For is how long it stands, of a fault that ends by itself; 0: by its own
 	// chance.
 	For time.Duration `json:"for,omitempty"`
+	// Wait is how long it waits for a moment at which it has a meaning; 0: it
+	// does not.
+	Wait time.Duration `json:"wait,omitempty"`
 }
 
 // String is the stroke as a schedule is printed.
@@ -51,14 +55,15 @@ const (
 )
 
 // draw makes the schedule of a seed. Of the catalogue about half is left out
-// (swarm testing: faults that are always all on hide one another).
+// (swarm testing: faults that are always all on hide one another), and two
+// faults that seldom meet by chance are drawn beside the rest.
 func draw(rng *rand.Rand, storm time.Duration, only []string) ([]Stroke, error) {
 	var on []fault
 	for _, f := range catalogue() {
 		switch {
-		case f.weight == 0: // only a schedule that was written down has it
 		case len(only) > 0:
 			if slices.Contains(only, f.name) {
+				f.weight = max(1, f.weight)
 				on = append(on, f)
 			}
 		case rng.Intn(2) == 0:
@@ -84,7 +89,45 @@ func draw(rng *rand.Rand, storm time.Duration, only []string) ([]Stroke, error) 
 			}
 		}
 	}
+	if len(only) == 0 && storm > 0 {
+		strokes = append(strokes, couple(rng, storm)...)
+		slices.SortStableFunc(strokes, func(a, b Stroke) int { return cmp.Compare(a.At, b.At) })
+	}
 	return strokes, nil
+}
+
+// rare are the faults that mostly find no moment at which they have a meaning:
+// too much is broken already, or nothing is yet. after is the fault that makes
+// such a moment. Those without power for many are drawn here only: a storm full
+// of them shows nothing else.
+func rare() []struct{ name, after string } {
+	return []struct{ name, after string }{
+		{"power-loss", ""}, {"rack-power", ""}, {"datacenter-power", ""}, {"hang", ""}, {"oom", ""}, {"restart-loop", ""}, {"old-snapshot", ""},
+		{"disk-error", ""}, {"disk-policy-stop", ""}, {"cql-off", ""}, {"gossip-off", ""}, {"digest-replayed", ""},
+		{"mass-return", "kill"}, {"start-by-hand", "kill"}, {"join-by-hand", "kill"}, {"severity-by-hand", "kill"},
+	}
+}
+
+// patience is how long a stroke of a couple waits for its moment.
+const patience = 40 * time.Second
+
+// couple draws two rare faults close together, each of which waits for its
+// moment: by chance alone most pairs of them would never be seen.
+func couple(rng *rand.Rand, storm time.Duration) []Stroke {
+	rows := rare()
+	var strokes []Stroke
+	hit := func(at time.Duration, fault string) {
+		strokes = append(strokes, Stroke{At: at, Fault: fault, Node: rng.Intn(1 << 16), Salt: rng.Int63(), Wait: patience})
+	}
+	at := time.Duration(rng.Int63n(int64(storm)/2 + 1))
+	one, two := rows[rng.Intn(len(rows))], rows[rng.Intn(len(rows))]
+	if first := max(one.after, two.after); first != "" {
+		hit(at, first)
+	}
+	at += 5 * time.Second
+	hit(at, one.name)
+	hit(at+time.Duration(rng.Int63n(int64(20*time.Second))), two.name)
+	return strokes
 }
 
 // known refuses a schedule with a fault that the catalogue does not have.
@@ -115,8 +158,11 @@ func (w *world) strike(f fault, s Stroke) {
 		return
 	}
 	b := &blow{w: w, n: w.nodes[s.Node%len(w.nodes)], rng: rand.New(rand.NewSource(s.Salt)), fault: f.name, stands: s.For}
-	if !f.strike(b) {
-		return // it has no meaning here and now
+	if !f.strike(b) { // it has no meaning here and now
+		if s.Wait -= second; s.Wait >= 0 {
+			w.after(second, func() { w.strike(f, s) })
+		}
+		return
 	}
 	w.note("stroke %s on %s", f.name, b.n.name)
 	w.rep.Struck[f.name]++
@@ -139,6 +185,18 @@ const recentMax = 64
 type struck struct {
 	at    moment
 	fault string
+}
+
+// Pairs are all that a report can count, a fault with itself too.
+func Pairs() []string {
+	names := Faults()
+	var pairs []string
+	for i, a := range names {
+		for _, b := range names[i:] {
+			pairs = append(pairs, pair(a, b))
+		}
+	}
+	return pairs
 }
 
 // pair names two faults without order.

@@ -3,10 +3,13 @@
 package sim
 
 import (
+	"cmp"
 	"errors"
 	"flag"
 	"fmt"
+	"math/rand"
 	"reflect"
+	"slices"
 	"testing"
 	"time"
 )
@@ -81,5 +84,31 @@ func TestAnUnknownFaultIsNamedWithThoseThatExist(t *testing.T) {
 	var unknown UnknownFault
 	if !errors.As(err, &unknown) || unknown.Name != "meteor" {
 		t.Errorf("got %v", err)
+	}
+}
+
+// Every fault of the catalogue is drawn by some seed; those that are drawn in
+// couples, and what makes their moment, are of the catalogue.
+func TestSeedsDrawEveryFault(t *testing.T) {
+	drawn := map[string]bool{}
+	for s := range int64(200) {
+		strokes, err := draw(rand.New(rand.NewSource(s)), 3*time.Minute, nil)
+		if err != nil {
+			t.Fatal(err)
+		}
+		if err := known(strokes); err != nil {
+			t.Fatal(err)
+		}
+		if !slices.IsSortedFunc(strokes, func(a, b Stroke) int { return cmp.Compare(a.At, b.At) }) {
+			t.Errorf("seed %d: strokes out of order: %v", s, strokes)
+		}
+		for _, x := range strokes {
+			drawn[x.Fault] = true
+		}
+	}
+	for _, name := range Faults() {
+		if !drawn[name] {
+			t.Errorf("%s is never drawn", name)
+		}
 	}
 }
