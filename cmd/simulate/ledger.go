@@ -22,8 +22,9 @@ func (s *sum) enter(q request) error {
 	if strings.Count(text, mark) != 1 {
 		return fmt.Errorf("ledger %s: wants one line %q at the end of its table", q.ledger, strings.TrimSpace(mark))
 	}
-	row := fmt.Sprintf("| %s | %d:%d | %d | %.0f | %.0f | %d | %d | %d | %d |\n", q.commit, sim.Edition, q.from, s.Seeds, s.Played.Hours(), s.Active.Hours(),
-		s.Opened, atLeast(s.Struck, 200), atLeast(s.Pairs, 10), s.Violations)
+	faults, pairs := coverage{sim.Faults(), s.Struck, faultsWanted}, coverage{sim.Pairs(), s.Pairs, pairsWanted}
+	row := fmt.Sprintf("| %s | %d:%d | %d | %.0f | %.0f | %d | %d of %d | %d of %d | %d |\n", q.commit, sim.Edition, q.from, s.Seeds, s.Played.Hours(), s.Active.Hours(),
+		s.Opened, faults.enough(), len(faults.names), pairs.enough(), len(pairs.names), s.Violations)
 	text = strings.Replace(text, mark, row+mark, 1)
 	if err := os.WriteFile(q.ledger, []byte(text), 0o644); err != nil {
 		return fmt.Errorf("ledger: %w", err)

@@ -150,15 +150,13 @@ func (s *sum) print(q request, out io.Writer, took time.Duration) int {
 		s.Seeds, sim.Edition, q.from, s.Steps, s.Opened, s.Closed, s.Held, s.Violations)
 	fmt.Fprintf(out, "%.0f cluster-hours, %.0f of them with a fault or an open incident; per hour and core %.0f and %.0f\n",
 		s.Played.Hours(), s.Active.Hours(), s.Played.Hours()/cores, s.Active.Hours()/cores)
-	rare, times := "", -1
-	for _, f := range sim.Faults() {
-		if n := s.Struck[f]; times < 0 || n < times {
-			rare, times = f, n
-		}
+	faults, pairs := coverage{sim.Faults(), s.Struck, faultsWanted}, coverage{sim.Pairs(), s.Pairs, pairsWanted}
+	fmt.Fprintln(out, "kinds of faults:", faults)
+	fmt.Fprintln(out, "pairs of them within a minute:", pairs)
+	if q.counts {
+		faults.print(out)
+		pairs.print(out)
 	}
-	all := len(sim.Faults()) * (len(sim.Faults()) + 1) / 2
-	fmt.Fprintf(out, "%d of %d kinds of faults, the rarest %s %d times; %d of %d pairs within a minute, %d of them 10 times\n",
-		len(s.Struck), len(sim.Faults()), rare, times, len(s.Pairs), all, atLeast(s.Pairs, 10))
 	fmt.Fprintf(out, "slowest seed %d:%d, %s; %d seeds played twice\n", sim.Edition, s.slowestSeed, s.Slowest.Round(time.Millisecond), s.repeated)
 	if q.ledger != "" {
 		if err := s.enter(q); err != nil {
@@ -170,14 +168,4 @@ func (s *sum) print(q request, out io.Writer, took time.Duration) int {
 		return violate
 	}
 	return done
-}
-
-func atLeast(counts map[string]int, n int) int {
-	k := 0
-	for _, c := range counts {
-		if c >= n {
-			k++
-		}
-	}
-	return k
 }
