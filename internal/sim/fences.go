@@ -48,9 +48,13 @@ func (a *agent) keepFences() {
 		case name == a.n.name:
 			own = a.own()
 			own.Applied = a.n.reads() && isolate.Stands(f, own)
-		case a.n.reads() && a.n.mode == normal:
-			s := a.n.sees[name]
-			seen.Sight, seen.Generation, seen.Severity, seen.SnitchOff = isolate.Down, s.generation, s.severity, a.n.snitchOff
+		case a.n.reads():
+			seen.SnitchOff = a.n.snitchOff
+			s, known := a.n.sees[name]
+			if !known || !a.n.met {
+				break
+			}
+			seen.Sight, seen.Generation, seen.Severity = isolate.Down, s.generation, s.severity
 			lies := a.w.bug(believeDown) && a.w.byName[name].mode != normal
 			if s.up && !lies {
 				seen.Sight = isolate.Up
@@ -71,43 +75,99 @@ type fenceLook struct {
 	own  isolate.OwnState
 }
 
-// keepLocal keeps the gate's copy of the own fence.
+// keepLocal keeps the gate's copy of the own fence, and what it must know when
+// nobody answers it. The return is over when its incident is in the archive.
 func (a *agent) keepLocal() {
+	p, local := a.state.Picture, &a.n.local
 	if !a.whole || !a.reaches() || a.closed != "" {
 		return
 	}
-	f, _, stands := a.state.Picture.Standing(a.n.name)
-	switch {
-	case !stands && a.n.local.Fence != nil:
-		a.n.local.Fence, a.n.local.Returning, a.n.local.Incident = nil, false, ""
-	case stands:
-		a.n.local.Fence = &f
-		a.n.local.Incident = f.Incident
+	if f, _, stands := p.Standing(a.n.name); stands {
+		local.Fence, local.Incident = &f, f.Incident
+	} else if over, known := p.Archive[local.Incident]; known && over.Node == a.n.name {
+		local.Fence, local.Returning, local.Incident = nil, false, ""
+	}
+	local.Unasked, local.Deadline = isolate.StartUnknown, time.Time{}
+	if p.Policy.Value != nil {
+		local.Unasked = p.Policy.Value.Gate.Unasked
+	}
+	if at, open := p.Opens[a.n.name]; open {
+		local.Deadline = p.Records[at.Value].Value.Outage.Deadline
 	}
 }
 
-// asked is what this agent tells its gate.
+// gateMax is how long a gate asks its agent.
+const gateMax = 20 * second
+
+// gate is the real gate's decision with what this host knows: its own lines,
+// then the agent, then the policy for an agent that did not say how to start.
+func (n *node) gate(waited time.Duration) isolate.Answer {
+	if n.w.bug(plainGate) {
+		return isolate.Answer{Start: isolate.Normal, Rule: "bug"}
+	}
+	unread := n.agent.closed != ""
+	alone, sure := isolate.BeforeAsking(n.local, n.wall())
+	if sure && !unread && alone.Rule != "clean-drain" {
+		return alone
+	}
+	if n.agent.answers() && !unread {
+		if a := isolate.Ask(n.agent.asked(waited), n.wall()); a.Start != isolate.Wait {
+			return a
+		}
+	}
+	switch {
+	case waited < gateMax:
+		return isolate.Answer{Start: isolate.Wait, Rule: "asking"}
+	case unread:
+		return isolate.Answer{Start: isolate.Refuse, Rule: "state-unread"}
+	case sure:
+		return alone
+	}
+	return isolate.Unasked(n.local.Unasked)
+}
+
+// asked is what this agent knows when its gate asks. Before the store was read
+// once nobody knows the mode: it is not taken for observe.
 func (a *agent) asked(waited time.Duration) isolate.Asked {
-	q := isolate.Asked{Local: a.n.local, Waited: waited, Store: a.whole && a.reaches(),
-		Observe: a.state.Picture.Policy.Value.ModeOf(a.n.home()) == incident.Observe}
+	p := a.state.Picture
+	q := isolate.Asked{Local: a.n.local, Waited: waited, Store: a.whole && a.reaches(), Observe: a.whole}
+	if me, listed := p.Hosts[a.n.name]; listed {
+		q.Observe = p.Policy.Value.ModeOf(me.Datacenter) == incident.Observe
+	}
 	if q.Store {
 		q.Fence = nil
 	}
-	if f, _, ok := a.state.Picture.Standing(a.n.name); ok {
+	if f, _, ok := p.Standing(a.n.name); ok {
 		q.Standing = &f
 	}
-	if at, open := a.state.Picture.Opens[a.n.name]; open {
+	if at, open := p.Opens[a.n.name]; open {
 		q.Incident = at.Value
 	}
-	for i, t := range a.w.watched[a.n.name] {
-		if cql := a.eyes[i*ways+int(membership.CQL)]; t != a.n && cql.at != 0 {
-			q.Peers++
-			if cql.Outcome == membership.Good {
-				q.PeersAnswering++
-			}
-		}
-	}
+	q.PeersAnswering, q.Peers = a.peersAnswering()
 	return q
+}
+
+// peersAnswering counts the watched peers that answer, of how many: none of
+// none while one of them has not had the time to be silent.
+func (a *agent) peersAnswering() (answering, peers int) {
+	unsure := false
+	for i, t := range a.w.watched[a.n.name] {
+		if t == a.n {
+			continue
+		}
+		peers++
+		l := &a.eyes[i*ways+int(membership.CQL)]
+		known := l.at != 0
+		good := l.Outcome == membership.Good || l.Outcome == membership.Late
+		if known && good {
+			answering++
+		}
+		unsure = unsure || !known || !good && l.Outcome == membership.Silent && l.Misses < a.state.Picture.Policy.Value.Bars().MissesMax
+	}
+	if unsure && answering == 0 {
+		return 0, 0
+	}
+	return answering, peers
 }
 
 // keepPools writes the wanted pool to the proxy and reads it back.

@@ -44,6 +44,7 @@ type node struct {
 	severity   float64
 	native     bool
 	sees       map[cluster.Name]sight
+	met        bool // it has heard of its peers since it started
 	starts     int
 	restarts   bool // its unit has Restart=
 	doomed     int  // so many of its next starts end at once
@@ -68,7 +69,9 @@ type node struct {
 	shakenAt   moment
 	helplessAt moment
 	excused    bool // a person or a gate nobody answered started it plainly
-	pardoned   bool // mode observe started it plainly: nobody was to repair it
+	pardoned   bool // and nobody was to repair it: in mode observe, or because no leader saw it down
+
+	mourned time.Duration // so long leaders saw it down
 
 	drainedAt moment // when its last drain was, zero after another start
 
@@ -94,7 +97,7 @@ func (w *world) addNode(i int, h cluster.Host) {
 	n := &node{w: w, name: h.Name, place: h, sees: map[cluster.Name]sight{}, hints: map[cluster.Name][]int{},
 		marks: obey.Marks{}, restarts: w.rng.Intn(2) == 0, local: isolate.Local{EverServed: true},
 		diskSays: membership.Good, bootOff: time.Duration(w.rng.Int63n(int64(1000 * time.Hour)))}
-	n.mode, n.native, n.generation, n.process = normal, true, 1, cluster.Boot(fmt.Sprintf("%s-p0", h.Name))
+	n.mode, n.native, n.met, n.generation, n.process = normal, true, true, 1, cluster.Boot(fmt.Sprintf("%s-p0", h.Name))
 	w.nodes, w.byName[h.Name] = append(w.nodes, n), n
 	n.agent = newAgent(n, slices.Contains(w.control, h.Name))
 	for _, other := range w.nodes {
@@ -163,7 +166,7 @@ func (n *node) kill(why string) bool {
 	case n.hung:
 		n.wentAt = n.hungAt
 	default:
-		n.wentAt = w.now
+		n.wentAt, n.mourned = w.now, 0
 	}
 	n.mode, n.hung, n.native, n.severity = down, false, false, 0
 	n.losesHints()
@@ -219,6 +222,8 @@ func (n *node) unitStart(since moment) {
 	case isolate.Normal:
 		n.start(false)
 		n.excuse(a.Rule)
+	case isolate.Refuse: // its unit, or a person, tries again
+		n.w.after(2*second, func() { n.unitStart(n.w.now) })
 	default:
 		n.w.after(2*second, func() { n.unitStart(since) })
 	}
@@ -236,29 +241,12 @@ func (n *node) excuse(rule string) {
 	}
 }
 
-// gate is the real gate's decision with what this host knows.
-func (n *node) gate(waited time.Duration) isolate.Answer {
-	if n.w.bug(plainGate) {
-		return isolate.Answer{Start: isolate.Normal, Rule: "bug"}
-	}
-	if n.agent.answers() {
-		return isolate.Ask(n.agent.asked(waited), n.wall())
-	}
-	if a, ok := isolate.BeforeAsking(n.local, n.wall()); ok {
-		return a
-	}
-	if waited < 20*second {
-		return isolate.Answer{Start: isolate.Wait, Rule: "asking"}
-	}
-	return isolate.Unasked(n.w.policy.Gate.Unasked)
-}
-
 // start begins a process; it gossips after a while.
 func (n *node) start(sleeping bool) {
 	w := n.w
 	n.starts++
 	n.process = cluster.Boot(fmt.Sprintf("%s-p%d", n.name, n.starts))
-	n.mode, n.sleeps, n.native, n.severity, n.hung = starting, sleeping, false, 0, false
+	n.mode, n.sleeps, n.native, n.severity, n.hung, n.met = starting, sleeping, false, 0, false, false
 	n.generation = int64(w.now / moment(time.Millisecond))
 	n.changedAt = w.now
 	n.local.Clean, n.drainedAt, n.pardoned = false, 0, false
@@ -291,6 +279,7 @@ func (n *node) seenAsleep(process cluster.Boot) {
 		return
 	}
 	gen := n.generation
+	n.met = true
 	for _, peer := range n.w.nodes {
 		wrong := n.w.chance(0.04)
 		if peer != n && n.w.missed && n.w.hears(peer, n) {
@@ -299,6 +288,9 @@ func (n *node) seenAsleep(process cluster.Boot) {
 		n.w.after(n.w.between(0, 2*second), func() {
 			if peer != n && n.generation == gen && n.mode == starting && n.w.hears(peer, n) {
 				peer.sees[n.name] = sight{wrong, gen, n.severity}
+			}
+			if peer != n && n.generation == gen && peer.runs() && n.w.hears(n, peer) {
+				n.sees[peer.name] = sight{peer.mode == normal, peer.generation, peer.severity}
 			}
 		})
 	}
@@ -311,7 +303,7 @@ func (n *node) joins(process cluster.Boot, open bool) {
 		return
 	}
 	n.mode, n.native, n.changedAt = normal, open, w.now
-	n.sleeps = false
+	n.sleeps, n.met = false, true
 	if open {
 		n.shakenAt = w.now // its port opens before its hints are there
 	}
