@@ -6,6 +6,7 @@ import (
 	"errors"
 	"fmt"
 	"slices"
+	"strings"
 	"testing"
 	"time"
 
@@ -79,5 +80,15 @@ func TestAnUnknownBugIsNamed(t *testing.T) {
 	var unknown UnknownBug
 	if !errors.As(err, &unknown) || unknown.Name != "moth" {
 		t.Errorf("got %v", err)
+	}
+}
+
+// What the checks are not told of is found by the full pass, and said as that.
+func TestTheFullPassFindsWhatNoChangeShowed(t *testing.T) {
+	for _, name := range []string{numb, untold} {
+		o := bugOptions(1, Bug{Name: name, Strokes: killed()})
+		if got := play(t, o); !strings.Contains(got.Violation, "the full pass finds what no change showed") {
+			t.Errorf("%s: %q", name, got.Violation)
+		}
 	}
 }

@@ -16,23 +16,7 @@ import (
 )
 
 // dirty notes that the truth changed which standing checks read.
-func (w *world) dirty() { w.stale = true }
-
-// fullEvery is how often everything is checked whether it changed or not.
-const fullEvery = 1000
-
-// standingTruths checks what must be true at every moment: when it may have
-// become untrue, and from time to time to show that nothing was missed.
-func (w *world) standingTruths() {
-	switch {
-	case w.stale:
-		w.stale = false
-		w.staleReads()
-	case w.steps%fullEvery == 0:
-		w.staleReads()
-		w.oneOpen()
-	}
-}
+func (w *world) dirty() { w.stale = w.stale || !w.bug(numb) }
 
 // everySecond checks what time alone can make untrue.
 func (w *world) everySecond() {

@@ -30,7 +30,7 @@ func (w *world) write(lease model.Lease, t store.Txn) (store.Result, error) {
 		}
 		return res, err
 	}
-	if res.OK {
+	if res.OK && !w.bug(untold) {
 		w.written(t)
 	}
 	return res, err
@@ -191,10 +191,15 @@ func (w *world) poolWritten(p store.Put) {
 	if json.Unmarshal(p.Value, &pool) != nil {
 		return
 	}
+	w.poolFloor(pool)
+	w.givesWeight(pool)
+}
+
+// poolFloor wants all members named and one at least ready.
+func (w *world) poolFloor(pool loadbalancer.Pool) {
 	if err := w.policy.Pools[0].Whole(pool); err != nil {
 		w.broken(string(incident.PoolFloor), "%v", err)
 	}
-	w.givesWeight(pool)
 	ready := 0
 	for _, wish := range pool.Wants { // order: counted
 		if wish.Want == loadbalancer.Ready {

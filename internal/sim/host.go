@@ -70,6 +70,7 @@ type node struct {
 	helplessAt moment
 	excused    bool // a person or a gate nobody answered started it plainly
 	pardoned   bool // and nobody was to repair it: in mode observe, or because no leader saw it down
+	shown      bool // the checks of standing truths saw that it may be read
 
 	mourned time.Duration // so long leaders saw it down
 
@@ -97,7 +98,7 @@ func (w *world) addNode(i int, h cluster.Host) {
 	n := &node{w: w, name: h.Name, place: h, sees: map[cluster.Name]sight{}, hints: map[cluster.Name][]int{},
 		marks: obey.Marks{}, restarts: w.rng.Intn(2) == 0, local: isolate.Local{EverServed: true},
 		diskSays: membership.Good, bootOff: time.Duration(w.rng.Int63n(int64(1000 * time.Hour)))}
-	n.mode, n.native, n.met, n.generation, n.process = normal, true, true, 1, cluster.Boot(fmt.Sprintf("%s-p0", h.Name))
+	n.mode, n.native, n.met, n.shown, n.generation, n.process = normal, true, true, true, 1, cluster.Boot(fmt.Sprintf("%s-p0", h.Name))
 	w.nodes, w.byName[h.Name] = append(w.nodes, n), n
 	n.agent = newAgent(n, slices.Contains(w.control, h.Name))
 	for _, other := range w.nodes {

@@ -20,6 +20,12 @@ const (
 	lostIsNot   = "lost-is-not-written" // in explorations only
 )
 
+// The bugs of the simulator itself, which the full pass of the checks sees.
+const (
+	numb   = "numb"
+	untold = "untold"
+)
+
 func seams() []Bug {
 	return []Bug{
 		{Name: impatient, Does: "probes take a late answer for none"},
@@ -27,6 +33,8 @@ func seams() []Bug {
 		{Name: lenient, Does: "a policy is read as far as it is understood"},
 		{Name: lostIsNot, Does: "leaders take a lost answer for one that was not written"},
 		{Name: oldWriter, Does: "who lost the store goes on writing pools"},
+		{Name: numb, Does: "the checks are not told when the truth changes"},
+		{Name: untold, Does: "the checks are not told of what is written"},
 	}
 }
 

@@ -132,6 +132,7 @@ type world struct {
 	asked    map[string]bool   // incidents that were held once
 	passages int               // of crash points
 	stale    bool              // the truth changed since the checkers of standing truths ran
+	full     bool              // they look at all of it
 }
 
 // journal is how the store does.
@@ -395,6 +396,9 @@ func (w *world) note(format string, args ...any) {
 func (w *world) broken(invariant, format string, args ...any) {
 	if !slices.ContainsFunc(Checks(), func(c Check) bool { return c.Name == invariant }) {
 		panic("no check is called " + invariant)
+	}
+	if w.full {
+		format = "the full pass finds what no change showed: " + format
 	}
 	if w.rep.Violation == "" {
 		w.rep.Invariant = invariant

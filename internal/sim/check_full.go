@@ -1,0 +1,102 @@
+// SPDX-License-Identifier: Apache-2.0
+
+package sim
+
+import (
+	"bytes"
+	"encoding/json"
+	"strings"
+
+	"supervisor/incident"
+	"supervisor/internal/store"
+	"supervisor/isolate"
+	"supervisor/loadbalancer"
+)
+
+// fullEvery is how many steps come to one full pass, and chainEvery how many
+// full passes to one that reads the whole journal, which only grows.
+const (
+	fullEvery  = 1000
+	chainEvery = 10
+)
+
+// standingTruths checks what must be true at every moment: when it may have
+// become untrue, and from time to time all of it, to show that nothing is
+// missed.
+func (w *world) standingTruths() {
+	if w.stale {
+		w.stale = false
+		w.staleReads()
+		for _, n := range w.nodes {
+			n.shown = n.read()
+		}
+	}
+	if w.steps%fullEvery == 0 {
+		w.full = true
+		w.fullPass()
+		w.full = false
+	}
+}
+
+// fullPass holds the whole store, and who may be read, against what the checks
+// saw change by change. What it finds they missed: a violation says so. Those of
+// the moment of an act have nothing that stands and are not repeated, nor is
+// what time alone makes untrue: each second looks at that.
+func (w *world) fullPass() {
+	for _, n := range w.nodes {
+		if n.read() && !n.shown {
+			w.broken(noStaleRead, "%s may be read, and no change of the truth was told", n.name)
+		}
+		n.shown = n.read()
+	}
+	w.decodes()
+	w.oneOpen()
+	for _, r := range w.open() {
+		if was, known := w.phases[r.ID]; !known || was != r.Phase {
+			w.broken(legalEdges, "%s is %s and was last seen %s", r.ID, r.Phase, was)
+		}
+	}
+	w.archiveStands()
+	w.orphans()
+	if pool, stands := w.wanted(); stands {
+		w.poolFloor(pool)
+	}
+	if w.steps%(fullEvery*chainEvery) == 0 {
+		w.journalHolds()
+	}
+}
+
+// archiveStands wants each incident that was closed as it was then.
+func (w *world) archiveStands() {
+	kvs, _ := w.store.List(store.Archive)
+	for _, kv := range kvs {
+		if was, closed := w.archive[strings.TrimPrefix(kv.Key, store.Archive)]; !closed || !bytes.Equal(was, kv.Value) {
+			w.broken(string(incident.ClosedIsQuiet), "%s is not as it was written when it closed", kv.Key)
+		}
+	}
+	if len(kvs) < len(w.archive) {
+		w.broken(noLostIncident, "%d incidents are closed and %d are in the archive", len(w.archive), len(kvs))
+	}
+}
+
+// decodes wants everything that this program writes to be what it can read.
+func (w *world) decodes() {
+	var (
+		record incident.Record
+		order  incident.Order
+		fence  isolate.Fence
+		pool   loadbalancer.Pool
+		ledger incident.Ledger
+	)
+	for _, f := range []struct {
+		folder string
+		into   any
+	}{{store.Incidents, &record}, {store.Archive, &record}, {store.Orders, &order}, {store.Fences, &fence}, {store.Pools, &pool}, {store.Ledgers, &ledger}} {
+		kvs, _ := w.store.List(f.folder)
+		for _, kv := range kvs {
+			if err := json.Unmarshal(kv.Value, f.into); err != nil {
+				w.broken(format, "%s: %v", kv.Key, err)
+			}
+		}
+	}
+}
