@@ -11,6 +11,7 @@ import (
 	"fmt"
 	"io"
 	"os"
+	"runtime/debug"
 	"strconv"
 	"strings"
 	"time"
@@ -18,7 +19,12 @@ import (
 	"supervisor/internal/sim"
 )
 
+// gcPercent lets the heap grow to more than it would: a world is small and makes
+// much that is soon forgotten.
+const gcPercent = 400
+
 func main() {
+	debug.SetGCPercent(gcPercent)
 	os.Exit(run(os.Args[1:], os.Stdout, os.Stderr))
 }
 
@@ -40,6 +46,7 @@ type request struct {
 	only    string
 	storm   time.Duration
 	workers int
+	endAt   int
 	commit  string
 	ledger  string
 	counts  bool
@@ -61,6 +68,7 @@ func run(args []string, out, errs io.Writer) int {
 	f.StringVar(&q.only, "faults", "", "only these faults, with commas between them")
 	f.DurationVar(&q.storm, "storm", 3*time.Minute, "how long faults happen, in the cluster's time")
 	f.IntVar(&q.workers, "workers", 2, "seeds at once")
+	f.IntVar(&q.endAt, "violations", 5, "begin no more seeds after so many: they are mostly the same")
 	f.StringVar(&q.commit, "commit", "", "the tree, for what is printed")
 	f.StringVar(&q.ledger, "ledger", "", "add what was played to this file")
 	f.BoolVar(&q.counts, "counts", false, "print how often each fault and each pair struck")

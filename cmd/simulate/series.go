@@ -47,9 +47,6 @@ func (s *sum) add(seed int64, r sim.Report, took time.Duration) {
 // one trace.
 const repeatEvery = 100
 
-// stopAt ends a series after so many violations: they are mostly the same.
-const stopAt = 5
-
 // series plays seed after seed on some workers.
 func series(q request, out, errs io.Writer) int {
 	began := time.Now()
@@ -61,7 +58,7 @@ func series(q request, out, errs io.Writer) int {
 		mu.Lock()
 		defer mu.Unlock()
 		over := q.seeds > 0 && next >= q.from+int64(q.seeds) || time.Since(began) > q.atMost
-		if over || failed != nil || total.Violations >= stopAt {
+		if over || failed != nil || total.Violations >= q.endAt {
 			return 0, false
 		}
 		next++
