@@ -2,7 +2,10 @@
 
 package cluster
 
-import "fmt"
+import (
+	"fmt"
+	"slices"
+)
 
 // Placed says which nodes hold a range, in the order Cassandra's own
 // strategy finds them: the first is the primary replica.
@@ -50,6 +53,18 @@ func (r Ring) Placement(rep Replication) ([]Placed, error) {
 			shared = names
 		}
 		out = append(out, Placed{Range: r.rangeAt(i), Replicas: names})
+	})
+	return out, err
+}
+
+// PlacementOf is Placement of the ranges that one node holds.
+func (r Ring) PlacementOf(rep Replication, node Name) ([]Placed, error) {
+	only := r.memberIndex(node)
+	var out []Placed
+	err := r.each(rep, func(i int, replicas []int) {
+		if slices.Contains(replicas, only) {
+			out = append(out, Placed{Range: r.rangeAt(i), Replicas: r.names(replicas)})
+		}
 	})
 	return out, err
 }

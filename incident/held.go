@@ -113,7 +113,7 @@ func (t *turn) heldReturn(renewed bool) {
 			t.release(Returning)
 		}
 	case t.r.Return.Step == AwaitDown || t.r.Return.Step == AwaitUp:
-		if t.peersSpoke() && t.plannable() && t.budgetFault() == nil {
+		if t.peersSpoke() && t.budgetFault() == nil && t.plannable() {
 			t.ledger = t.ledger.with(t.r, HoldsReturn)
 			t.release(Returning)
 		}

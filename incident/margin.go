@@ -64,12 +64,12 @@ func quorumWithout(w World, node cluster.Name, takes func(cluster.Name) bool) bo
 		if cluster.NeverReplicated(ks.Name) || cluster.Exempt(ks.Name) || ring.Total(ks.Replication) < 2 {
 			continue
 		}
-		placed, err := ring.Placement(ks.Replication)
+		placed, err := ring.PlacementOf(ks.Replication, node)
 		if err != nil {
 			return true
 		}
 		for _, p := range placed {
-			if slices.Contains(p.Replicas, node) && acknowledges(ks, p.Replicas, home, ring.Total(ks.Replication),
+			if acknowledges(ks, p.Replicas, home, ring.Total(ks.Replication),
 				func(n cluster.Name) bool { return n != node && takes(n) }) {
 				return true
 			}

@@ -7,6 +7,7 @@ import (
 	"errors"
 	"fmt"
 	"slices"
+	"strconv"
 	"strings"
 
 	"supervisor/cluster"
@@ -85,6 +86,10 @@ type planner struct {
 	datacenter map[cluster.Name]cluster.Datacenter
 	segments   []Segment
 	refused    []Refused
+	admitted   struct { // of the keyspace that is planned
+		keyspace string
+		in       map[cluster.Region]bool
+	}
 }
 
 func newPlanner(in PlanInput) (*planner, error) {
@@ -126,12 +131,12 @@ func (p *planner) keyspace(ks cluster.Keyspace) {
 	if p.ring.Total(ks.Replication) == 1 {
 		return // everywhere, and there is one node: the only copy there is meant to be
 	}
-	placed, err := p.ring.Placement(ks.Replication)
+	placed, err := p.ring.PlacementOf(ks.Replication, p.Node)
 	if err != nil {
 		p.refuse(ks, p.ring.Ranges(), QuorumRule, "its replicas are not known: "+err.Error())
 		return
 	}
-	groups := groupsOf(placed, p.Node)
+	groups := groupsOf(placed)
 	if err := p.Residency.Admit([]string{ks.Name}, p.Regions[p.Node]); err != nil {
 		for _, g := range groups {
 			p.refuse(ks, g.ranges, residency.Invariant, err.Error())
@@ -149,21 +154,22 @@ type group struct {
 	replicas []cluster.Name // by name
 }
 
-// groupsOf collects the ranges of the node in the order in which their
-// replica sets are met first.
-func groupsOf(placed []cluster.Placed, node cluster.Name) []group {
+// groupsOf collects ranges in the order in which their replica sets are met
+// first.
+func groupsOf(placed []cluster.Placed) []group {
 	var out []group
 	index := make(map[string]int)
+	var key []byte
 	for _, p := range placed {
-		if !slices.Contains(p.Replicas, node) {
-			continue
-		}
 		replicas := slices.Sorted(slices.Values(p.Replicas))
-		key := fmt.Sprintf("%q", replicas)
-		i, known := index[key]
+		key = key[:0]
+		for _, n := range replicas {
+			key = strconv.AppendQuote(key, string(n))
+		}
+		i, known := index[string(key)]
 		if !known {
 			i = len(out)
-			index[key] = i
+			index[string(key)] = i
 			out = append(out, group{replicas: replicas})
 		}
 		out[i].ranges = append(out[i].ranges, p.Range)
@@ -199,13 +205,27 @@ func (p *planner) hosts(keyspace string, g group) (hosts, abroad []cluster.Name)
 	for _, n := range g.replicas {
 		switch {
 		case n == p.Node || !p.Live(n):
-		case p.Residency.Admit([]string{keyspace}, p.Regions[n]) != nil:
+		case !p.admits(keyspace, p.Regions[n]):
 			abroad = append(abroad, n)
 		default:
 			hosts = append(hosts, n)
 		}
 	}
 	return hosts, abroad
+}
+
+// admits tells whether a keyspace may stand in a region; the policy is asked once
+// for all ranges.
+func (p *planner) admits(keyspace string, region cluster.Region) bool {
+	if p.admitted.keyspace != keyspace {
+		p.admitted.keyspace, p.admitted.in = keyspace, map[cluster.Region]bool{}
+	}
+	yes, asked := p.admitted.in[region]
+	if !asked {
+		yes = p.Residency.Admit([]string{keyspace}, region) == nil
+		p.admitted.in[region] = yes
+	}
+	return yes
 }
 
 // short says what the hosts lack, or nothing when they suffice. A quorum is
