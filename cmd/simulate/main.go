@@ -72,7 +72,7 @@ func run(args []string, out, errs io.Writer) int {
 	f.StringVar(&q.commit, "commit", "", "the tree, for what is printed")
 	f.StringVar(&q.ledger, "ledger", "", "add what was played to this file")
 	f.BoolVar(&q.counts, "counts", false, "print how often each fault and each pair struck")
-	f.BoolVar(&q.list, "list", false, "list the faults and the scenarios")
+	f.BoolVar(&q.list, "list", false, "list the faults, the scenarios and the planted bugs")
 	f.StringVar(&q.story, "scenario", "", "play this scenario and print all that happens")
 	f.BoolVar(&q.bare, "unguarded", false, "with -scenario: without the guard that saves it")
 	if err := f.Parse(args); err != nil {

@@ -23,6 +23,10 @@ func list(out io.Writer) {
 		}
 		fmt.Fprintf(out, "  %-22s %s (%s)\n", s.Name, s.Story, guard)
 	}
+	fmt.Fprintln(out, "planted bugs:")
+	for _, b := range sim.Bugs() {
+		fmt.Fprintf(out, "  %-22s %s (seen by %s)\n", b.Name, b.Does, b.Seen)
+	}
 	fmt.Fprintln(out, "not yet:")
 	for _, l := range sim.NotYet() {
 		fmt.Fprintf(out, "  %-22s needs %s\n", l.Name, l.Needs)

@@ -64,13 +64,21 @@ func document(t *testing.T, name string) string {
 	return string(text)
 }
 
-// docs/simulator.md lists the checks and says how many faults there are.
+// docs/simulator.md lists the checks and the planted bugs, each in the order of
+// the code, and says how many faults there are.
 func TestSimulatorsPageIsTrue(t *testing.T) {
 	text := document(t, "docs/simulator.md")
 	for _, c := range sim.Checks() {
 		if n := strings.Count(text, "\n| `"+c.Name+"` | "+c.Holds+" |"); n != 1 {
 			t.Errorf("%d rows for the check %s as it is told in code, want 1", n, c.Name)
 		}
+	}
+	rows := ""
+	for _, b := range sim.Bugs() {
+		rows += fmt.Sprintf("| `%s` | %s | `%s` |\n", b.Name, b.Does, b.Seen)
+	}
+	if want := "<!-- bugs -->\n\n| bug | what is done wrong | seen by |\n|---|---|---|\n" + rows + "\n"; !strings.Contains(text, want) {
+		t.Errorf("the table of planted bugs is not what the code says:\n%s", want)
 	}
 	if want := fmt.Sprintf("**Faults**: %d of them", len(sim.Faults())); !strings.Contains(text, want) {
 		t.Errorf("the page does not say %q", want)

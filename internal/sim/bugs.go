@@ -32,6 +32,7 @@ const (
 	lostToken      = "lost-token"
 	forgetMarks    = "forget-marks"
 	earlyEnd       = "early-end"
+	earlyFirst     = "early-first"
 	anyKill        = "any-kill"
 	abroad         = "abroad"
 	strangerHost   = "stranger-host"
@@ -53,6 +54,7 @@ func Bugs() []Bug {
 		{staleOrder, "executors come back to an order that is gone, after a later one", string(incident.TokenNeverFalls), killed(), nil},
 		{lostToken, "marks are written without their token, all but the first", string(incident.TokenNeverFalls), killed(), nil},
 		{forgetMarks, "marks do not survive a crash between act and report", intentOnce, killed(), nil},
+		{earlyFirst, "executors report the first repair done when they begin it, and not the second", oneAtATime, killed(), nil},
 		{earlyEnd, "executors report a repair done when they begin it", oneAtATime, killed(), nil},
 		{anyKill, "a kill ends the process that came after the one that was meant", string(incident.UnknownDestroysNothing), missed(), nil},
 		{"kill-the-witness", "leaders order the end of the node that was to compare", string(incident.UnknownDestroysNothing), killed(), orders(killWitness)},
@@ -66,14 +68,17 @@ func Bugs() []Bug {
 		{"half-pools", "leaders leave a member out of the pool", string(incident.PoolFloor), killed(), edit(store.Pools, halfPool)},
 		{"empty-pool", "leaders drain every member of the pool", string(incident.PoolFloor), killed(), edit(store.Pools, emptyPool)},
 		{"early-ready", "leaders give a node its weight back in the middle of its return", readyBeforeAdd, stuckRepair(), earlyReady},
+		{"wrong-key", "leaders open incidents with a key that names another", string(incident.OneOpenIncident), killed(), edit(store.Opens, otherID)},
 		{"two-records", "leaders write each record under a second name as well", string(incident.OneOpenIncident), killed(), twoRecords},
 		{"no-key", "leaders open incidents without the key of the node", string(incident.OneOpenIncident), killed(), without(store.Opens)},
 		{"kept-budget", "leaders close and do not give the budget back", string(incident.ClosedIsQuiet), killed(), closing(without(store.Ledgers))},
 		{"closed-waiting", "leaders close incidents that still wait for an order", string(incident.ClosedIsQuiet), killed(), edit(store.Archive, waitOn)},
+		{"once-suspected", "leaders start an incident over, once, when the pool is drained", legalEdges, killed(), records(suspectOnce())},
 		{"back-to-suspected", "leaders start an incident over in the middle of a return", legalEdges, killed(), records(suspectAgain)},
 		{noCompare, "the store writes whatever it is sent, also by a leader that was replaced", legalEdges, stopped(), nil},
 		{"drained-neighbour", "leaders drain another node with the one that is gone", noOrphan, killed(), edit(store.Pools, drainNeighbour)},
 		{"no-archive", "leaders close incidents and archive nothing", noLostIncident, killed(), without(store.Archive)},
+		{"wide-close", "leaders write more at once than is agreed when they close", transaction, killed(), closing(wideReports)},
 		{"put-twice", "leaders put each key twice in one transaction", transaction, killed(), func(_ *world, t *store.Txn) { t.Put = append(t.Put, t.Put...) }},
 		{"wide-transaction", "leaders write more at once than is agreed", transaction, killed(), widen},
 		{"half-record", "leaders write the first half of a record", format, killed(), cutRecords},

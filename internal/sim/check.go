@@ -4,6 +4,8 @@ package sim
 
 import (
 	"encoding/json"
+	"fmt"
+	"slices"
 	"strings"
 	"time"
 
@@ -14,6 +16,24 @@ import (
 	"supervisor/internal/store"
 	"supervisor/isolate"
 )
+
+// broken notes a violation; the run ends with the first.
+func (w *world) broken(invariant, format string, args ...any) {
+	if !slices.ContainsFunc(Checks(), func(c Check) bool { return c.Name == invariant }) {
+		panic("no check is called " + invariant)
+	}
+	if invariant == w.o.Blind {
+		return
+	}
+	if w.full {
+		format = "the full pass finds what no change showed: " + format
+	}
+	if w.rep.Violation == "" {
+		w.rep.Invariant = invariant
+		w.rep.Violation = fmt.Sprintf("%s at %s, step %d: ", invariant, time.Duration(w.now-epoch), w.steps) + fmt.Sprintf(format, args...)
+		w.note("VIOLATION %s", w.rep.Violation)
+	}
+}
 
 // dirty notes that the truth changed which standing checks read.
 func (w *world) dirty() { w.stale = w.stale || !w.bug(numb) }
@@ -151,7 +171,7 @@ func (w *world) plainStart(n *node) {
 		me := x.place.bit(n)
 		if x.place.must&me != 0 && x.acked && x.at > n.wentAt.Add(4*second) && x.held&me == 0 {
 			w.broken(coldStart, "%s starts plainly and lacks write %d of %s, after it went", n.name, id, time.Duration(x.at-epoch))
-			return
+			break
 		}
 	}
 	for _, id := range w.lacks(n, w.now) {

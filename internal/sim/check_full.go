@@ -14,7 +14,7 @@ import (
 )
 
 // fullEvery is how many steps come to one full pass, and chainEvery how many
-// full passes to one that reads the whole journal, which only grows.
+// full passes to one reading of the whole journal, which only grows.
 const (
 	fullEvery  = 1000
 	chainEvery = 10
@@ -35,6 +35,9 @@ func (w *world) standingTruths() {
 		w.full = true
 		w.fullPass()
 		w.full = false
+	}
+	if w.steps%(fullEvery*chainEvery) == 0 {
+		w.journalHolds()
 	}
 }
 
@@ -60,9 +63,6 @@ func (w *world) fullPass() {
 	w.orphans()
 	if pool, stands := w.wanted(); stands {
 		w.poolFloor(pool)
-	}
-	if w.steps%(fullEvery*chainEvery) == 0 {
-		w.journalHolds()
 	}
 }
 

@@ -74,7 +74,7 @@ func (a *agent) comesBack(key string, o incident.Order, mod int64, taken obey.Ta
 
 // endsEarly plants that a repair is reported done before it is done.
 func (a *agent) endsEarly(key string, o incident.Order, mod int64, taken obey.Taken) {
-	if !a.w.bug(earlyEnd) || o.Once.Verb != incident.VerbRepair {
+	if !a.w.bug(earlyEnd) && !(a.w.bug(earlyFirst) && a.n.mode == starting) || o.Once.Verb != incident.VerbRepair {
 		return
 	}
 	var all []int

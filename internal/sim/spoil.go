@@ -8,6 +8,7 @@ import (
 	"slices"
 	"strings"
 
+	"supervisor/cluster"
 	"supervisor/incident"
 	"supervisor/internal/store"
 	"supervisor/isolate"
@@ -93,6 +94,18 @@ func suspectAgain(_ *world, r *incident.Record) {
 	}
 }
 
+// suspectOnce has its own memory: a bug is made anew for each run.
+func suspectOnce() func(*world, *incident.Record) {
+	did := false
+	return func(w *world, r *incident.Record) {
+		if !did && r.Phase == incident.Returning && w.phases[r.ID] == incident.Draining {
+			r.Phase, did = incident.Suspected, true
+		}
+	}
+}
+
+func otherID(_ *world, id *string) { *id += "-other" }
+
 func killWitness(w *world, o *incident.Order) {
 	if o.Once.Verb == incident.VerbPreview {
 		witness := w.byName[o.Once.Agent]
@@ -162,6 +175,13 @@ func twoRecords(_ *world, t *store.Txn) {
 func widen(_ *world, t *store.Txn) {
 	for i := range 16 {
 		t.Put = append(t.Put, store.Put{Key: fmt.Sprintf("inbox/wide-%d", i), Value: []byte("{}")})
+	}
+}
+
+// wideReports are words of agents that nobody has, about fences that nobody put.
+func wideReports(_ *world, t *store.Txn) {
+	for i := range 16 {
+		t.Put = append(t.Put, store.Put{Key: store.SeenFence(cluster.Name(fmt.Sprintf("wide-%d", i)), "nobody"), Value: []byte("{}")})
 	}
 }
 

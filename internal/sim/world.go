@@ -33,6 +33,8 @@ type Options struct {
 	Only []string
 	// Bug is the name of one that is planted; empty: none.
 	Bug string
+	// Blind is the name of a check that is left out; empty: none.
+	Blind string
 	// Policy says what the policy of this world holds besides what every one does;
 	// nil: nothing.
 	Policy func(*incident.Policy)
@@ -389,21 +391,6 @@ func (w *world) note(format string, args ...any) {
 	w.trace = h
 	if w.o.Trace != nil {
 		w.o.Trace(fmt.Sprintf("%9.3f ", time.Duration(w.now-epoch).Seconds()) + line)
-	}
-}
-
-// broken notes a violation; the run ends with the first.
-func (w *world) broken(invariant, format string, args ...any) {
-	if !slices.ContainsFunc(Checks(), func(c Check) bool { return c.Name == invariant }) {
-		panic("no check is called " + invariant)
-	}
-	if w.full {
-		format = "the full pass finds what no change showed: " + format
-	}
-	if w.rep.Violation == "" {
-		w.rep.Invariant = invariant
-		w.rep.Violation = fmt.Sprintf("%s at %s, step %d: ", invariant, time.Duration(w.now-epoch), w.steps) + fmt.Sprintf(format, args...)
-		w.note("VIOLATION %s", w.rep.Violation)
 	}
 }
 
