@@ -60,16 +60,16 @@ func run(args []string, out, errs io.Writer) int {
 	f := flag.NewFlagSet("simulate", flag.ContinueOnError)
 	f.SetOutput(errs)
 	f.StringVar(&q.seed, "seed", "", "play this one seed and print all that happens; as it was printed, edition:number")
-	f.IntVar(&q.steps, "steps", 0, "with -seed: stop after so many steps")
+	f.IntVar(&q.steps, "steps", 0, "with -seed or -scenario: stop after so many steps")
 	f.Int64Var(&q.from, "from", 1, "the first seed")
 	f.IntVar(&q.seeds, "seeds", 0, "how many seeds; 0: until the time is over")
 	f.DurationVar(&q.atMost, "for", 4*time.Minute, "begin no more seeds after this; with -seeds too")
 	f.IntVar(&q.nodes, "nodes", 0, "size of the clusters; 0: as the seeds say")
 	f.StringVar(&q.only, "faults", "", "only these faults, with commas between them")
-	f.DurationVar(&q.storm, "storm", 3*time.Minute, "how long faults happen, in the cluster's time")
+	f.DurationVar(&q.storm, "storm", stormLong, "how long faults happen, in the cluster's time")
 	f.IntVar(&q.workers, "workers", 2, "seeds at once")
 	f.IntVar(&q.endAt, "violations", 5, "begin no more seeds after so many: they are mostly the same")
-	f.StringVar(&q.commit, "commit", "", "the tree, for what is printed")
+	f.StringVar(&q.commit, "commit", "(not said)", "the tree, for what is printed")
 	f.StringVar(&q.ledger, "ledger", "", "add what was played to this file")
 	f.BoolVar(&q.counts, "counts", false, "print how often each fault and each pair struck")
 	f.BoolVar(&q.list, "list", false, "list the faults, the scenarios and the planted bugs")
@@ -80,6 +80,10 @@ func run(args []string, out, errs io.Writer) int {
 	}
 	if f.NArg() > 0 {
 		fmt.Fprintf(errs, "error: simulate takes no argument, here %q\n", f.Arg(0))
+		return usage
+	}
+	if fault := q.fault(); fault != "" {
+		fmt.Fprintln(errs, "error:", fault)
 		return usage
 	}
 	switch {
@@ -93,6 +97,39 @@ func run(args []string, out, errs io.Writer) int {
 	}
 	return series(q, out, errs)
 }
+
+// fault names what was asked for and would not be done; empty: nothing.
+func (q request) fault() string {
+	switch {
+	case q.seed != "" && q.story != "":
+		return "-seed and -scenario are two stories; ask for one"
+	case q.steps != 0 && q.seed == "" && q.story == "":
+		return "-steps goes with -seed or -scenario"
+	case q.bare && q.story == "":
+		return "-unguarded goes with -scenario"
+	case q.steps < 0, q.seeds < 0, q.nodes < 0, q.storm <= 0, q.nodes > 0 && q.nodes < 3:
+		return "-steps, -seeds and -storm are counted from 0, and a cluster has three nodes at the least"
+	}
+	return ""
+}
+
+// replayed is the command that plays a seed as this request did.
+func (q request) replayed(o sim.Options, steps int) string {
+	if q.nodes == 0 && q.only == "" && q.storm == stormLong {
+		return fmt.Sprintf("make sim SEED=%d:%d STEPS=%d", sim.Edition, o.Seed, steps)
+	}
+	words := fmt.Sprintf("go run ./cmd/simulate -seed %d:%d -steps %d -storm %s", sim.Edition, o.Seed, steps, q.storm)
+	if q.nodes != 0 {
+		words += fmt.Sprint(" -nodes ", q.nodes)
+	}
+	if q.only != "" {
+		words += " -faults " + q.only
+	}
+	return words
+}
+
+// stormLong is how long faults happen unless something else is said.
+const stormLong = 3 * time.Minute
 
 func (q request) options(seed int64) sim.Options {
 	o := sim.Options{Seed: seed, Nodes: q.nodes, Storm: q.storm, Calm: 45 * time.Minute}
@@ -170,5 +207,5 @@ func report(q request, out io.Writer, o sim.Options, r sim.Report) {
 		}
 		fmt.Fprintln(out, "   ", s)
 	}
-	fmt.Fprintf(out, "  make sim SEED=%d:%d STEPS=%d  # %s\n", sim.Edition, o.Seed, r.Steps, r.Invariant)
+	fmt.Fprintf(out, "  %s  # %s\n", q.replayed(o, r.Steps), r.Invariant)
 }

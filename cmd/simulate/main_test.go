@@ -3,8 +3,10 @@
 package main
 
 import (
+	"fmt"
 	"strings"
 	"testing"
+	"time"
 
 	"supervisor/internal/sim"
 )
@@ -35,5 +37,66 @@ func TestScenariosAreAskedForByName(t *testing.T) {
 				}
 			}
 		})
+	}
+}
+
+// What is asked for wrongly is said, with what exists, and nothing is played.
+func TestWrongQuestionsAreSaid(t *testing.T) {
+	rows := []struct {
+		why  string
+		args []string
+		says []string
+	}{
+		{"an unknown fault", []string{"-faults", "meteor", "-seeds", "1"}, []string{`no fault "meteor"`, sim.Faults()[0], "digest-replayed"}},
+		{"a seed of another edition is not replayed as another story", []string{"-seed", "1:7"}, []string{"another edition", "1:7 is of edition 1"}},
+		{"a seed that is no number", []string{"-seed", "seven"}, []string{"edition:number as it was printed"}},
+		{"steps of no seed", []string{"-steps", "5"}, []string{"-steps goes with -seed"}},
+		{"a guard of no scenario", []string{"-unguarded"}, []string{"-unguarded goes with -scenario"}},
+		{"two stories", []string{"-seed", "7", "-scenario", "github-2012"}, []string{"ask for one"}},
+		{"two nodes are no cluster", []string{"-nodes", "2"}, []string{"three nodes"}},
+	}
+	for _, r := range rows {
+		t.Run(r.why, func(t *testing.T) {
+			var out, errs strings.Builder
+			if code := run(r.args, &out, &errs); code != usage || out.Len() > 0 {
+				t.Errorf("exit %d, want %d, and played %q", code, usage, out.String())
+			}
+			for _, want := range r.says {
+				if !strings.Contains(errs.String(), want) {
+					t.Errorf("%q does not say %q", errs.String(), want)
+				}
+			}
+		})
+	}
+}
+
+// A violation says all that is needed to see it again.
+func TestViolationSaysHowToRepeatIt(t *testing.T) {
+	bug := sim.Bugs()[0]
+	o := sim.Options{Seed: 1, Nodes: 3, Storm: stormLong, Calm: time.Minute, Bug: bug.Name}
+	for i := range 40 {
+		o.Strokes = append(o.Strokes, sim.Stroke{At: time.Duration(i) * time.Second, Fault: "policy-change", Node: 1, Salt: 1})
+	}
+	o.Strokes = append(o.Strokes, bug.Strokes...)
+	r, err := sim.Run(o)
+	if err != nil || r.Invariant != bug.Seen {
+		t.Fatalf("%v, %s", err, r.Violation)
+	}
+	for _, q := range []request{{storm: stormLong, commit: "abc123"}, {storm: time.Minute, commit: "abc123", nodes: 6, only: "kill,oom"}} {
+		var out strings.Builder
+		report(q, &out, o, r)
+		text := out.String()
+		again := fmt.Sprintf("  make sim SEED=%d:1 STEPS=%d  # %s\n", sim.Edition, r.Steps, bug.Seen)
+		if q.nodes > 0 {
+			again = fmt.Sprintf("  go run ./cmd/simulate -seed %d:1 -steps %d -storm 1m0s -nodes 6 -faults kill,oom  # %s\n", sim.Edition, r.Steps, bug.Seen)
+		}
+		for _, want := range []string{"VIOLATION " + bug.Seen, fmt.Sprintf("step %d", r.Steps), fmt.Sprintf("seed %d:1, %d nodes, commit abc123", sim.Edition, r.Nodes), again, "kill node 2"} {
+			if !strings.Contains(text, want) {
+				t.Errorf("does not say %q:\n%s", want, text)
+			}
+		}
+		if n := strings.Count(text, " node "); n > scheduleMax {
+			t.Errorf("a schedule of %d faults", n)
+		}
 	}
 }
