@@ -279,7 +279,7 @@ func (s *stage) judge(names []cluster.Name, args map[string]string) string {
 				err = v.Own.UnmarshalText([]byte(word))
 			case "process":
 				v.Process = cluster.Boot(word)
-			case "seen": // seen=never: no observer had an answer from it
+			case "seen": // seen=never, or how long ago an observer had an answer from it
 			default:
 				err = fmt.Errorf("a node has no %q", k)
 			}
@@ -295,12 +295,24 @@ func (s *stage) judge(names []cluster.Name, args map[string]string) string {
 		if v.Drain {
 			v.For, v.LastAlive = v.Of, s.w.Now.Add(-time.Second)
 		}
-		if args["seen"] == "never" {
+		switch seen := args["seen"]; seen {
+		case "":
+		case "never":
 			v.LastAlive = 0
+		default:
+			v.LastAlive = s.ago(seen)
 		}
 		s.w.View.Verdicts[n] = v
 	}
 	return ""
+}
+
+func (s *stage) ago(text string) cluster.Moment {
+	d, err := time.ParseDuration(text)
+	if err != nil {
+		s.t.Fatal(err)
+	}
+	return s.w.Now.Add(-d)
 }
 
 func answerOf(a *membership.Answer, word string) error { return a.UnmarshalText([]byte(word)) }

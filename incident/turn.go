@@ -263,10 +263,15 @@ func (t *turn) rateFault() *fault {
 }
 
 // othersWrote tells whether the others were a quorum of any range after the
-// node went; unknown says how those count of which nobody knows now.
+// node went; unknown says how those count of which nobody knows now. It may have
+// gone right after its last proof of life: observers that did not look, or
+// abstained, began to miss it later.
 func (t *turn) othersWrote(unknown bool) bool {
-	went := t.w.Now.Add(-t.w.Elapsed).Add(coldSkew)
-	return quorumWithout(t.w, t.r.Node, func(n cluster.Name) bool { return takesWrites(t.w, n, went, unknown) })
+	went := t.w.Now.Add(-t.w.Elapsed)
+	if last := t.w.verdict(t.r.Node).LastAlive; last != 0 {
+		went = min(went, last)
+	}
+	return quorumWithout(t.w, t.r.Node, func(n cluster.Name) bool { return takesWrites(t.w, n, went.Add(coldSkew), unknown) })
 }
 
 // allGone tells whether every other node of the roster is gone by the judge's
