@@ -25,6 +25,7 @@ type agent struct {
 	control bool
 	up      bool
 	starts  int
+	begun   moment // when this boot began
 	id      cluster.Boot
 	seq     uint64
 
@@ -77,6 +78,7 @@ func (a *agent) reaches() bool {
 // boot begins a new life with an empty memory.
 func (a *agent) boot() {
 	a.starts++
+	a.begun = a.w.now
 	a.id = cluster.Boot(fmt.Sprintf("%s-a%d", a.n.name, a.starts))
 	a.up, a.whole, a.term, a.seq, a.fresh = true, false, false, 0, nil
 	a.frozen, a.waiting, a.due = false, nil, 0

@@ -178,14 +178,6 @@ func (w *world) archived(p store.Put) {
 	}
 }
 
-// leftAlone forgives what a node lacks whose incident ends in mode observe:
-// nobody is to repair it.
-func (w *world) leftAlone(n *node) {
-	for _, id := range w.lacks(n, w.now) {
-		w.forgive(n, id)
-	}
-}
-
 func (w *world) poolWritten(p store.Put) {
 	var pool loadbalancer.Pool
 	if json.Unmarshal(p.Value, &pool) != nil {

@@ -283,6 +283,7 @@ func vmClone(b *blow) bool {
 			return
 		}
 		seq++
+		b.n.clonedAt = b.w.now
 		d := b.n.agent.digest()
 		d.Boot, d.Seq, d.Process = id, seq, ""
 		for i := range d.Looks {

@@ -75,6 +75,7 @@ type node struct {
 	mourned time.Duration // so long leaders saw it down
 
 	drainedAt moment // when its last drain was, zero after another start
+	clonedAt  moment // when a copy of it spoke last
 
 	// Its clocks.
 	bootOff time.Duration // the boot clock stands so far from the world's
@@ -230,18 +231,6 @@ func (n *node) unitStart(since moment) {
 	}
 }
 
-// excuse notes why a plain start is nobody's fault: those of the gate that
-// nobody answered, and of a ring that was all down.
-func (n *node) excuse(rule string) {
-	n.w.note("%s starts plainly: %s", n.name, rule)
-	switch rule {
-	case "mode":
-		n.pardoned = true
-	case "gate-unasked", "cold-start":
-		n.excused = true
-	}
-}
-
 // start begins a process; it gossips after a while.
 func (n *node) start(sleeping bool) {
 	w := n.w
@@ -324,8 +313,14 @@ func (n *node) joins(process cluster.Boot, open bool) {
 	}
 }
 
-// replay hands hints over; what was not hinted does not come.
+// replay hands hints over; what was not hinted does not come. One who hangs at
+// that moment does so when it goes on.
 func (n *node) replay(to *node) {
+	if n.hung && len(n.hints[to.name]) > 0 && to.mode == normal {
+		to.shakenAt = n.w.now // they are on their way
+		n.w.after(second, func() { n.replay(to) })
+		return
+	}
 	if !n.takes() || to.mode != normal || !n.w.talks(n.name, to.name) {
 		return
 	}

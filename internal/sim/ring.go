@@ -118,7 +118,7 @@ func (w *world) clientWrites() {
 		if w.awayFor(coordinator, r) < w.hintWindow {
 			coordinator.hints[r.name] = append(coordinator.hints[r.name], id)
 		}
-		if r.takes() && (coordinator.deaf || w.passesForWell(r) || !w.led()) {
+		if r.takes() && (coordinator.deaf || !w.led()) || r.mode == normal && !w.judgedGone(r) {
 			w.forgive(r, id)
 		}
 	}
@@ -137,23 +137,6 @@ func (w *world) led() bool {
 		}
 	}
 	return false
-}
-
-// passesForGone tells whether most who watch a node do not reach it.
-func (w *world) passesForGone(n *node) bool { return !w.passesForWell(n) }
-
-// passesForWell tells whether a node that misses writes looks well to most who
-// watch it: a cut between two of many, or gossip that ended alone. Nobody can
-// judge that by looking, and Cassandra itself does not tell.
-func (w *world) passesForWell(r *node) bool {
-	see, of := 0, 0
-	for _, o := range w.topo.Watch[r.name] {
-		of++
-		if w.talks(o, r.name) {
-			see++
-		}
-	}
-	return see*2 > of
 }
 
 // awayFor is how long a replica has been out of a coordinator's reach. The

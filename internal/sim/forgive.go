@@ -1,0 +1,86 @@
+// SPDX-License-Identifier: Apache-2.0
+
+package sim
+
+import "time"
+
+// excuse notes why a plain start is nobody's fault: those of the gate that
+// nobody answered, and of a ring that was all down.
+func (n *node) excuse(rule string) {
+	n.w.note("%s starts plainly: %s", n.name, rule)
+	switch rule {
+	case "mode":
+		n.pardoned = true
+	case "gate-unasked":
+		n.excused = true
+	case "cold-start":
+		n.excused = true
+		n.wentWithAll()
+	}
+}
+
+// wentWithAll forgives what a node lost with the whole ring and not after it.
+func (n *node) wentWithAll() {
+	for _, id := range n.w.lacks(n, n.w.now) {
+		if n.w.writes[id].at <= n.wentAt.Add(4*second) {
+			n.w.forgive(n, id)
+		}
+	}
+}
+
+// leftAlone forgives what a node lacks whose incident ends in mode observe:
+// nobody is to repair it.
+func (w *world) leftAlone(n *node) {
+	for _, id := range w.lacks(n, w.now) {
+		w.forgive(n, id)
+	}
+}
+
+// passesForGone tells whether most who watch a node do not reach it.
+func (w *world) passesForGone(n *node) bool { return !w.passesForWell(n) }
+
+// passesForWell tells whether a node that misses writes looks well to most who
+// watch it: a cut between two of many, or gossip that ended alone. Nobody can
+// judge that by looking, and Cassandra itself does not tell.
+func (w *world) passesForWell(r *node) bool {
+	see, of := 0, 0
+	for _, o := range w.topo.Watch[r.name] {
+		of++
+		if w.talks(o, r.name) {
+			see++
+		}
+	}
+	return see*2 > of
+}
+
+// judgedGone tells whether who watches a node can know that it misses writes: most
+// of those that are heard and in order do not reach it, and two at least. Where
+// one sees it well, one not, and the third is not in order, nobody can tell who
+// of them is cut off.
+func (w *world) judgedGone(r *node) bool {
+	bad, of := 0, 0
+	for _, o := range w.topo.Watch[r.name] {
+		m := w.byName[o]
+		silent := r.hung || !w.talks(o, r.name)
+		if !m.agent.answers() || m.agent.blind || m.twice() || silent && !m.agent.knows() {
+			continue
+		}
+		of++
+		if silent {
+			bad++
+		}
+	}
+	return bad >= 2 && bad*2 > of
+}
+
+// noticed is how long an agent and its judges need to know of a silence.
+const noticed = 4 * second
+
+// knows tells whether an agent could say by now that a node is silent, and is
+// believed.
+func (a *agent) knows() bool {
+	return a.w.now.Sub(a.begun) > noticed && a.closed == "" && !a.state.Stalled(a.now())
+}
+
+// twice tells whether two agents bore the name lately: then neither is believed.
+func (n *node) twice() bool { return n.clonedAt != 0 && n.w.now.Sub(n.clonedAt) < time.Minute }
