@@ -201,6 +201,9 @@ func (n *node) losesHints() {
 		}
 	}
 	n.hints = map[cluster.Name][]int{}
+	for _, of := range n.w.nodes {
+		delete(n.w.apart, [2]cluster.Name{n.name, of.name}) // the next process counts anew how long it misses somebody
+	}
 }
 
 // losesPower ends everything on the host and boots it again later.

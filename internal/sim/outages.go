@@ -90,7 +90,7 @@ func crowded() []Scenario {
 		Scenario{
 			Name:  "azure-2012",
 			Story: "Azure, February 2012: every new machine failed by the same fault of its software, and healing went on making new ones; here a process ends after each start.",
-			Options: small(4, 2*time.Minute,
+			Options: small(2, 2*time.Minute,
 				Stroke{At: second, Fault: "restart-loop", Node: 3, Salt: 4}),
 			Guard: string(incident.RuleRate),
 			Remove: func(o *Options) {

@@ -4,9 +4,12 @@ package sim
 
 import (
 	"math/bits"
+	"slices"
 	"time"
 
 	"supervisor/cluster"
+	"supervisor/incident"
+	"supervisor/internal/store"
 )
 
 // place is where the writes of one range stand.
@@ -78,6 +81,9 @@ func (w *world) loses(n *node, id int) {
 	x := &w.writes[id]
 	x.held &^= x.place.bit(n)
 	n.owes = append(n.owes, id)
+	if !slices.Contains(w.unsettled, id) {
+		w.unsettled = append(w.unsettled, id) // a repair had given it to the last that lacked it
+	}
 }
 
 // writeOn has clients write for ever.
@@ -126,9 +132,10 @@ func (w *world) clientWrites() {
 	w.unsettled = append(w.unsettled, id)
 }
 
-// led tells whether somebody leads who can see and write.
+// led tells whether somebody leads who can see and write, under a policy that
+// can be read.
 func (w *world) led() bool {
-	if w.journal.away || w.journal.full {
+	if _, readable := get[*incident.Policy](w, store.Policy); w.journal.away || w.journal.full || !readable {
 		return false
 	}
 	for _, name := range w.control {
