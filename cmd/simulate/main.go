@@ -131,8 +131,11 @@ func (q request) replayed(o sim.Options, steps int) string {
 // stormLong is how long faults happen unless something else is said.
 const stormLong = 3 * time.Minute
 
+// paces are those of leaders, of one that is busy and of one that rests.
+var paces = []time.Duration{200 * time.Millisecond, 300 * time.Millisecond, 450 * time.Millisecond}
+
 func (q request) options(seed int64) sim.Options {
-	o := sim.Options{Seed: seed, Nodes: q.nodes, Storm: q.storm, Calm: 45 * time.Minute}
+	o := sim.Options{Seed: seed, Nodes: q.nodes, Storm: q.storm, Calm: 45 * time.Minute, Pace: paces[seed%int64(len(paces))]}
 	if q.only != "" {
 		o.Only = strings.Split(q.only, ",")
 	}

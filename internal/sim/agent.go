@@ -54,6 +54,7 @@ type agent struct {
 
 	eyes     []eye          // ways for each node that it watches
 	told     map[string]any // what it depended on, by key
+	seen     map[cluster.Name]fenceLook
 	inHand   map[string]bool
 	lane     map[string]bool
 	sent     moment
@@ -87,7 +88,8 @@ func (a *agent) boot() {
 	a.view, a.inbox, a.watch = membership.View{}, membership.Inbox{Cluster: "c"}, model.Watch{}
 	a.eyes = make([]eye, ways*len(a.w.watched[a.n.name]))
 	a.again = nil
-	a.told, a.inHand, a.lane = map[string]any{}, map[string]bool{}, map[string]bool{}
+	a.told, a.seen = map[string]any{}, map[cluster.Name]fenceLook{}
+	a.inHand, a.lane = map[string]bool{}, map[string]bool{}
 	a.lease, a.renewed = a.w.store.Grant(), a.w.now
 	a.w.note("agent %s boots", a.id)
 	a.every(500*time.Millisecond, a.look)
@@ -97,7 +99,7 @@ func (a *agent) boot() {
 	a.every(2*second, a.tellSelf)
 	a.every(second, a.campaign)
 	if a.control {
-		a.every(250*time.Millisecond, a.judge)
+		a.every(a.w.pace, a.judge)
 		a.every(5*second, a.readSchema)
 	}
 }
@@ -353,7 +355,7 @@ func (a *agent) campaign() {
 			a.turn(lead.Lost{})
 		}
 		a.lease = a.w.store.Grant()
-		a.told = map[string]any{}
+		a.told, a.seen = map[string]any{}, map[cluster.Name]fenceLook{}
 	}
 	a.renewed = a.w.now
 	if !a.control || a.term || a.w.now < a.out || a.w.journal.full {
@@ -370,18 +372,26 @@ func (a *agent) campaign() {
 
 // tell puts a key of this agent's own when what it depends on changed.
 func (a *agent) tell(key string, on any, value func() any, leased bool) {
-	if a.told[key] == on || a.state.Picture.Era.Mod == 0 {
+	if a.told[key] != on {
+		a.told[key] = on
+		a.put(key, value(), leased, func() { delete(a.told, key) })
+	}
+}
+
+// put writes a key of this agent's own.
+func (a *agent) put(key string, value any, leased bool, failed func()) {
+	if a.state.Picture.Era.Mod == 0 {
+		failed()
 		return
 	}
-	b, err := json.Marshal(value())
+	b, err := json.Marshal(value)
 	if err != nil {
 		panic(err)
 	}
-	a.told[key] = on
 	a.commit(store.Txn{Compare: []store.Compare{{Key: store.Era, Rev: a.state.Picture.Era.Mod}},
 		Put: []store.Put{{Key: key, Value: b, Leased: leased}}}, func(res store.Result, err error) {
 		if err != nil || !res.OK {
-			delete(a.told, key)
+			failed()
 		}
 	})
 }

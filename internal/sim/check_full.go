@@ -4,10 +4,10 @@ package sim
 
 import (
 	"bytes"
-	"encoding/json"
 	"strings"
 
 	"supervisor/incident"
+	"supervisor/internal/lead"
 	"supervisor/internal/store"
 	"supervisor/isolate"
 	"supervisor/loadbalancer"
@@ -17,7 +17,7 @@ import (
 // full passes to one reading of the whole journal, which only grows.
 const (
 	fullEvery  = 1000
-	chainEvery = 10
+	chainEvery = 50
 )
 
 // standingTruths checks what must be true at every moment: when it may have
@@ -81,22 +81,19 @@ func (w *world) archiveStands() {
 
 // decodes wants everything that this program writes to be what it can read.
 func (w *world) decodes() {
-	var (
-		record incident.Record
-		order  incident.Order
-		fence  isolate.Fence
-		pool   loadbalancer.Pool
-		ledger incident.Ledger
-	)
-	for _, f := range []struct {
-		folder string
-		into   any
-	}{{store.Incidents, &record}, {store.Archive, &record}, {store.Orders, &order}, {store.Fences, &fence}, {store.Pools, &pool}, {store.Ledgers, &ledger}} {
-		kvs, _ := w.store.List(f.folder)
-		for _, kv := range kvs {
-			if err := json.Unmarshal(kv.Value, f.into); err != nil {
-				w.broken(format, "%s: %v", kv.Key, err)
-			}
+	decodes[incident.Record](w, store.Incidents, true)
+	decodes[incident.Record](w, store.Archive, false)
+	decodes[incident.Order](w, store.Orders, true)
+	decodes[isolate.Fence](w, store.Fences, true)
+	decodes[loadbalancer.Pool](w, store.Pools, true)
+	decodes[incident.Ledger](w, store.Ledgers, true)
+}
+
+func decodes[T any](w *world, folder string, strict bool) {
+	kvs, _ := w.store.List(folder)
+	for _, kv := range kvs {
+		if _, err := lead.ReadOnce[T](w.decoded, kv, strict); err != nil {
+			w.broken(format, "%s: %v", kv.Key, err)
 		}
 	}
 }

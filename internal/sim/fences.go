@@ -60,13 +60,20 @@ func (a *agent) keepFences() {
 				seen.Sight = isolate.Up
 			}
 		}
-		a.tell(store.SeenFence(a.n.name, name), fenceLook{seen, own}, func() any {
-			if name == a.n.name && a.closed == "" {
-				seen.Own = &own
-			}
-			return seen
-		}, false)
+		if look := (fenceLook{seen, own}); a.seen[name] != look {
+			a.tellFence(name, look)
+		}
 	}
+}
+
+// tellFence reports what is seen of a fence.
+func (a *agent) tellFence(name cluster.Name, look fenceLook) {
+	value := look.seen
+	if name == a.n.name && a.closed == "" {
+		value.Own = &look.own
+	}
+	a.seen[name] = look
+	a.put(store.SeenFence(a.n.name, name), value, false, func() { delete(a.seen, name) })
 }
 
 // fenceLook is all that what an agent reports of a fence depends on.

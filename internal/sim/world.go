@@ -26,6 +26,7 @@ type Options struct {
 	Datacenters int           // 0: as the seed says
 	Storm       time.Duration // faults happen
 	Calm        time.Duration // no more faults: by its end every incident is closed or held
+	Pace        time.Duration // how often a leader judges and decides besides what comes in; 0: every 250 ms
 	// Strokes are the faults; nil: drawn from the seed.
 	Strokes []Stroke
 	// Only are the faults that a drawn schedule may have; empty: a half of the
@@ -108,6 +109,7 @@ type world struct {
 	// hintWindow is max_hint_window, scaled: of a minute or so, or it would never
 	// be used up.
 	hintWindow time.Duration
+	pace       time.Duration      // how often a leader judges and decides, besides when something comes in
 	forbidden  cluster.Datacenter // where the data may not stand; empty: nowhere
 	schema     cluster.Schema
 	ring       []cluster.Placed
@@ -166,6 +168,9 @@ func newWorld(o Options, b Bug) *world {
 	w := empty(o)
 	w.planted, w.rng = b, rand.New(rand.NewSource(o.Seed))
 	w.hintWindow = []time.Duration{5 * second, 20 * second, 2 * time.Minute}[w.rng.Intn(3)]
+	if w.pace = o.Pace; w.pace == 0 {
+		w.pace = 250 * time.Millisecond
+	}
 	w.build()
 	return w
 }

@@ -33,7 +33,8 @@ type Store struct {
 	rev       int64
 	compacted int64 // history up to and including this revision is gone
 	keys      map[string]held
-	changes   []change // in order, all above compacted
+	folders   map[string]map[string]bool // keys by what stands before their first slash
+	changes   []change                   // in order, all above compacted
 	granted   Lease
 	live      map[Lease]bool
 }
@@ -52,7 +53,7 @@ type change struct {
 
 // New is an empty store. Like etcd's it stands at revision 1.
 func New() *Store {
-	return &Store{rev: 1, keys: map[string]held{}, live: map[Lease]bool{}}
+	return &Store{rev: 1, keys: map[string]held{}, folders: map[string]map[string]bool{}, live: map[Lease]bool{}}
 }
 
 // Rev is the revision the store stands at.
@@ -122,14 +123,26 @@ func (s *Store) write(t store.Txn, l Lease) {
 			h.lease = l
 		}
 		s.keys[p.Key] = h
+		f := folder(p.Key)
+		if s.folders[f] == nil {
+			s.folders[f] = map[string]bool{}
+		}
+		s.folders[f][p.Key] = true
 		s.changed(next, h.KV)
 	}
 	for _, key := range t.Delete {
 		if _, ok := s.keys[key]; ok {
 			delete(s.keys, key)
+			delete(s.folders[folder(key)], key)
 			s.changed(next, store.KV{Key: key})
 		}
 	}
+}
+
+// folder is what stands before the first slash of a key.
+func folder(key string) string {
+	f, _, _ := strings.Cut(key, "/")
+	return f
 }
 
 func (s *Store) changed(rev int64, kv store.KV) {
@@ -146,9 +159,17 @@ func (s *Store) Get(key string) (store.KV, bool) {
 // List is everything under prefix, sorted by key, and the store's revision.
 func (s *Store) List(prefix string) ([]store.KV, int64) {
 	kvs := []store.KV{}
-	for key, h := range s.keys { // order: sorted below
-		if strings.HasPrefix(key, prefix) {
-			kvs = append(kvs, h.KV)
+	if strings.Contains(prefix, "/") {
+		for key := range s.folders[folder(prefix)] { // order: sorted below
+			if strings.HasPrefix(key, prefix) {
+				kvs = append(kvs, s.keys[key].KV)
+			}
+		}
+	} else {
+		for key, h := range s.keys { // order: sorted below
+			if strings.HasPrefix(key, prefix) {
+				kvs = append(kvs, h.KV)
+			}
 		}
 	}
 	slices.SortFunc(kvs, func(a, b store.KV) int { return strings.Compare(a.Key, b.Key) })
