@@ -74,11 +74,13 @@ type stage struct {
 	entered map[cluster.Name]cluster.Moment
 	policy  Policy
 	closed  map[cluster.Name]int
+	byWall  map[cluster.Name]bool // its leader did not see the node go
 }
 
 func newStage(t *testing.T) *stage {
 	began := time.Date(2026, 3, 1, 12, 0, 0, 0, time.UTC)
-	s := &stage{t: t, records: map[cluster.Name]Record{}, entered: map[cluster.Name]cluster.Moment{}, closed: map[cluster.Name]int{}}
+	s := &stage{t: t, records: map[cluster.Name]Record{}, entered: map[cluster.Name]cluster.Moment{}, closed: map[cluster.Name]int{},
+		byWall: map[cluster.Name]bool{}}
 	s.w = World{Now: cluster.Moment(100 * time.Second), Wall: began, Hosts: map[cluster.Name]cluster.Host{},
 		View:   membership.View{Began: 1, Verdicts: map[cluster.Name]membership.Verdict{}},
 		Fences: map[cluster.Name]StandingFence{}, Pools: map[string]StandingPool{},
@@ -330,9 +332,11 @@ func (s *stage) begin(names []cluster.Name, _ map[string]string) string {
 	return out
 }
 
-func (s *stage) adopt(names []cluster.Name, _ map[string]string) string {
+// adopt has another leader go on: saw=nothing of one that did not see the node go.
+func (s *stage) adopt(names []cluster.Name, args map[string]string) string {
 	out := ""
 	for _, n := range names {
+		s.byWall[n] = args["saw"] == "nothing"
 		out += s.take(Next(s.records[n], Adopted{By: "n2"}, s.worldOf(n)))
 	}
 	return out
@@ -344,6 +348,7 @@ func (s *stage) worldOf(n cluster.Name) World {
 	if open {
 		w.Elapsed = w.Wall.Sub(r.Began)
 		w.InStep = w.Now.Sub(s.entered[n])
+		w.ByWall = s.byWall[n]
 	}
 	w.Open = nil
 	for _, other := range slices.Sorted(maps.Keys(s.records)) {

@@ -263,15 +263,25 @@ func (t *turn) rateFault() *fault {
 }
 
 // othersWrote tells whether the others were a quorum of any range after the
-// node went; unknown says how those count of which nobody knows now. It may have
-// gone right after its last proof of life: observers that did not look, or
-// abstained, began to miss it later.
+// node went; unknown says how those count of which nobody knows now.
 func (t *turn) othersWrote(unknown bool) bool {
-	went := t.w.Now.Add(-t.w.Elapsed)
-	if last := t.w.verdict(t.r.Node).LastAlive; last != 0 {
-		went = min(went, last)
+	after := t.went().Add(coldSkew)
+	return quorumWithout(t.w, t.r.Node, func(n cluster.Name) bool { return takesWrites(t.w, n, after, unknown) })
+}
+
+// went is the earliest moment at which the node can have gone: right after its
+// last proof of life, for observers that did not look, or abstained, began to
+// miss it later. A leader that knows the beginning by wall time alone counts all
+// that it has seen itself.
+func (t *turn) went() cluster.Moment {
+	if t.w.ByWall {
+		return 0
 	}
-	return quorumWithout(t.w, t.r.Node, func(n cluster.Name) bool { return takesWrites(t.w, n, went.Add(coldSkew), unknown) })
+	began := t.w.Now.Add(-t.w.Elapsed)
+	if last := t.w.verdict(t.r.Node).LastAlive; last != 0 {
+		return min(began, last)
+	}
+	return began
 }
 
 // allGone tells whether every other node of the roster is gone by the judge's

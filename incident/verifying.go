@@ -145,9 +145,9 @@ func BeyondHints(silent time.Duration, agents map[cluster.Name]Agent) bool {
 
 // beyondHints asks for no cause: that only its clients were shut out is seen for
 // a moment of every process that wakes up, and a repair too many costs less than
-// one too few.
+// one too few. A beginning that is known by wall time alone is not known.
 func (t *turn) beyondHints(v membership.Verdict) bool {
-	return BeyondHints(t.w.Elapsed-t.w.Now.Sub(v.Since), t.w.Agents)
+	return t.w.ByWall || BeyondHints(t.w.Elapsed-t.w.Now.Sub(v.Since), t.w.Agents)
 }
 
 // wanted tells whether every pool of the node already wants this.

@@ -18,6 +18,7 @@ type World struct {
 	Now     cluster.Moment
 	Wall    time.Time     // for stories, identifiers and upper bounds only
 	Elapsed time.Duration // since the incident began
+	ByWall  bool          // Elapsed is by wall time alone: this leader saw no beginning, and clocks may be set
 	InStep  time.Duration // in this step, as leaders measured it: a lower bound
 
 	Policy   *Policy // nil while none was applied

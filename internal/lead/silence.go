@@ -14,6 +14,7 @@ import (
 // any other by then, and may lack what it missed. Whoever hears fewer than half
 // is cut off itself and notes nothing.
 func (s *State) noteSilences() {
+	s.noteBeginnings()
 	if heard, of := s.View.Hearing(); heard*2 < of {
 		return
 	}
@@ -25,6 +26,23 @@ func (s *State) noteSilences() {
 			delete(s.silent, n)
 		case !known && incident.Worth(v):
 			s.silent[n] = v
+		}
+	}
+}
+
+// noteBeginnings keeps when each node that was seen alive began not to be, on
+// this agent's own clock, until it is alive again without an incident. Whoever
+// leads next goes on with an incident of another's, and its wall time may be
+// that of another clock.
+func (s *State) noteBeginnings() {
+	for n, v := range s.View.Verdicts { // order: each node for itself
+		_, open := s.Picture.Opens[n]
+		_, known := s.went[n]
+		switch {
+		case v.Answer == membership.Alive && !open:
+			delete(s.went, n)
+		case v.Answer != membership.Alive && !known && v.LastAlive != 0:
+			s.went[n] = min(v.Since, v.LastAlive)
 		}
 	}
 }

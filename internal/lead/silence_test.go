@@ -86,3 +86,32 @@ func (b *bench) term() store.Term {
 	}
 	return term
 }
+
+func TestAnHeirMeasuresTheSilenceItHasSeenItself(t *testing.T) {
+	rows := []struct {
+		why    string
+		seen   bool // the heir saw the node alive, and then not
+		byWall bool
+	}{
+		{"it saw the node go", true, false},
+		{"it came later, and knows no more than wall time", false, true},
+	}
+	for _, r := range rows {
+		t.Run(r.why, func(t *testing.T) {
+			b := newBench(t)
+			gone := membership.Verdict{Answer: membership.Gone, Cause: membership.Hung, Drain: true, For: 3, Process: "p-n3"}
+			b.write(b.turn(Viewed{View: b.view(gone)}))
+			b.heir("n1")
+			if r.seen {
+				gone.LastAlive = b.now
+			}
+			b.now = b.now.Add(time.Minute)
+			b.turn(Viewed{View: b.view(gone)})
+			rec := b.record()
+			w := about(rec, b.s.clocks[rec.ID], b.s.base(rec.Datacenter, b.now, rec.Began.Add(-time.Hour)))
+			if w.ByWall != r.byWall || !r.byWall && w.Elapsed < time.Minute {
+				t.Errorf("by wall %v, elapsed %s", w.ByWall, w.Elapsed)
+			}
+		})
+	}
+}

@@ -35,6 +35,7 @@ type State struct {
 	broken map[cluster.Name]bool // nodes whose opening broke an invariant
 	// silent are the verdicts that were worth an incident that nobody opened.
 	silent map[cluster.Name]membership.Verdict
+	went   map[cluster.Name]cluster.Moment // when a node was last seen alive before it was not
 
 	stalled cluster.Moment // until when this agent abstains
 	deaf    cluster.Moment // since when fewer than half of the observers are heard
@@ -46,7 +47,7 @@ type State struct {
 // clock is how long an incident and its step have lasted, on the boot clock of
 // this leader.
 type clock struct {
-	began   cluster.Moment // zero: another leader opened it
+	began   cluster.Moment // zero: another leader opened it, and this one did not see its node go
 	step    uint32
 	entered cluster.Moment
 }
@@ -56,7 +57,7 @@ func New(clusterName string, self cluster.Name, region cluster.Region) *State {
 	return &State{Cluster: clusterName, Self: self, Region: region, Picture: NewPicture(),
 		clocks: map[string]clock{}, busy: map[cluster.Datacenter]bool{},
 		served: map[cluster.Datacenter]string{}, broken: map[cluster.Name]bool{},
-		silent: map[cluster.Name]membership.Verdict{}}
+		silent: map[cluster.Name]membership.Verdict{}, went: map[cluster.Name]cluster.Moment{}}
 }
 
 // Input is one thing that happened to a leader.
@@ -297,6 +298,9 @@ func (s *State) step(rec incident.Record, base incident.World) (Commit, bool) {
 	ck, mine := s.clocks[rec.ID]
 	if !mine || ck.step != rec.Step {
 		began := ck.began
+		if !mine {
+			began = s.went[rec.Node]
+		}
 		ck = clock{began: began, step: rec.Step, entered: base.Now}
 		s.clocks[rec.ID] = ck
 	}
@@ -435,7 +439,7 @@ func (s *State) base(dc cluster.Datacenter, now cluster.Moment, wall time.Time) 
 // about is what one decision may look at.
 func about(rec incident.Record, ck clock, w incident.World) incident.World {
 	w.InStep = rec.Waited + max(0, w.Now.Sub(ck.entered))
-	w.Elapsed = max(0, w.Wall.Sub(rec.Began))
+	w.Elapsed, w.ByWall = max(0, w.Wall.Sub(rec.Began)), ck.began == 0
 	if ck.began != 0 {
 		w.Elapsed = max(0, w.Now.Sub(ck.began))
 	}
