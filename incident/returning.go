@@ -137,6 +137,9 @@ func (t *turn) returning() {
 	if step >= AwaitDown && step <= Joining && t.ringChanges() {
 		return
 	}
+	if step == Repairing && t.seenAwake() {
+		return
+	}
 	if step == RepairingAgain && silent(t.w.verdict(t.r.Node)) {
 		t.r.Pending, t.r.Return.Job = nil, nil
 		t.to(AwaitUp) // what it misses now is not in the repair that runs
@@ -244,10 +247,7 @@ func (t *turn) awaitDown() {
 	case len(up) > 0 && t.w.InStep < upBelieved:
 		t.wait(RuleHibernation, "waits_down", "peers", names(slices.Concat(up, missing)))
 	case len(up) > 0:
-		t.say(Saw, "saw_up", "peers", names(up), "node", string(t.r.Node))
-		t.under(RuleHibernation)
-		t.to(Killing)
-		t.order(Once{Verb: VerbKill, Process: t.r.Return.Process}, shortMax)
+		t.endSleeper(up)
 	case down:
 		if t.planRepair(Repairing) {
 			t.say(Proved, "proved_down", "peers", names(peers), "node", string(t.r.Node))
@@ -257,6 +257,26 @@ func (t *turn) awaitDown() {
 	default:
 		t.wait(RuleHibernation, "waits_down", "peers", names(missing))
 	}
+}
+
+// endSleeper ends a hibernating process that peers see, to start it again.
+func (t *turn) endSleeper(up []cluster.Name) {
+	t.say(Saw, "saw_up", "peers", names(up), "node", string(t.r.Node))
+	t.under(RuleHibernation)
+	t.to(Killing)
+	t.order(Once{Verb: VerbKill, Process: t.r.Return.Process}, shortMax)
+}
+
+// seenAwake gives up a repair during which a peer says UP of the sleeper: one
+// that was out of reach, and not asked, when all the others said DOWN.
+func (t *turn) seenAwake() bool {
+	_, up, _ := isolate.AllDown(t.sights(), t.w.livePeers(t.r.Node), t.r.Return.Generation)
+	if len(up) == 0 {
+		return false
+	}
+	t.r.Pending, t.r.Return.Job = nil, nil
+	t.endSleeper(up)
+	return true
 }
 
 // awaitUp waits until everybody sees the node UP and still avoids it.
