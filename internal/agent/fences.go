@@ -3,6 +3,7 @@
 package agent
 
 import (
+	"bytes"
 	"context"
 	"encoding/json"
 	"time"
@@ -34,6 +35,7 @@ type standing struct {
 	fence   isolate.Fence
 	token   cluster.Token
 	storage string // address:port, as gossip knows it
+	said    []byte // this agent's report on it as the store shows it; nil: none
 }
 
 // passWanted hands standing fences and pools to their keepers and keeps the
@@ -43,7 +45,7 @@ func (d *desk) passWanted() {
 	w := fenceWork{era: p.Era.Mod, closed: d.closed() != "", fences: map[cluster.Name]standing{}}
 	for n := range p.Fences {
 		f, token, _ := p.Standing(n)
-		w.fences[n] = standing{fence: f, token: token, storage: p.Hosts[n].Storage}
+		w.fences[n] = standing{fence: f, token: token, storage: p.Hosts[n].Storage, said: shown(p.Seen[n], d.a.o.Self)}
 	}
 	latest(d.a.wanted, w)
 	d.passPools()
@@ -51,6 +53,25 @@ func (d *desk) passWanted() {
 		d.keepOwnFence()
 		d.keepGateRules()
 	}
+}
+
+// shown is what the store shows of this agent's own word; nil: nothing.
+func shown[T any](words map[cluster.Name]T, self cluster.Name) []byte {
+	word, there := words[self]
+	if !there {
+		return nil
+	}
+	b, err := json.Marshal(word)
+	if err != nil {
+		return nil
+	}
+	return b
+}
+
+// stands tells whether the store shows a report as it was told last. One that
+// was given up can be written after a later one: an old word must not stay.
+func stands(told string, said, now []byte) bool {
+	return told == string(now) && (said == nil || bytes.Equal(said, now))
 }
 
 // keepOwnFence writes the gate's copy when the own fence changed. The return
@@ -214,11 +235,11 @@ func peerAt(peers map[string]cassandra.PeerState, storage string) (cassandra.Pee
 	return cassandra.PeerState{}, false
 }
 
-// tell writes a report when it changed.
+// tell writes a report when it changed, or when the store shows another.
 func (k *fenceKeeper) tell(ctx context.Context, n cluster.Name, s standing, p pulse) {
 	b, err := json.Marshal(k.seen(n, s, p))
 	key := store.SeenFence(k.a.o.Self, n)
-	if err != nil || k.told[key] == string(b) {
+	if err != nil || stands(k.told[key], s.said, b) {
 		return
 	}
 	if k.a.report(ctx, key, b, k.work.era) {

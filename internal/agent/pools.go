@@ -39,6 +39,7 @@ type wantedPool struct {
 	// stood are the proxies that were once read back at this intent, or a later
 	// one, with nothing left to change: what differs there since is drift.
 	stood map[string]bool
+	said  []byte // this agent's report on it as the store shows it; nil: none
 }
 
 // passPools hands the wanted pools to their keeper.
@@ -51,7 +52,7 @@ func (d *desk) passPools() {
 	for _, decl := range p.Policy.Value.Pools {
 		at, intended := p.Pools[decl.Name]
 		wp := wantedPool{declared: decl, want: decl.Pool(at.Value), token: p.Token(at.Mod), intended: intended,
-			write: d.writes(decl), stood: d.stood(decl, p.Token(at.Mod))}
+			write: d.writes(decl), stood: d.stood(decl, p.Token(at.Mod)), said: shown(p.PoolSeen[decl.Name], d.a.o.Self)}
 		w.pools[decl.Name] = wp
 	}
 	latest(d.a.pools, w)
@@ -142,7 +143,7 @@ func (k *poolKeeper) round(ctx context.Context) {
 		k.log(name, seen.Proxies)
 		b, err := json.Marshal(stripped(seen))
 		key := store.SeenPool(k.a.o.Self, name)
-		if err == nil && k.told[key] != string(b) && k.a.report(ctx, key, b, k.work.era) {
+		if err == nil && !stands(k.told[key], w.said, b) && k.a.report(ctx, key, b, k.work.era) {
 			k.told[key] = string(b)
 		}
 	}

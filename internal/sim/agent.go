@@ -54,7 +54,8 @@ type agent struct {
 
 	eyes     []eye          // ways for each node that it watches
 	told     map[string]any // what it depended on, by key
-	seen     map[cluster.Name]fenceLook
+	fences   map[cluster.Name]fenceTold
+	pool     poolTold
 	inHand   map[string]bool
 	lane     map[string]bool
 	sent     moment
@@ -88,7 +89,7 @@ func (a *agent) boot() {
 	a.view, a.inbox, a.watch = membership.View{}, membership.Inbox{Cluster: "c"}, model.Watch{}
 	a.eyes = make([]eye, ways*len(a.w.watched[a.n.name]))
 	a.again = nil
-	a.told, a.seen = map[string]any{}, map[cluster.Name]fenceLook{}
+	a.told, a.fences, a.pool = map[string]any{}, map[cluster.Name]fenceTold{}, poolTold{}
 	a.inHand, a.lane = map[string]bool{}, map[string]bool{}
 	a.lease, a.renewed = a.w.store.Grant(), a.w.now
 	a.w.note("agent %s boots", a.id)
@@ -355,7 +356,7 @@ func (a *agent) campaign() {
 			a.turn(lead.Lost{})
 		}
 		a.lease = a.w.store.Grant()
-		a.told, a.seen = map[string]any{}, map[cluster.Name]fenceLook{}
+		a.told, a.fences, a.pool = map[string]any{}, map[cluster.Name]fenceTold{}, poolTold{}
 	}
 	a.renewed = a.w.now
 	if !a.control || a.term || a.w.now < a.out || a.w.journal.full {

@@ -3,6 +3,7 @@
 package sim
 
 import (
+	"slices"
 	"time"
 
 	"supervisor/cluster"
@@ -60,10 +61,38 @@ func (a *agent) keepFences() {
 				seen.Sight = isolate.Up
 			}
 		}
-		if look := (fenceLook{seen, own}); a.seen[name] != look {
+		if look := (fenceLook{seen, own}); !a.toldFence(name, look) {
 			a.tellFence(name, look)
 		}
 	}
+}
+
+// fenceTold is what an agent reported of a fence, and when.
+type fenceTold struct {
+	look fenceLook
+	at   moment
+}
+
+// landed is how long a word may take to be shown by the store.
+const landed = 2 * second
+
+// toldFence tells whether that was reported and the store shows it: a word that
+// was given up may be written after a later one.
+func (a *agent) toldFence(name cluster.Name, look fenceLook) bool {
+	told, known := a.fences[name]
+	if !known || told.look != look {
+		return false
+	}
+	shown, there := a.state.Picture.Seen[name][a.n.name]
+	if !there || a.w.now.Sub(told.at) < landed {
+		return true
+	}
+	var is fenceLook
+	if shown.Own != nil {
+		is.own, shown.Own = *shown.Own, nil
+	}
+	is.seen = shown
+	return is == look
 }
 
 // tellFence reports what is seen of a fence.
@@ -72,8 +101,8 @@ func (a *agent) tellFence(name cluster.Name, look fenceLook) {
 	if name == a.n.name && a.closed == "" {
 		value.Own = &look.own
 	}
-	a.seen[name] = look
-	a.put(store.SeenFence(a.n.name, name), value, false, func() { delete(a.seen, name) })
+	a.fences[name] = fenceTold{look, a.w.now}
+	a.put(store.SeenFence(a.n.name, name), value, false, func() { delete(a.fences, name) })
 }
 
 // fenceLook is all that what an agent reports of a fence depends on.
@@ -192,7 +221,25 @@ func (a *agent) keepPools() {
 		}
 	}
 	look := proxyLook{p.Token(at.Mod), there, a.w.balancer.late, a.w.balancer.told}
-	a.tell(store.SeenPool(a.n.name, "web"), look, func() any { return a.poolSeen(at, look) }, false)
+	if shown, there := p.PoolSeen["web"][a.n.name]; a.pool.look == look && (!there || a.w.now.Sub(a.pool.at) < landed || a.pool.shows(shown)) {
+		return
+	}
+	a.pool = poolTold{look, a.poolSeen(at, look), a.w.now}
+	a.put(store.SeenPool(a.n.name, "web"), a.pool.is, false, func() { a.pool = poolTold{} })
+}
+
+// poolTold is what an agent reported of the pool, and when.
+type poolTold struct {
+	look proxyLook
+	is   incident.PoolSeen
+	at   moment
+}
+
+// shows tells whether that is what was reported.
+func (t *poolTold) shows(shown incident.PoolSeen) bool {
+	is, was := shown.Proxies["ha"], t.is.Proxies["ha"]
+	return shown.Token == t.is.Token && shown.InStep == t.is.InStep && is.InStep == was.InStep && is.Trouble == was.Trouble &&
+		slices.Equal(is.Actual, was.Actual)
 }
 
 // proxyLook is all that what an agent sees of the proxy depends on.

@@ -1,0 +1,66 @@
+// SPDX-License-Identifier: Apache-2.0
+
+package agent
+
+import (
+	"encoding/json"
+	"testing"
+
+	"supervisor/cluster"
+	"supervisor/incident"
+	"supervisor/isolate"
+	"supervisor/loadbalancer"
+)
+
+func TestAReportIsToldAgainWhenTheStoreShowsAnother(t *testing.T) {
+	now, old := []byte(`{"sight":"up"}`), []byte(`{"sight":"down"}`)
+	rows := []struct {
+		why  string
+		told string
+		said []byte
+		want bool
+	}{
+		{"nothing was told", "", nil, false},
+		{"it was told, and the watch has not shown it yet", string(now), nil, true},
+		{"it was told and stands", string(now), now, true},
+		{"one that was given up was written after it", string(now), old, false},
+		{"another was told", string(old), old, false},
+	}
+	for _, r := range rows {
+		if got := stands(r.told, r.said, now); got != r.want {
+			t.Errorf("%s: stands %v", r.why, got)
+		}
+	}
+}
+
+// A word that reads back otherwise than it was written would be told for ever.
+func TestReportsReadBackAsTheyWereWritten(t *testing.T) {
+	token := cluster.Token{Era: 1, Rev: 7}
+	same := func(why string, v any, back []byte) {
+		t.Helper()
+		if b, err := json.Marshal(v); err != nil || string(b) != string(back) {
+			t.Errorf("%s: wrote %s, read back %s (%v)", why, b, back, err)
+		}
+	}
+	for why, s := range map[string]isolate.Seen{
+		"of a peer": {Token: token, Sight: isolate.Up, Generation: 5, Severity: 50, SnitchOff: true},
+		"of itself": {Token: token, Own: &isolate.OwnState{Running: true, Process: "p", Mode: "NORMAL", Generation: 5}},
+	} {
+		same(why, s, shown(map[cluster.Name]isolate.Seen{"n1": reread(t, s)}, "n1"))
+	}
+	s := stripped(incident.PoolSeen{Token: token, Proxies: map[string]incident.ProxyStatus{
+		"ha": {Actual: []loadbalancer.Actual{{Server: "n1", Want: loadbalancer.Drain, Sessions: 3}}, Unknown: []string{}, Stood: token}}})
+	same("of a pool", s, shown(map[cluster.Name]incident.PoolSeen{"n1": reread(t, s)}, "n1"))
+}
+
+func reread[T any](t *testing.T, v T) (back T) {
+	t.Helper()
+	b, err := json.Marshal(v)
+	if err == nil {
+		err = json.Unmarshal(b, &back)
+	}
+	if err != nil {
+		t.Fatal(err)
+	}
+	return back
+}
