@@ -31,9 +31,19 @@ func proxyByHand(b *blow) bool {
 	})
 }
 
+// darkMax is how many hosts lose their power at once: more of them come back one
+// by one for an hour and show nothing else.
+const darkMax = 6
+
 // powers takes the power from some hosts at once and gives it back.
 func (b *blow) powers(which func(*node) bool) bool {
-	if !b.w.spare() {
+	dark := 0
+	for _, n := range b.w.nodes {
+		if which(n) {
+			dark++
+		}
+	}
+	if dark > darkMax || !b.w.spare() {
 		return false
 	}
 	back := b.span(5*second, 60*second)
