@@ -85,15 +85,17 @@ func (a *agent) knows() bool {
 // twice tells whether two agents bore the name lately: then neither is believed.
 func (n *node) twice() bool { return n.clonedAt != 0 && n.w.now.Sub(n.clonedAt) < time.Minute }
 
-// hintsOutOfReach forgives what stands in hints whose keeper is cut off from a
-// node that is well to the others: as if the hints were lost with their keeper.
+// hintsOutOfReach forgives what stands in hints whose keeper hangs or is cut off
+// from a node that is well to the others: as if the hints were lost with their
+// keeper.
 func (w *world) hintsOutOfReach() {
-	if w.net.whole() {
-		return
-	}
 	for _, keeper := range w.nodes {
+		if len(keeper.hints) == 0 || w.net.whole() && !keeper.hung {
+			continue
+		}
 		for name, ids := range keeper.hints { // order: into sets
-			if r := w.byName[name]; r.takes() && !w.talks(keeper.name, name) && w.passesForWell(r) {
+			r := w.byName[name]
+			if r.takes() && (keeper.hung || !w.talks(keeper.name, name)) && w.passesForWell(r) {
 				for _, id := range ids {
 					w.forgive(r, id)
 				}
