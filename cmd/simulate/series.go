@@ -6,6 +6,7 @@ import (
 	"fmt"
 	"io"
 	"sync"
+	"syscall"
 	"time"
 
 	"supervisor/internal/sim"
@@ -49,7 +50,7 @@ const repeatEvery = 100
 
 // series plays seed after seed on some workers.
 func series(q request, out, errs io.Writer) int {
-	began := time.Now()
+	began, spent := time.Now(), processor()
 	total := sum{Struck: map[string]int{}, Pairs: map[string]int{}}
 	var mu sync.Mutex
 	next := q.from
@@ -106,7 +107,17 @@ func series(q request, out, errs io.Writer) int {
 		fmt.Fprintln(errs, "error:", failed)
 		return usage
 	}
-	return total.print(q, out, time.Since(began))
+	return total.print(q, out, processor()-spent)
+}
+
+// processor is the time that this process had on processors: what else runs on
+// the machine does not count.
+func processor() time.Duration {
+	var u syscall.Rusage
+	if err := syscall.Getrusage(syscall.RUSAGE_SELF, &u); err != nil {
+		return 0
+	}
+	return time.Duration(u.Utime.Nano() + u.Stime.Nano())
 }
 
 // progress says every ten seconds how far a series is.
@@ -135,18 +146,17 @@ func progress(mu *sync.Mutex, total *sum, began time.Time, q request, errs io.Wr
 	return func() { close(done); <-ended }
 }
 
-func (s *sum) print(q request, out io.Writer, took time.Duration) int {
+func (s *sum) print(q request, out io.Writer, spent time.Duration) int {
 	for i, r := range s.broken {
 		report(q, out, q.options(s.brokenSeeds[i]), r)
 	}
 	for _, seed := range s.traceSeed {
 		fmt.Fprintf(out, "VIOLATION one-seed-one-trace: seed %d:%d played twice gave two traces\n", sim.Edition, seed)
 	}
-	cores := took.Hours() * float64(max(1, q.workers))
 	fmt.Fprintf(out, "%d seeds from %d:%d, %d steps, %d incidents opened, %d closed, %d held, %d violations\n",
 		s.Seeds, sim.Edition, q.from, s.Steps, s.Opened, s.Closed, s.Held, s.Violations)
-	fmt.Fprintf(out, "%.0f cluster-hours, %.0f of them with a fault or an open incident; per hour and core %.0f and %.0f\n",
-		s.Played.Hours(), s.Active.Hours(), s.Played.Hours()/cores, s.Active.Hours()/cores)
+	fmt.Fprintf(out, "%.0f cluster-hours, %.0f of them with a fault or an open incident; in an hour of one processor %.0f and %.0f\n",
+		s.Played.Hours(), s.Active.Hours(), s.Played.Hours()/spent.Hours(), s.Active.Hours()/spent.Hours())
 	faults, pairs := coverage{sim.Faults(), s.Struck, faultsWanted}, coverage{sim.Pairs(), s.Pairs, pairsWanted}
 	fmt.Fprintln(out, "kinds of faults:", faults)
 	fmt.Fprintln(out, "pairs of them within a minute:", pairs)
