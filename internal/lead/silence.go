@@ -33,7 +33,8 @@ func (s *State) noteSilences() {
 // noteBeginnings keeps when each node that was seen alive began not to be, on
 // this agent's own clock, until it is alive again without an incident. Whoever
 // leads next goes on with an incident of another's, and its wall time may be
-// that of another clock.
+// that of another clock. A judge that begins knows of nobody yet: what it had
+// not seen alive did not begin to be silent then.
 func (s *State) noteBeginnings() {
 	for n, v := range s.View.Verdicts { // order: each node for itself
 		_, open := s.Picture.Opens[n]
@@ -41,8 +42,10 @@ func (s *State) noteBeginnings() {
 		switch {
 		case v.Answer == membership.Alive && !open:
 			delete(s.went, n)
-		case v.Answer != membership.Alive && !known && v.LastAlive != 0:
+			s.well[n] = true
+		case v.Answer != membership.Alive && !known && s.well[n]:
 			s.went[n] = min(v.Since, v.LastAlive)
+			delete(s.well, n)
 		}
 	}
 }

@@ -88,23 +88,33 @@ func (b *bench) term() store.Term {
 }
 
 func TestAnHeirMeasuresTheSilenceItHasSeenItself(t *testing.T) {
+	alive := membership.Verdict{Answer: membership.Alive, Process: "p-n3"}
+	gone := membership.Verdict{Answer: membership.Gone, Cause: membership.Hung, Drain: true, For: 3, Process: "p-n3"}
+	unsure := membership.Verdict{Process: "p-n3"}
 	rows := []struct {
 		why    string
-		seen   bool // the heir saw the node alive, and then not
+		before []membership.Verdict // what the heir saw before it led
 		byWall bool
 	}{
-		{"it saw the node go", true, false},
-		{"it came later, and knows no more than wall time", false, true},
+		{"it saw the node well, and go", []membership.Verdict{alive, gone}, false},
+		{"it came when the node was gone", []membership.Verdict{gone}, true},
+		{"it came when the node answered again, and was not sure at first", []membership.Verdict{unsure}, true},
 	}
 	for _, r := range rows {
 		t.Run(r.why, func(t *testing.T) {
 			b := newBench(t)
-			gone := membership.Verdict{Answer: membership.Gone, Cause: membership.Hung, Drain: true, For: 3, Process: "p-n3"}
-			b.write(b.turn(Viewed{View: b.view(gone)}))
-			b.heir("n1")
-			if r.seen {
-				gone.LastAlive = b.now
+			first := b.s
+			b.s = New("c", "n2", "eu")
+			for _, v := range r.before {
+				v.LastAlive = b.now
+				b.turn(Viewed{View: b.view(v)})
 			}
+			heir := b.s
+			b.s = first
+			b.write(b.turn(Viewed{View: b.view(gone)}))
+			b.s = heir
+			b.turn(Won{Term: b.term()})
+			b.relist()
 			b.now = b.now.Add(time.Minute)
 			b.turn(Viewed{View: b.view(gone)})
 			rec := b.record()

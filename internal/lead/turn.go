@@ -36,6 +36,7 @@ type State struct {
 	// silent are the verdicts that were worth an incident that nobody opened.
 	silent map[cluster.Name]membership.Verdict
 	went   map[cluster.Name]cluster.Moment // when a node was last seen alive before it was not
+	well   map[cluster.Name]bool           // nodes that were seen alive without an incident, since they went last
 
 	stalled cluster.Moment // until when this agent abstains
 	deaf    cluster.Moment // since when fewer than half of the observers are heard
@@ -57,7 +58,7 @@ func New(clusterName string, self cluster.Name, region cluster.Region) *State {
 	return &State{Cluster: clusterName, Self: self, Region: region, Picture: NewPicture(),
 		clocks: map[string]clock{}, busy: map[cluster.Datacenter]bool{},
 		served: map[cluster.Datacenter]string{}, broken: map[cluster.Name]bool{},
-		silent: map[cluster.Name]membership.Verdict{}, went: map[cluster.Name]cluster.Moment{}}
+		silent: map[cluster.Name]membership.Verdict{}, went: map[cluster.Name]cluster.Moment{}, well: map[cluster.Name]bool{}}
 }
 
 // Input is one thing that happened to a leader.
