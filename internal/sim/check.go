@@ -43,7 +43,6 @@ func (w *world) everySecond() {
 	w.after(second, w.everySecond)
 	w.leases()
 	w.settleWrites()
-	w.hintsOutOfReach()
 	for _, n := range w.nodes {
 		w.helpless(n)
 	}
@@ -204,7 +203,7 @@ func (w *world) staleReads() {
 		if w.unnoticed(n) {
 			continue
 		}
-		if l := w.lacks(n, w.now.Add(-second)); len(l) > 0 {
+		if l := w.missing(n); len(l) > 0 {
 			w.broken(noStaleRead, "%s may be read and lacks %d acknowledged writes, first %d of %s; severity %v native %v", n.name, len(l), l[0],
 				time.Duration(w.writes[l[0]].at-epoch), n.severity, n.native)
 		}
@@ -295,7 +294,7 @@ func (w *world) heldBehindFence(r incident.Record) {
 		return
 	}
 	if n.native || n.severity < isolate.SeverityFenced {
-		if l := w.lacks(n, w.now.Add(-second)); len(l) > 0 {
+		if l := w.missing(n); len(l) > 0 {
 			w.broken(heldIsSafe, "%s is held (%s) and %s may be read", r.ID, r.Held, r.Node)
 		}
 	}

@@ -172,7 +172,7 @@ func (w *world) archived(p store.Put) {
 		w.broken(string(incident.ClosedIsQuiet), "%s is closed and %s is %s in its pool", r.ID, r.Node, pool.Wants[r.Node])
 	}
 	if n := w.byName[r.Node]; !n.excused && !n.pardoned && n.takes() && !w.unnoticed(n) {
-		if l := w.lacks(n, w.now.Add(-second)); len(l) > 0 {
+		if l := w.missing(n); len(l) > 0 {
 			w.broken(noStaleRead, "%s is closed and %s lacks %d acknowledged writes, first %d of %s", r.ID, r.Node, len(l), l[0], time.Duration(w.writes[l[0]].at-epoch))
 		}
 	}

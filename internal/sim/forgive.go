@@ -2,7 +2,10 @@
 
 package sim
 
-import "time"
+import (
+	"slices"
+	"time"
+)
 
 // excuse notes why a plain start is nobody's fault: those of the gate that
 // nobody answered, and of a ring that was all down.
@@ -85,21 +88,14 @@ func (a *agent) knows() bool {
 // twice tells whether two agents bore the name lately: then neither is believed.
 func (n *node) twice() bool { return n.clonedAt != 0 && n.w.now.Sub(n.clonedAt) < time.Minute }
 
-// hintsOutOfReach forgives what stands in hints whose keeper hangs or is cut off
-// from a node that is well to the others: as if the hints were lost with their
-// keeper.
-func (w *world) hintsOutOfReach() {
-	for _, keeper := range w.nodes {
-		if len(keeper.hints) == 0 || w.net.whole() && !keeper.hung {
-			continue
-		}
-		for name, ids := range keeper.hints { // order: into sets
-			r := w.byName[name]
-			if r.takes() && (keeper.hung || !w.talks(keeper.name, name)) && w.passesForWell(r) {
-				for _, id := range ids {
-					w.forgive(r, id)
-				}
-			}
-		}
-	}
+// missing are the writes that a node lacks, without those whose hint is kept by
+// a node that cannot hand it over, or could not a while ago: who was silent for
+// less than the hint window is given back on its peers' word, as Cassandra does.
+func (w *world) missing(n *node) []int {
+	return slices.DeleteFunc(w.lacks(n, w.now.Add(-second)), func(id int) bool {
+		return slices.ContainsFunc(w.nodes, func(keeper *node) bool {
+			late := !keeper.takes() || !w.talks(keeper.name, n.name) || w.now.Sub(max(keeper.changedAt, keeper.shakenAt)) < grace
+			return late && slices.Contains(keeper.hints[n.name], id)
+		})
+	})
 }

@@ -316,12 +316,11 @@ func (n *node) joins(process cluster.Boot, open bool) {
 	}
 }
 
-// replay hands hints over; what was not hinted does not come. One who hangs at
-// that moment does so when it goes on.
+// replay hands hints over; what was not hinted does not come. Who cannot do so
+// tries again, as Cassandra does.
 func (n *node) replay(to *node) {
-	if n.hung && len(n.hints[to.name]) > 0 && to.mode == normal {
-		to.shakenAt = n.w.now // they are on their way
-		n.w.after(second, func() { n.replay(to) })
+	if n.runs() && len(n.hints[to.name]) > 0 && to.mode == normal && (!n.takes() || !n.w.talks(n.name, to.name)) {
+		n.w.after(10*second, func() { n.replay(to) })
 		return
 	}
 	if !n.takes() || to.mode != normal || !n.w.talks(n.name, to.name) {
