@@ -72,3 +72,26 @@ func TestQuorumFault(t *testing.T) {
 		})
 	}
 }
+
+func TestMayRead(t *testing.T) {
+	rows := []struct {
+		why  string
+		v    membership.Verdict
+		want bool
+	}{
+		{"nobody knows", membership.Verdict{}, true},
+		{"it answers", membership.Verdict{Answer: membership.Alive}, true},
+		{"its process ended", membership.Verdict{Answer: membership.Gone, Cause: membership.ProcessDown, Own: membership.Exited, Drain: true}, false},
+		{"its clients alone are shut out", membership.Verdict{Answer: membership.Gone, Cause: membership.CQLDead, Drain: true}, true},
+		{"its disk failed", membership.Verdict{Answer: membership.Gone, Cause: membership.DiskFailed, Own: membership.Good}, true},
+		{"its disk failed and its process ended", membership.Verdict{Answer: membership.Gone, Cause: membership.DiskFailed, Own: membership.Exited, Drain: true}, false},
+		{"its disk failed and only its own agent, or a copy of it, says that it ended",
+			membership.Verdict{Answer: membership.Gone, Cause: membership.DiskFailed, Own: membership.Exited}, true},
+	}
+	for _, r := range rows {
+		w := World{View: membership.View{Verdicts: map[cluster.Name]membership.Verdict{"n1": r.v}}}
+		if got := w.mayRead("n1"); got != r.want {
+			t.Errorf("%s: may read %v", r.why, got)
+		}
+	}
+}

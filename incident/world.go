@@ -183,14 +183,15 @@ func (w World) livePeers(n cluster.Name) []cluster.Name {
 // start. One whose clients alone are shut out remembers what it heard, and reads
 // by it as soon as somebody opens its transport again. One whose disk failed
 // goes on coordinating, or was stopped by its disk_failure_policy and is opened
-// like that: what ends it is the end of its process.
+// like that: what ends it is the end of its process. Of that its own agent's
+// word is not enough while others reach the node: a copy of its host says so too.
 func (w World) mayRead(n cluster.Name) bool {
 	v := w.verdict(n)
 	switch {
 	case v.Answer != membership.Gone, v.Cause == membership.CQLDead:
 		return true
 	case v.Cause == membership.DiskFailed:
-		return v.Own != membership.Exited
+		return v.Own != membership.Exited || !v.Drain
 	}
 	return false
 }
