@@ -140,7 +140,7 @@ func (t *turn) returning() {
 	if step == Repairing && t.seenAwake() {
 		return
 	}
-	if step == RepairingAgain && silent(t.w.verdict(t.r.Node)) {
+	if step == RepairingAgain && (Silent(t.w.verdict(t.r.Node)) || t.w.Lapsed[t.r.Node]) {
 		t.r.Pending, t.r.Return.Job = nil, nil
 		t.to(AwaitUp) // what it misses now is not in the repair that runs
 		return

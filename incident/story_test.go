@@ -75,6 +75,7 @@ type stage struct {
 	policy  Policy
 	closed  map[cluster.Name]int
 	byWall  map[cluster.Name]bool // its leader did not see the node go
+	lapsed  map[cluster.Name]bool
 }
 
 func newStage(t *testing.T) *stage {
@@ -163,6 +164,8 @@ var commands = map[string]func(*stage, []cluster.Name, map[string]string) string
 	"wait":   func(s *stage, n []cluster.Name, args map[string]string) string { s.pass(args["for"]); return "" },
 	"schema": func(s *stage, n []cluster.Name, args map[string]string) string { s.w.Schema = nil; return "" },
 	"agent":  (*stage).agentSays,
+	// lapse NAME: it was silent for a moment, and nobody could decide
+	"lapse": func(s *stage, n []cluster.Name, _ map[string]string) string { s.lapsed = map[cluster.Name]bool{n[0]: true}; return "" },
 	// gcgrace for=60s: of every table
 	"gcgrace": (*stage).setGCGrace,
 }
@@ -349,6 +352,9 @@ func (s *stage) worldOf(n cluster.Name) World {
 		w.Elapsed = w.Wall.Sub(r.Began)
 		w.InStep = w.Now.Sub(s.entered[n])
 		w.ByWall = s.byWall[n]
+		if w.Lapsed = s.lapsed; !SilenceSpoils(r) {
+			delete(s.lapsed, n)
+		}
 	}
 	w.Open = nil
 	for _, other := range slices.Sorted(maps.Keys(s.records)) {

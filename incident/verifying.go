@@ -23,7 +23,7 @@ const (
 // verifying proves a node that is back. A node that was only silent for a
 // moment is given back at once; a returned one passes every check first.
 func (t *turn) verifying() {
-	if t.goneAgain() {
+	if t.goneAgain() || t.lapsed() {
 		return
 	}
 	if t.r.Return == nil {
@@ -70,13 +70,7 @@ func (t *turn) goneNow(v membership.Verdict) bool {
 		return false
 	}
 	ended := t.r.Return == nil && v.Own == membership.Exited
-	return v.Cause == membership.DiskFailed || v.Drain && (!t.closedToClients() || silent(v) || ended)
-}
-
-// silent tells whether a node that is gone takes no writes either: its closed
-// transport alone does not explain it.
-func silent(v membership.Verdict) bool {
-	return v.Answer == membership.Gone && (v.Cause == membership.Hung || v.Cause == membership.HostGone || v.Cause == membership.Isolated)
+	return v.Cause == membership.DiskFailed || v.Drain && (!t.closedToClients() || Silent(v) || ended)
 }
 
 // closedToClients tells whether our own fence keeps the native transport off,

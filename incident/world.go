@@ -34,6 +34,9 @@ type World struct {
 	PoolSeen map[string]map[cluster.Name]PoolSeen           // by pool, then by agent
 	Agents   map[cluster.Name]Agent
 	Storm    string // why no destructive step may start in the datacenter; empty: none
+	// Lapsed are nodes that were silent after their return had gone too far for it,
+	// when nobody could decide: the store took nothing, or nobody led.
+	Lapsed map[cluster.Name]bool
 	// Open are the other open incidents of the region.
 	Open []Record
 	// Store is what this agent knows of its own store connection.

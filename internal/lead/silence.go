@@ -28,6 +28,29 @@ func (s *State) noteSilences() {
 			s.silent[n] = v
 		}
 	}
+	s.noteLapses()
+}
+
+// noteLapses keeps which nodes were silent when their return had gone too far
+// for it. Whoever leads takes such a return back at once; where nobody can, the
+// silence may be over before it is decided upon.
+func (s *State) noteLapses() {
+	for _, r := range s.Picture.OpenRecords() {
+		if incident.SilenceSpoils(r) && incident.Silent(s.View.Verdicts[r.Node]) {
+			s.lapsed[r.Node] = true
+		}
+	}
+	s.forgetLapses()
+}
+
+// forgetLapses drops those whose return was taken back, or is over.
+func (s *State) forgetLapses() {
+	for n := range s.lapsed { // order: each node for itself
+		r := s.Picture.Records[s.Picture.Opens[n].Value].Value
+		if !incident.SilenceSpoils(r) {
+			delete(s.lapsed, n)
+		}
+	}
 }
 
 // noteBeginnings keeps when each node that was seen alive began not to be, on

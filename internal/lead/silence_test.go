@@ -125,3 +125,41 @@ func TestAnHeirMeasuresTheSilenceItHasSeenItself(t *testing.T) {
 		})
 	}
 }
+
+func TestASilenceInAReturnIsKeptUntilTheReturnIsTakenBack(t *testing.T) {
+	hung := membership.Verdict{Answer: membership.Gone, Cause: membership.Hung, Drain: true, For: 3}
+	rows := []struct {
+		why    string
+		phase  incident.Phase
+		step   incident.ReturnStep
+		silent membership.Verdict
+		kept   bool
+	}{
+		{"its last repair runs", incident.Returning, incident.RepairingAgain, hung, true},
+		{"it is proven", incident.Verifying, incident.Ramping, hung, true},
+		{"its last repair is still to come", incident.Returning, incident.AwaitUp, hung, false},
+		{"only its clients are shut out", incident.Verifying, incident.Opening, membership.Verdict{Answer: membership.Gone, Cause: membership.CQLDead}, false},
+	}
+	for _, r := range rows {
+		t.Run(r.why, func(t *testing.T) {
+			b := newBench(t)
+			rec := incident.Record{Schema: incident.SchemaNow, ID: "inc-dc1-7", Datacenter: "dc1", Node: "n3", Phase: r.phase, Return: &incident.Return{Step: r.step}}
+			b.put(store.Open("n3"), rec.ID)
+			b.put(store.Record(rec.ID), rec)
+			b.relist()
+			b.turn(Lost{})
+			b.turn(Viewed{View: b.view(r.silent)})
+			b.turn(Viewed{View: b.view(membership.Verdict{Answer: membership.Alive})})
+			if b.s.lapsed["n3"] != r.kept {
+				t.Fatalf("kept %v", b.s.lapsed)
+			}
+			rec.Phase, rec.Return.Step = incident.Returning, incident.AwaitUp
+			b.put(store.Record(rec.ID), rec)
+			b.relist()
+			b.turn(Viewed{View: b.view(membership.Verdict{Answer: membership.Alive})})
+			if len(b.s.lapsed) != 0 {
+				t.Errorf("still kept: %v", b.s.lapsed)
+			}
+		})
+	}
+}

@@ -37,6 +37,7 @@ type State struct {
 	silent map[cluster.Name]membership.Verdict
 	went   map[cluster.Name]cluster.Moment // when a node was last seen alive before it was not
 	well   map[cluster.Name]bool           // nodes that were seen alive without an incident, since they went last
+	lapsed map[cluster.Name]bool           // see incident.World
 
 	stalled cluster.Moment // until when this agent abstains
 	deaf    cluster.Moment // since when fewer than half of the observers are heard
@@ -58,7 +59,7 @@ func New(clusterName string, self cluster.Name, region cluster.Region) *State {
 	return &State{Cluster: clusterName, Self: self, Region: region, Picture: NewPicture(),
 		clocks: map[string]clock{}, busy: map[cluster.Datacenter]bool{},
 		served: map[cluster.Datacenter]string{}, broken: map[cluster.Name]bool{},
-		silent: map[cluster.Name]membership.Verdict{}, went: map[cluster.Name]cluster.Moment{}, well: map[cluster.Name]bool{}}
+		silent: map[cluster.Name]membership.Verdict{}, went: map[cluster.Name]cluster.Moment{}, well: map[cluster.Name]bool{}, lapsed: map[cluster.Name]bool{}}
 }
 
 // Input is one thing that happened to a leader.
@@ -165,6 +166,7 @@ func (s *State) answered(in Answered) (relist bool) {
 		return true
 	}
 	s.Picture.Apply(written(in.Commit.Txn, in.Result.Rev))
+	s.forgetLapses()
 	if in.Commit.began != 0 {
 		s.clocks[in.Commit.Incident] = clock{began: in.Commit.began}
 	}
@@ -459,7 +461,7 @@ func (s *State) World(dc cluster.Datacenter, now cluster.Moment, wall time.Time)
 		Schema: s.Schema, Ledger: p.Ledgers[dc].Value, Seen: p.Seen, PoolSeen: p.PoolSeen, Agents: p.Agents,
 		Fences: make(map[cluster.Name]incident.StandingFence, len(p.Fences)),
 		Pools:  make(map[string]incident.StandingPool, len(p.Pools)),
-		Open:   p.OpenRecords(), Store: s.Store,
+		Open:   p.OpenRecords(), Store: s.Store, Lapsed: s.lapsed,
 	}
 	for n, f := range p.Fences {
 		w.Fences[n] = incident.StandingFence{Fence: f.Value, Token: p.Token(f.Mod)}
