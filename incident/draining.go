@@ -34,9 +34,13 @@ func (t *turn) suspected() {
 		t.wait(RuleEvidence, "waits_evidence", "for", count(v.For), "heard", count(v.Heard), "of", count(v.Of))
 		return
 	}
+	opens := t.opensUnread(v)
 	t.r.Cause = v.Cause
 	t.enter(Draining)
 	t.drain()
+	if opens {
+		t.inPlace()
+	}
 }
 
 // answeredAtOnce closes an incident whose node answers before anything was
@@ -206,9 +210,14 @@ func (t *turn) proxiesOf(d loadbalancer.Declared) (confirmed int, differ bool, s
 // draining waits for the proxies' read-back and then chooses the way on.
 func (t *turn) draining() {
 	v := t.w.verdict(t.r.Node)
+	opens := t.opensUnread(v)
 	if v.Answer == membership.Gone && v.Cause != membership.NoCause && v.Cause != membership.Planned && v.Cause != t.r.Cause {
 		t.r.Cause = v.Cause
 		t.changed = true
+	}
+	if opens {
+		t.inPlace()
+		return
 	}
 	if t.r.Cause == membership.DiskFailed {
 		t.afterDrain(v)

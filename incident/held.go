@@ -55,7 +55,7 @@ func (t *turn) lateDrain() bool {
 // heldDrained lets go of a drained node that answers, or whose process is
 // known to be gone or to be another one.
 func (t *turn) heldDrained(renewed bool) {
-	if renewed || t.answersAsAsked() || t.goneAsAsked() || t.r.HeldFrom == Draining && t.restarted() {
+	if renewed || t.answersAsAsked() || t.goneAsAsked() || t.opensUnread(t.w.verdict(t.r.Node)) || t.r.HeldFrom == Draining && t.restarted() {
 		t.release(t.r.HeldFrom)
 	}
 }

@@ -18,7 +18,20 @@ func SilenceSpoils(r Record) bool {
 // Silent tells whether a node is gone and takes no writes: its closed transport
 // alone does not explain it.
 func Silent(v membership.Verdict) bool {
-	return v.Answer == membership.Gone && (v.Cause == membership.Hung || v.Cause == membership.HostGone || v.Cause == membership.Isolated)
+	return v.Answer == membership.Gone && silentCause(v.Cause)
+}
+
+// silentCause tells whether a node of this cause takes no writes, though its
+// process may live.
+func silentCause(c membership.Cause) bool {
+	return c == membership.Hung || c == membership.HostGone || c == membership.Isolated
+}
+
+// opensUnread tells whether a node that was silent beyond the hints is back with
+// its clients shut out: it answers nobody, but coordinators read from it.
+func (t *turn) opensUnread(v membership.Verdict) bool {
+	back := v.Answer == membership.Gone && v.Cause == membership.CQLDead && silentCause(t.r.Cause)
+	return back && (t.w.ByWall || BeyondHints(t.w.Elapsed, t.w.Agents))
 }
 
 // lapsed takes back a proof over a silence that came and went while nobody could

@@ -26,6 +26,9 @@ func (s *State) noteSilences() {
 			delete(s.silent, n)
 		case !known && incident.Worth(v):
 			s.silent[n] = v
+		case known && incident.Silent(v) && !incident.Silent(noted):
+			noted.Answer, noted.Cause = v.Answer, v.Cause
+			s.silent[n] = noted
 		}
 	}
 	s.noteLapses()
@@ -94,9 +97,12 @@ func (s *State) beyondHints(noted, v membership.Verdict) bool {
 // of a silence that is over and that nobody could write down.
 func (s *State) worth(n cluster.Name) (membership.Verdict, bool) {
 	v := s.View.Verdicts[n]
+	noted, known := s.silent[n]
 	if incident.Worth(v) {
+		if known && incident.Silent(noted) && v.Cause == membership.CQLDead {
+			v.Cause = noted.Cause // its clients are shut out now, and it took no writes before
+		}
 		return v, true
 	}
-	noted, known := s.silent[n]
 	return noted, known && s.missedSome(noted, v)
 }

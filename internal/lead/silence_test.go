@@ -163,3 +163,16 @@ func TestASilenceInAReturnIsKeptUntilTheReturnIsTakenBack(t *testing.T) {
 		})
 	}
 }
+
+func TestANodeThatIsClosedAfterASilenceWasSilent(t *testing.T) {
+	b := newBench(t)
+	b.turn(Lost{})
+	for _, c := range []membership.Cause{membership.CQLDead, membership.Hung, membership.CQLDead} {
+		b.turn(Viewed{View: b.view(membership.Verdict{Answer: membership.Gone, Cause: c, Drain: true, For: 3})})
+	}
+	b.turn(Won{Term: b.term()})
+	out := b.relist()
+	if len(out.Commits) != 1 || out.Commits[0].Decision.Record.Cause != membership.Hung {
+		t.Fatalf("begun: %+v", out.Commits)
+	}
+}
