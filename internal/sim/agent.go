@@ -113,6 +113,7 @@ func (a *agent) crash() bool {
 	a.w.note("agent %s crashes, leading %v", a.id, a.term)
 	a.w.rep.Crashes++
 	a.up, a.frozen, a.waiting = false, false, nil
+	a.w.memoryLost()
 	for _, resource := range []string{obey.Cassandra, obey.Looks} {
 		delete(a.w.acting, string(a.n.name)+"/"+resource)
 	}

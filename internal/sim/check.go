@@ -221,7 +221,7 @@ func (w *world) unnoticed(n *node) bool {
 // asked to replace it, or while it is needed whatever it lacks.
 func (w *world) helpless(n *node) {
 	a := n.agent
-	if !n.takes() && w.led() {
+	if !n.takes() && w.led() && w.judgedGone(n) {
 		n.mourned += second
 	}
 	if !w.led() || w.policy.ModeOf(n.home()) == incident.Observe || w.passesForGone(n) || !a.answers() || !a.reaches() || a.closed != "" || a.blind || a.behind || n.mute || n.nonsense || w.journal.full || w.journal.slow != 0 {

@@ -5,6 +5,8 @@ package sim
 import (
 	"slices"
 	"time"
+
+	"supervisor/internal/store"
 )
 
 // excuse notes why a plain start is nobody's fault: those of the gate that
@@ -31,8 +33,8 @@ func (n *node) wentWithAll() {
 	}
 }
 
-// leftAlone forgives what a node lacks whose incident ends in mode observe:
-// nobody is to repair it.
+// leftAlone forgives what a node lacks of which nobody knows, or which nobody is
+// to repair: its incident ends in mode observe.
 func (w *world) leftAlone(n *node) {
 	for _, id := range w.lacks(n, w.now) {
 		w.forgive(n, id)
@@ -64,7 +66,7 @@ func (w *world) judgedGone(r *node) bool {
 	bad, of := 0, 0
 	for _, o := range w.topo.Watch[r.name] {
 		m := w.byName[o]
-		silent := r.hung || !w.talks(o, r.name)
+		silent := !r.takes() || !w.talks(o, r.name)
 		if !m.agent.answers() || m.agent.blind || m.twice() || silent && !m.agent.knows() {
 			continue
 		}
@@ -87,6 +89,22 @@ func (a *agent) knows() bool {
 
 // twice tells whether two agents bore the name lately: then neither is believed.
 func (n *node) twice() bool { return n.clonedAt != 0 && n.w.now.Sub(n.clonedAt) < time.Minute }
+
+// memoryLost forgives what was missed until now by nodes without an incident when
+// no control agent runs any more: what they had seen and could not write down is
+// gone with them.
+func (w *world) memoryLost() {
+	for _, name := range w.control {
+		if w.byName[name].agent.up {
+			return
+		}
+	}
+	for _, n := range w.nodes {
+		if _, open := w.store.Get(store.Open(n.name)); !open {
+			w.leftAlone(n)
+		}
+	}
+}
 
 // missing are the writes that a node lacks, without those whose hint is kept by
 // a node that cannot hand it over, or could not a while ago: who was silent for
