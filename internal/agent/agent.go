@@ -257,7 +257,7 @@ func (d *desk) rest(now cluster.Moment) time.Duration {
 	if len(d.resend) > 0 {
 		rest = min(rest, d.resend[0].Sub(now))
 	}
-	if wake, due := d.state.View.Wake(); due && d.a.control() {
+	if wake, due := d.state.View().Wake(); due && d.a.control() {
 		rest = min(rest, wake.Sub(now))
 	}
 	return max(rest, time.Millisecond)

@@ -46,7 +46,7 @@ func (d *desk) tick(ctx context.Context) {
 	}
 	if d.a.control() {
 		d.judge(nil, now)
-		if heard, of := d.state.View.Hearing(); d.state.Deaf(now) {
+		if heard, of := d.state.View().Hearing(); d.state.Deaf(now) {
 			d.log.Warn("hears fewer than half of the observers: resigns", zap.Int("heard", heard), zap.Int("of", of))
 			d.giveUpTerm()
 		}
@@ -219,7 +219,7 @@ func bad(o membership.Outcome) bool {
 
 // askAround has everybody look at a node now, unless the judge knows already.
 func (d *desk) askAround(n cluster.Name, now cluster.Moment) {
-	if d.state.View.Verdicts[n].Answer == membership.Gone || now.Sub(d.asked[n]) < lookAgain && d.asked[n] != 0 {
+	if d.state.View().Verdicts[n].Answer == membership.Gone || now.Sub(d.asked[n]) < lookAgain && d.asked[n] != 0 {
 		return
 	}
 	d.asked[n] = now
@@ -230,13 +230,13 @@ func (d *desk) askAround(n cluster.Name, now cluster.Moment) {
 
 // judge lets the pure judge go on with what came in.
 func (d *desk) judge(reports []membership.Report, now cluster.Moment) {
-	before := d.state.View
+	before := d.state.View()
 	if wake, due := before.Wake(); len(reports) == 0 && before.Began != 0 && (!due || wake > now) && now.Sub(before.At) < digestEvery {
 		return
 	}
 	view := membership.JudgeDigests(before, [][]membership.Report{reports}, d.state.Topology(), d.state.Bars(d.hints), now)
 	d.tellVerdicts(before, view)
-	d.state.View = view
+	d.state.Look(view)
 }
 
 // tellVerdicts logs every answer or cause that changed.

@@ -73,7 +73,7 @@ func (d *desk) writes(decl loadbalancer.Declared) bool {
 		if _, there := d.state.Picture.Agents[n]; !there {
 			return false // its lease is gone: it has no store
 		}
-		h, heard := d.state.View.Observers[n]
+		h, heard := d.state.View().Observers[n]
 		return !d.a.control() || heard && d.a.o.Clock.Now().Sub(h.At) <= d.state.Picture.Policy.Value.Bars().Fresh
 	})
 	return ok && first == d.a.o.Self

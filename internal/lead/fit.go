@@ -57,8 +57,8 @@ func (s *State) Stalled(now cluster.Moment) bool { return now < s.stalled }
 // Deaf tells whether this leader has heard fewer than half of the observers for
 // so long that it has to resign: somebody else may hear them.
 func (s *State) Deaf(now cluster.Moment) bool {
-	heard, of := s.View.Hearing()
-	if !s.Leading() || heard*2 >= of || now.Sub(s.View.Began) < deafAfter {
+	heard, of := s.view.Hearing()
+	if !s.Leading() || heard*2 >= of || now.Sub(s.view.Began) < deafAfter {
 		s.deaf = 0
 		return false
 	}

@@ -8,6 +8,16 @@ import (
 	"supervisor/membership"
 )
 
+// View is what this agent's judge says.
+func (s *State) View() membership.View { return s.view }
+
+// Look takes a new view of the judge in and remembers what it shows; nothing is
+// decided on it yet.
+func (s *State) Look(v membership.View) {
+	s.view = v
+	s.noteSilences()
+}
+
 // noteSilences keeps the verdicts that are worth an incident and have none yet:
 // the store may take nothing now, the policy be unreadable, or nobody lead. A
 // node that answers again before its incident could be written is a node like
@@ -15,10 +25,10 @@ import (
 // is cut off itself and notes nothing.
 func (s *State) noteSilences() {
 	s.noteBeginnings()
-	if heard, of := s.View.Hearing(); heard*2 < of {
+	if heard, of := s.view.Hearing(); heard*2 < of {
 		return
 	}
-	for n, v := range s.View.Verdicts { // order: each node for itself
+	for n, v := range s.view.Verdicts { // order: each node for itself
 		_, open := s.Picture.Opens[n]
 		noted, known := s.silent[n]
 		switch {
@@ -39,7 +49,7 @@ func (s *State) noteSilences() {
 // silence may be over before it is decided upon.
 func (s *State) noteLapses() {
 	for _, r := range s.Picture.OpenRecords() {
-		if incident.SilenceSpoils(r) && incident.Silent(s.View.Verdicts[r.Node]) {
+		if incident.SilenceSpoils(r) && incident.Silent(s.view.Verdicts[r.Node]) {
 			s.lapsed[r.Node] = true
 		}
 	}
@@ -62,7 +72,7 @@ func (s *State) forgetLapses() {
 // that of another clock. A judge that begins knows of nobody yet: what it had
 // not seen alive did not begin to be silent then.
 func (s *State) noteBeginnings() {
-	for n, v := range s.View.Verdicts { // order: each node for itself
+	for n, v := range s.view.Verdicts { // order: each node for itself
 		_, open := s.Picture.Opens[n]
 		_, known := s.went[n]
 		switch {
@@ -96,7 +106,7 @@ func (s *State) beyondHints(noted, v membership.Verdict) bool {
 // worth is the verdict that opens an incident of a node: the present one, or one
 // of a silence that is over and that nobody could write down.
 func (s *State) worth(n cluster.Name) (membership.Verdict, bool) {
-	v := s.View.Verdicts[n]
+	v := s.view.Verdicts[n]
 	noted, known := s.silent[n]
 	if incident.Worth(v) {
 		if known && incident.Silent(noted) && v.Cause == membership.CQLDead {

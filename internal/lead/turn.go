@@ -22,7 +22,6 @@ type State struct {
 	Region  cluster.Region
 
 	Picture *Picture
-	View    membership.View
 	Schema  *cluster.Schema // ring and keyspaces as a Cassandra last told; nil: never asked
 	Store   incident.StoreFacts
 
@@ -33,6 +32,7 @@ type State struct {
 	resign bool // an invariant broke: let somebody else lead after the hold is written
 	served map[cluster.Datacenter]string
 	broken map[cluster.Name]bool // nodes whose opening broke an invariant
+	view   membership.View
 	// silent are the verdicts that were worth an incident that nobody opened.
 	silent map[cluster.Name]membership.Verdict
 	went   map[cluster.Name]cluster.Moment // when a node was last seen alive before it was not
@@ -129,8 +129,7 @@ func (s *State) Turn(in Input, now cluster.Moment, wall time.Time) Out {
 			s.resync, out.Relist = !taken, !taken
 		}
 	case Viewed:
-		s.View = in.View
-		s.noteSilences()
+		s.Look(in.View)
 	case Schemed:
 		schema := in.Schema.Ready()
 		s.Schema = &schema
@@ -248,7 +247,7 @@ func (s *State) lawless() bool {
 // warm tells whether the judge has watched one full window: an heir starts at
 // Unknown and acts on nothing it has not seen itself.
 func (s *State) warm(now cluster.Moment) bool {
-	return s.View.Began != 0 && now.Sub(s.View.Began) >= s.Picture.Policy.Value.Bars().Fresh
+	return s.view.Began != 0 && now.Sub(s.view.Began) >= s.Picture.Policy.Value.Bars().Fresh
 }
 
 func (s *State) datacenters() []cluster.Datacenter {
@@ -352,7 +351,7 @@ func breach(panicked any) (b cluster.Broken, broke bool) {
 // open begins an incident about the first node that is worth one.
 func (s *State) open(dc cluster.Datacenter, now cluster.Moment, wall time.Time) (Commit, bool) {
 	worth := map[cluster.Name]membership.Verdict{}
-	for n := range s.View.Verdicts { // order: sorted below
+	for n := range s.view.Verdicts { // order: sorted below
 		host, listed := s.Picture.Hosts[n]
 		_, isOpen := s.Picture.Opens[n]
 		if !listed || host.Datacenter != dc || isOpen || s.broken[n] {
@@ -457,7 +456,7 @@ func about(rec incident.Record, ck clock, w incident.World) incident.World {
 func (s *State) World(dc cluster.Datacenter, now cluster.Moment, wall time.Time) incident.World {
 	p := s.Picture
 	w := incident.World{
-		Now: now, Wall: wall, Policy: p.Policy.Value, View: s.View, Topology: s.Topology(), Hosts: p.Hosts,
+		Now: now, Wall: wall, Policy: p.Policy.Value, View: s.view, Topology: s.Topology(), Hosts: p.Hosts,
 		Schema: s.Schema, Ledger: p.Ledgers[dc].Value, Seen: p.Seen, PoolSeen: p.PoolSeen, Agents: p.Agents,
 		Fences: make(map[cluster.Name]incident.StandingFence, len(p.Fences)),
 		Pools:  make(map[string]incident.StandingPool, len(p.Pools)),

@@ -512,7 +512,7 @@ func BenchmarkDigest(b *testing.B) {
 		for i := range reports {
 			reports[i].At = now
 		}
-		s.View = membership.Judge(s.View, reports, s.Topology(), bars, now)
+		s.Look(membership.Judge(s.view, reports, s.Topology(), bars, now))
 	}
 }
 
