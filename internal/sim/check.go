@@ -43,6 +43,7 @@ func (w *world) everySecond() {
 	w.after(second, w.everySecond)
 	w.leases()
 	w.settleWrites()
+	w.tooShort()
 	for _, n := range w.nodes {
 		w.helpless(n)
 	}

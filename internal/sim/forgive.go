@@ -81,6 +81,30 @@ func (w *world) judgedGone(r *node) bool {
 // noticed is how long an agent and its judges need to know of a silence.
 const noticed = 4 * second
 
+// passes notes a write that a running node misses while it can be judged gone.
+func (n *node) passes(id int) {
+	if n.missedFrom == 0 {
+		n.missedFrom = n.w.now
+	}
+	n.missed = append(n.missed, id)
+}
+
+// tooShort forgives what nodes missed in silences that were over before anybody
+// could have known of them.
+func (w *world) tooShort() {
+	for _, n := range w.nodes {
+		if n.missedFrom == 0 || n.mode == normal && w.judgedGone(n) {
+			continue
+		}
+		if n.takes() && w.now.Sub(n.missedFrom) < noticed {
+			for _, id := range n.missed {
+				w.forgive(n, id)
+			}
+		}
+		n.missedFrom, n.missed = 0, n.missed[:0]
+	}
+}
+
 // knows tells whether an agent could say by now that a node is silent, and is
 // believed.
 func (a *agent) knows() bool {

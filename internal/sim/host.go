@@ -74,6 +74,9 @@ type node struct {
 
 	mourned time.Duration // so long leaders saw it down
 
+	missedFrom moment // since when those who watch it could judge it gone
+	missed     []int  // and what it did not get since then
+
 	drainedAt moment // when its last drain was, zero after another start
 	clonedAt  moment // when a copy of it spoke last
 

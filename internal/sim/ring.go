@@ -124,8 +124,11 @@ func (w *world) clientWrites() {
 		if w.awayFor(coordinator, r) < w.hintWindow {
 			coordinator.hints[r.name] = append(coordinator.hints[r.name], id)
 		}
-		if r.takes() && (coordinator.deaf || !w.led()) || r.mode == normal && !w.judgedGone(r) {
+		switch gone := r.mode == normal && w.judgedGone(r); {
+		case r.takes() && (coordinator.deaf || !w.led()), r.mode == normal && !gone:
 			w.forgive(r, id)
+		case gone:
+			r.passes(id)
 		}
 	}
 	w.writes[id].acked = homes >= cluster.Quorum(w.factor)
