@@ -155,6 +155,10 @@ func (a *Agent) execute(ctx context.Context, orders <-chan errand) {
 // what became of the order; 0 when that is not known.
 func (a *Agent) obey(ctx context.Context, e errand) int64 {
 	log := a.o.Log.With(zap.String("incident", e.order.Incident), zap.String("effect", e.order.ID), zap.Stringer("verb", e.order.Once.Verb))
+	if outcome, result, over := e.over(log); over {
+		a.o.Counters.Settled(e.order.Once.Verb, outcome)
+		return a.settle(ctx, e, e.mod, outcome, result, log)
+	}
 	claim, err := obey.Claim(e.key, e.order, e.mod, e.era, a.o.Boot)
 	if err != nil {
 		log.Error("claim", zap.Error(err))
@@ -179,16 +183,22 @@ func (a *Agent) obey(ctx context.Context, e errand) int64 {
 	return a.settle(ctx, e, res.Rev, outcome, result, log)
 }
 
-// carryOut marks and acts.
-func (a *Agent) carryOut(ctx context.Context, e errand, log *zap.Logger) (incident.Outcome, incident.Result) {
+// over is how an order ends with which nothing is done any more. It is not
+// claimed: who finds it claimed by this boot may do it.
+func (e errand) over(log *zap.Logger) (incident.Outcome, incident.Result, bool) {
 	switch e.taken.What {
 	case obey.Known:
-		return e.taken.Mark.Outcome, e.taken.Mark.Result
+		return e.taken.Mark.Outcome, e.taken.Mark.Result, true
 	case obey.Refuse:
 		log.Warn("order refused", zap.String("rule", string(e.taken.Rule)), zap.String("why", e.taken.Why))
-		return incident.TurnedAway, incident.Result{Rule: e.taken.Rule, Why: e.taken.Why}
+		return incident.TurnedAway, incident.Result{Rule: e.taken.Rule, Why: e.taken.Why}, true
 	case obey.Leave, obey.Start, obey.Resume:
 	}
+	return incident.NoOutcome, incident.Result{}, false
+}
+
+// carryOut marks and acts.
+func (a *Agent) carryOut(ctx context.Context, e errand, log *zap.Logger) (incident.Outcome, incident.Result) {
 	if err := a.mark(ctx, e.taken.Resource, e.taken.Mark); err != nil {
 		return incident.TurnedAway, incident.Result{Rule: incident.IntentFirst, Why: err.Error()}
 	}

@@ -65,8 +65,8 @@ const (
 	Leave  What = iota // not for now, or not for us
 	Start              // claim, mark, act
 	Resume             // an act of an earlier boot: claim it over, act again
-	Known              // done before: settle with the outcome on the mark
-	Refuse             // settle as refused, with the reason
+	Known              // done before, or nobody knows: settle with the outcome on the mark, without a claim
+	Refuse             // settle as refused, with the reason, without a claim
 )
 
 // Taken is the decision about one order.
@@ -103,6 +103,8 @@ func Take(marks Marks, o incident.Order, token cluster.Token, f Facts) Taken {
 		return t
 	case marked && token.Compare(mark.Token) <= 0:
 		return t.refuse(incident.TokenNeverFalls, fmt.Sprintf("token %s is not above %s, obeyed for %s", token, mark.Token, mark.Effect))
+	case o.State == incident.Claimed && o.By != f.Boot:
+		return t.forgotten(o.By)
 	case resource == Cassandra && f.HostID != "" && o.Once.HostID != "" && f.HostID != o.Once.HostID:
 		return t.refuse(incident.IntentFirst, fmt.Sprintf("it is about host ID %s, here is %s", o.Once.HostID, f.HostID))
 	}
@@ -112,6 +114,16 @@ func Take(marks Marks, o incident.Order, token cluster.Token, f Facts) Taken {
 
 func (t Taken) refuse(rule incident.Rule, why string) Taken {
 	t.What, t.Rule, t.Why = Refuse, rule, why
+	return t
+}
+
+// forgotten ends an order that an earlier boot claimed and of which this disk
+// has no mark. It died before it marked it, or the disk is an older one and it
+// was done: nobody knows, and it is not done again.
+func (t Taken) forgotten(by cluster.Boot) Taken {
+	t.What = Known
+	t.Mark.Done, t.Mark.Outcome = true, incident.Uncertain
+	t.Mark.Result.Why = fmt.Sprintf("boot %s claimed it, and this disk does not know what became of it", by)
 	return t
 }
 

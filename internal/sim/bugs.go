@@ -53,7 +53,7 @@ func Bugs() []Bug {
 		{borrowedClaim, "executors claim in the name of the boot before theirs", string(incident.IntentFirst), killed(), nil},
 		{staleOrder, "executors come back to an order that is gone, after a later one", string(incident.TokenNeverFalls), killed(), nil},
 		{lostToken, "marks are written without their token, all but the first", string(incident.TokenNeverFalls), killed(), nil},
-		{forgetMarks, "marks do not survive a crash between act and report", intentOnce, killed(), nil},
+		{forgetMarks, "marks do not survive a crash between act and report, and a claim of an earlier boot is none", intentOnce, killed(), nil},
 		{earlyFirst, "executors report the first repair done when they begin it, and not the second", oneAtATime, killed(), nil},
 		{earlyEnd, "executors report a repair done when they begin it", oneAtATime, killed(), nil},
 		{anyKill, "a kill ends the process that came after the one that was meant", string(incident.UnknownDestroysNothing), missed(), nil},

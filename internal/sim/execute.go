@@ -32,7 +32,7 @@ func (a *agent) errands() {
 		if a.inHand[key] {
 			continue
 		}
-		taken := obey.Take(a.n.marks, o.Order, p.Token(o.Create), obey.Facts{Self: a.n.name, Boot: a.id, HostID: a.n.place.HostID, Era: p.Era.Value.Era, Closed: a.closed})
+		taken := obey.Take(a.n.marks, asFound(o.Order, a.w.bug(forgetMarks)), p.Token(o.Create), obey.Facts{Self: a.n.name, Boot: a.id, HostID: a.n.place.HostID, Era: p.Era.Value.Era, Closed: a.closed})
 		if taken.What == obey.Leave || a.lane[taken.Resource] {
 			continue
 		}
@@ -42,6 +42,11 @@ func (a *agent) errands() {
 
 // claim takes an order into this boot's hands, or leaves it.
 func (a *agent) claim(key string, o lead.OrderAt, taken obey.Taken) {
+	if taken.What == obey.Known || taken.What == obey.Refuse {
+		a.inHand[key], a.lane[taken.Resource] = true, true
+		a.perform(key, o.Order, o.Mod, taken)
+		return
+	}
 	txn, err := obey.Claim(key, o.Order, o.Mod, a.state.Picture.Era.Mod, a.claimant())
 	if err != nil || a.dies(beforeClaim, o.Once.Verb.String()) {
 		return

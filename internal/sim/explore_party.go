@@ -272,7 +272,7 @@ func (c *scene) nextOrder(p *party) (*hand, bool) {
 	keys := slices.SortedFunc(maps.Keys(pic.Orders), func(x, y string) int { return int(pic.Orders[x].Create - pic.Orders[y].Create) })
 	for _, key := range keys {
 		o := pic.Orders[key]
-		taken := obey.Take(p.marks, o.Order, pic.Token(o.Create), obey.Facts{Self: p.n.name, Boot: p.n.agent.id, HostID: p.n.place.HostID, Era: pic.Era.Value.Era})
+		taken := obey.Take(p.marks, asFound(o.Order, c.bug == forgetMarks), pic.Token(o.Create), obey.Facts{Self: p.n.name, Boot: p.n.agent.id, HostID: p.n.place.HostID, Era: pic.Era.Value.Era})
 		if taken.What != obey.Leave {
 			return &hand{key: key, order: o.Order, mod: o.Mod, taken: taken}, true
 		}
@@ -286,7 +286,7 @@ func (c *scene) claim(p *party) {
 		return
 	}
 	p.hand = h
-	if c.bug == noClaim {
+	if c.bug == noClaim || h.taken.What == obey.Known || h.taken.What == obey.Refuse {
 		h.stage = claimed
 		return
 	}

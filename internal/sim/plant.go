@@ -58,6 +58,15 @@ func (a *agent) longGone(name cluster.Name) bool {
 	return n != a.n && !n.takes() && a.w.now.Sub(max(n.changedAt, n.shakenAt)) > steady
 }
 
+// asFound is an order as an executor finds it; to one that forgets, what an
+// earlier boot claimed is open.
+func asFound(o incident.Order, forgets bool) incident.Order {
+	if forgets && o.State == incident.Claimed {
+		o.State, o.By = incident.Open, ""
+	}
+	return o
+}
+
 // comesBack plants that the first act of a boot is begun again after the
 // second, when the leader has long folded its order in.
 func (a *agent) comesBack(key string, o incident.Order, mod int64, taken obey.Taken) {
