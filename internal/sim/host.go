@@ -78,6 +78,7 @@ type node struct {
 	missed     []int  // and what it did not get since then
 
 	drainedAt moment // when its last drain was, zero after another start
+	byHints   bool   // it went in good order and comes back by its hints alone
 	clonedAt  moment // when a copy of it spoke last
 
 	// Its clocks.
@@ -168,6 +169,7 @@ func (n *node) kill(why string) bool {
 	case n.mode == draining:
 		n.wentAt = n.drainedAt
 	case n.mode == starting: // it was away already
+		n.byHints = false
 	case n.hung:
 		n.wentAt = n.hungAt
 	default:
@@ -197,7 +199,7 @@ func (n *node) kill(why string) bool {
 // any more. Of a node that runs nobody knows then that it misses something.
 func (n *node) losesHints() {
 	for name, ids := range n.hints { // order: into sets
-		if r := n.w.byName[name]; r.takes() {
+		if r := n.w.byName[name]; r.takes() || r.byHints {
 			for _, id := range ids {
 				n.w.forgive(r, id)
 			}
@@ -246,6 +248,7 @@ func (n *node) start(sleeping bool) {
 	n.generation = int64(w.now / moment(time.Millisecond))
 	n.changedAt = w.now
 	n.local.Clean, n.drainedAt, n.pardoned = false, 0, false
+	n.byHints = n.byHints && !sleeping
 	w.note("%s starts %s sleeping=%v generation %d", n.name, n.process, sleeping, n.generation)
 	process := n.process
 	if n.doomed > 0 {
@@ -299,7 +302,7 @@ func (n *node) joins(process cluster.Boot, open bool) {
 		return
 	}
 	n.mode, n.native, n.changedAt = normal, open, w.now
-	n.sleeps, n.met = false, true
+	n.sleeps, n.met, n.byHints = false, true, false
 	if open {
 		n.shakenAt = w.now // its port opens before its hints are there
 	}
@@ -365,6 +368,7 @@ func (n *node) byHand(act func()) {
 func (n *node) drains() {
 	n.w.note("%s is drained", n.name)
 	n.mode, n.native, n.changedAt, n.drainedAt = draining, false, n.w.now, n.w.now
+	n.byHints = true
 	n.fresh, n.freshAt = nil, nil
 	if n.agent.answers() {
 		n.local.Clean, n.local.CleanFrom, n.local.HintWindow = true, n.wall(), n.w.hintWindow
