@@ -45,6 +45,7 @@ type agent struct {
 	inbox   membership.Inbox
 	fresh   [][]membership.Report
 	judged  moment
+	news    bool // somebody said what the view does not
 	watch   model.Watch
 	whole   bool
 	lease   model.Lease
@@ -170,18 +171,28 @@ func (a *agent) every(d time.Duration, do func()) {
 	a.after(d+a.lag+time.Duration(a.w.rng.Int63n(int64(d/4))), func() { do(); a.every(d, do) })
 }
 
-// candidateJudges is how often a candidate judges; one that wins does it at once.
+// candidateJudges is how often a candidate judges while it hears what it knows.
 const candidateJudges = 2 * second
+
+// rests tells whether a candidate need not judge now: it was told nothing new,
+// and nothing is due.
+func (a *agent) rests() bool {
+	if a.term || a.news || a.w.now.Sub(a.judged) >= candidateJudges {
+		return false
+	}
+	wake, due := a.view.Wake()
+	return !due || wake > a.now()
+}
 
 func (a *agent) judge() {
 	a.pace()
 	if !a.up {
 		return
 	}
-	if !a.term && a.w.now.Sub(a.judged) < candidateJudges {
+	if a.rests() {
 		return
 	}
-	a.judged = a.w.now
+	a.judged, a.news = a.w.now, false
 	a.view = membership.JudgeDigests(a.view, a.fresh, a.w.topo, a.state.Bars(a.state.Hints(nil)), a.now())
 	a.fresh = a.fresh[:0]
 	a.turn(lead.Viewed{View: a.view})

@@ -190,6 +190,7 @@ func (a *agent) hear(d membership.Digest) {
 	if err != nil || len(reports) == 0 {
 		return
 	}
+	a.news = a.news || !a.term && a.tellsNews(reports)
 	if i := a.supersedes(reports); i >= 0 {
 		a.fresh[i] = reports
 		return
@@ -206,4 +207,17 @@ func (a *agent) supersedes(reports []membership.Report) int {
 	return slices.IndexFunc(a.fresh, func(d []membership.Report) bool {
 		return d[0].Observer == reports[0].Observer && d[0].Boot == reports[0].Boot && len(d) == len(reports)
 	})
+}
+
+// tellsNews tells whether a digest contradicts what this agent's judge says.
+func (a *agent) tellsNews(reports []membership.Report) bool {
+	for i := range reports {
+		r := &reports[i]
+		alive := a.view.Verdicts[r.Subject].Answer == membership.Alive
+		well := r.Outcome == membership.Good || r.Outcome == membership.Late
+		if r.Path == membership.CQL && well != alive || r.Outcome == membership.Exited && alive {
+			return true
+		}
+	}
+	return false
 }
