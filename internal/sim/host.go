@@ -322,13 +322,8 @@ func (n *node) joins(process cluster.Boot, open bool) {
 	}
 }
 
-// replay hands hints over; what was not hinted does not come. Who cannot do so
-// tries again, as Cassandra does.
+// replay hands hints over; what was not hinted does not come.
 func (n *node) replay(to *node) {
-	if n.runs() && len(n.hints[to.name]) > 0 && to.mode == normal && (!n.takes() || !n.w.talks(n.name, to.name)) {
-		n.w.after(10*second, func() { n.replay(to) })
-		return
-	}
 	if !n.takes() || to.mode != normal || !n.w.talks(n.name, to.name) {
 		return
 	}

@@ -263,6 +263,22 @@ func (w *world) parts() map[cluster.Name]cluster.Name {
 	return of
 }
 
+// dispatch has every node try, as Cassandra does each ten seconds, to hand over
+// the hints that it keeps for nodes that it sees up.
+func (w *world) dispatch() {
+	w.after(10*second, w.dispatch)
+	for _, keeper := range w.nodes {
+		if len(keeper.hints) == 0 {
+			continue
+		}
+		for _, to := range w.nodes {
+			if len(keeper.hints[to.name]) > 0 && keeper.sees[to.name].up {
+				keeper.replay(to)
+			}
+		}
+	}
+}
+
 // convictAfter is about when Cassandra's failure detector gives a silent peer up.
 const convictAfter = 7 * time.Second
 

@@ -424,6 +424,7 @@ func Run(o Options) (Report, error) {
 	}
 	w.everySecond()
 	w.gossip()
+	w.dispatch()
 	if slices.ContainsFunc(strokes, func(s Stroke) bool { return s.Fault == "old-snapshot" }) {
 		w.photographs()
 	}
