@@ -32,12 +32,13 @@ const coldSkew = 2 * time.Second
 
 // takesWrites tells whether a node took writes after a moment, or may do so
 // now: everybody but those whose process is known to be gone and was not seen
-// to answer since. One of which nobody knows counts as unknown says.
+// to answer since. One of which nobody knows counts as unknown says, but one that
+// was seen alive before may have gone on until it is known to be gone.
 func takesWrites(w World, n cluster.Name, after cluster.Moment, unknown bool) bool {
 	v := w.verdict(n)
 	switch {
 	case v.Answer == membership.Unknown:
-		return unknown
+		return unknown || v.LastAlive != 0 && w.Now > after
 	case v.Answer == membership.Gone && v.Cause == membership.ProcessDown:
 		return v.LastAlive > after
 	}

@@ -216,11 +216,14 @@ func (t *turn) trackOutage() {
 	if t.r.Outage.Writable || runs {
 		return
 	}
+	// What went on before a leader that knows the beginning by wall time alone is
+	// not known to it, unless the ring was seen dark already.
+	unwatched := t.w.ByWall && !t.r.Outage.Dark
 	if !t.r.Outage.Dark && t.allGone() {
 		t.r.Outage.Dark = true
 		t.changed = true
 	}
-	if t.othersWrote(false) {
+	if unwatched || t.othersWrote(false) {
 		t.r.Outage.Writable = true
 		t.changed = true
 	}
