@@ -44,6 +44,7 @@ func (w *world) everySecond() {
 	w.leases()
 	w.settleWrites()
 	w.tooShort()
+	w.forgotten()
 	for _, n := range w.nodes {
 		w.helpless(n)
 	}
@@ -167,10 +168,11 @@ func (w *world) repairBegins(a *agent, o incident.Order) {
 // while the node was away.
 func (w *world) plainStart(n *node) {
 	w.rep.Cold++
+	n.unremembered()
 	for _, id := range w.unsettled {
 		x := &w.writes[id]
 		me := x.place.bit(n)
-		if x.place.must&me != 0 && x.acked && x.at > n.wentAt.Add(4*second) && x.held&me == 0 {
+		if x.place.must&me != 0 && x.acked && x.at > n.wentAt.Add(4*second) && (x.held|x.forgiven)&me == 0 {
 			w.broken(coldStart, "%s starts plainly and lacks write %d of %s, after it went", n.name, id, time.Duration(x.at-epoch))
 			break
 		}

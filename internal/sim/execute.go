@@ -154,7 +154,7 @@ func (a *agent) act(o incident.Order, ended outcome) {
 		}
 		ended(incident.Done, incident.Result{})
 	case incident.VerbJoinRing:
-		a.join(ended)
+		a.join(o.Once.Process, ended)
 	case incident.VerbRepair:
 		a.repair(o, ended)
 	case incident.VerbPreview:
@@ -216,9 +216,11 @@ func (a *agent) awaitStart(process cluster.Boot, hibernate bool, until moment, e
 	}
 }
 
-func (a *agent) join(ended outcome) {
+func (a *agent) join(process cluster.Boot, ended outcome) {
 	n := a.n
 	switch {
+	case n.process != process:
+		ended(incident.TurnedAway, incident.Result{Rule: incident.IntentFirst, Why: "the process that was to join the ring is gone"})
 	case !n.reads():
 		ended(incident.Failed, incident.Result{Why: "no answer"})
 	case n.mode == normal:

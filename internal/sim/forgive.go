@@ -6,6 +6,7 @@ import (
 	"slices"
 	"time"
 
+	"supervisor/cluster"
 	"supervisor/internal/store"
 )
 
@@ -16,12 +17,25 @@ func (n *node) excuse(rule string) {
 	switch rule {
 	case "mode":
 		n.pardoned = true
+	case "clean-drain":
+		n.byDrain = true
 	case "gate-unasked":
 		n.excused = true
 	case "cold-start":
 		n.excused = true
 		n.wentWithAll()
 	}
+}
+
+// trustedHints forgives what was lost with who kept it for a node that is back
+// after a clean drain, while it was down or started.
+func (n *node) trustedHints() {
+	if n.byDrain {
+		for _, id := range n.unhinted {
+			n.w.forgive(n, id)
+		}
+	}
+	n.unhinted = nil
 }
 
 // wentWithAll forgives what a node lost with the whole ring and not after it.
@@ -102,6 +116,55 @@ func (w *world) tooShort() {
 			}
 		}
 		n.missedFrom, n.missed = 0, n.missed[:0]
+	}
+}
+
+// sawSilent notes which leaders to be saw the silence of a node that goes on now,
+// or ends, if none of them could write it down.
+func (n *node) sawSilent() {
+	n.witnesses, n.spokeAt = nil, 0
+	if _, open := n.w.store.Get(store.Open(n.name)); open {
+		return
+	}
+	n.spokeAt = n.w.now
+	for _, c := range n.w.control {
+		if a := n.w.byName[c].agent; a.up {
+			n.witnesses = append(n.witnesses, a.id)
+		}
+	}
+}
+
+// forgotten forgives what nodes lack of a silence of which nobody knows any more:
+// all who saw it ended before the store took a word of it.
+func (w *world) forgotten() {
+	for _, n := range w.nodes {
+		if len(n.witnesses) == 0 {
+			continue
+		}
+		if _, open := w.store.Get(store.Open(n.name)); open && n.takes() {
+			n.witnesses, n.spokeAt = nil, 0
+			continue
+		}
+		n.witnesses = slices.DeleteFunc(n.witnesses, func(id cluster.Boot) bool {
+			return !slices.ContainsFunc(w.nodes, func(m *node) bool { return m.agent.up && m.agent.id == id })
+		})
+		n.unremembered()
+	}
+}
+
+// unremembered forgives what a node lacks of its last silence if nobody is left
+// who saw it: for all that anybody knows a process that ended in it went then.
+func (n *node) unremembered() {
+	if n.spokeAt == 0 || len(n.witnesses) > 0 {
+		return
+	}
+	for _, id := range n.w.lacks(n, n.spokeAt) {
+		if n.w.writes[id].at >= n.hungAt {
+			n.w.forgive(n, id)
+		}
+	}
+	if !n.runs() {
+		n.wentAt = max(n.wentAt, n.spokeAt)
 	}
 }
 

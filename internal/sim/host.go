@@ -74,11 +74,16 @@ type node struct {
 
 	mourned time.Duration // so long leaders saw it down
 
+	witnesses []cluster.Boot // of its last silence, which nobody could write down
+	spokeAt   moment         // when that was over
+
+	unhinted []int // writes that stood in hints which were lost while it was down
+	byDrain  bool  // its gate started it plainly because those hints should be there
+
 	missedFrom moment // since when those who watch it could judge it gone
 	missed     []int  // and what it did not get since then
 
 	drainedAt moment // when its last drain was, zero after another start
-	byHints   bool   // it went in good order and comes back by its hints alone
 	clonedAt  moment // when a copy of it spoke last
 
 	// Its clocks.
@@ -169,9 +174,9 @@ func (n *node) kill(why string) bool {
 	case n.mode == draining:
 		n.wentAt = n.drainedAt
 	case n.mode == starting: // it was away already
-		n.byHints = false
 	case n.hung:
 		n.wentAt = n.hungAt
+		n.sawSilent()
 	default:
 		n.wentAt, n.mourned = w.now, 0
 	}
@@ -199,10 +204,12 @@ func (n *node) kill(why string) bool {
 // any more. Of a node that runs nobody knows then that it misses something.
 func (n *node) losesHints() {
 	for name, ids := range n.hints { // order: into sets
-		if r := n.w.byName[name]; r.takes() || r.byHints {
+		if r := n.w.byName[name]; r.takes() {
 			for _, id := range ids {
 				n.w.forgive(r, id)
 			}
+		} else {
+			r.unhinted = append(r.unhinted, ids...)
 		}
 	}
 	n.hints = map[cluster.Name][]int{}
@@ -247,8 +254,7 @@ func (n *node) start(sleeping bool) {
 	n.mode, n.sleeps, n.native, n.severity, n.hung, n.met = starting, sleeping, false, 0, false, false
 	n.generation = int64(w.now / moment(time.Millisecond))
 	n.changedAt = w.now
-	n.local.Clean, n.drainedAt, n.pardoned = false, 0, false
-	n.byHints = n.byHints && !sleeping
+	n.local.Clean, n.drainedAt, n.pardoned, n.byDrain = false, 0, false, false
 	w.note("%s starts %s sleeping=%v generation %d", n.name, n.process, sleeping, n.generation)
 	process := n.process
 	if n.doomed > 0 {
@@ -302,7 +308,8 @@ func (n *node) joins(process cluster.Boot, open bool) {
 		return
 	}
 	n.mode, n.native, n.changedAt = normal, open, w.now
-	n.sleeps, n.met, n.byHints = false, true, false
+	n.sleeps, n.met = false, true
+	n.trustedHints()
 	if open {
 		n.shakenAt = w.now // its port opens before its hints are there
 	}
@@ -363,7 +370,6 @@ func (n *node) byHand(act func()) {
 func (n *node) drains() {
 	n.w.note("%s is drained", n.name)
 	n.mode, n.native, n.changedAt, n.drainedAt = draining, false, n.w.now, n.w.now
-	n.byHints = true
 	n.fresh, n.freshAt = nil, nil
 	if n.agent.answers() {
 		n.local.Clean, n.local.CleanFrom, n.local.HintWindow = true, n.wall(), n.w.hintWindow
@@ -410,6 +416,7 @@ func (n *node) pauses(d time.Duration) bool {
 // wakes lets a hung process go on. Its queues and hints give it what it missed
 // within the window.
 func (n *node) wakes() {
+	n.sawSilent()
 	n.hung, n.changedAt, n.shakenAt = false, n.w.now, n.w.now
 	n.w.note("%s goes on", n.name)
 	for _, id := range n.w.unsettled {
