@@ -92,6 +92,21 @@ func (w *world) judgedGone(r *node) bool {
 	return bad >= 2 && bad*2 > of
 }
 
+// awayForMost tells whether most who watch a node miss it for longer than hints
+// are kept. One whose cut is older than theirs keeps none, and nobody knows.
+func (w *world) awayForMost(r *node) bool {
+	long, of := 0, 0
+	for _, o := range w.topo.Watch[r.name] {
+		if c := w.byName[o]; c != r {
+			of++
+			if _, apart := w.apart[[2]cluster.Name{c.name, r.name}]; apart && w.awayFor(c, r) >= w.hintWindow {
+				long++
+			}
+		}
+	}
+	return long*2 > of
+}
+
 // noticed is how long an agent and its judges need to know of a silence.
 const noticed = 4 * second
 

@@ -123,6 +123,8 @@ func (w *world) clientWrites() {
 		// long it has been seen so.
 		if w.awayFor(coordinator, r) < w.hintWindow {
 			coordinator.hints[r.name] = append(coordinator.hints[r.name], id)
+		} else if r.takes() && !w.awayForMost(r) {
+			w.forgive(r, id)
 		}
 		switch gone := r.mode == normal && w.judgedGone(r); {
 		case r.takes() && (coordinator.deaf || !w.led()), r.mode == normal && !gone:
