@@ -27,11 +27,13 @@ func silentCause(c membership.Cause) bool {
 	return c == membership.Hung || c == membership.HostGone || c == membership.Isolated
 }
 
-// opensUnread tells whether a node that was silent beyond the hints is back with
-// its clients shut out: it answers nobody, but coordinators read from it.
+// opensUnread tells whether a node that was silent beyond the hints, or that its
+// gate started unasked, is back with its clients shut out: it answers nobody, but
+// coordinators read from it.
 func (t *turn) opensUnread(v membership.Verdict) bool {
-	back := v.Answer == membership.Gone && v.Cause == membership.CQLDead && silentCause(t.r.Cause)
-	return back && (t.w.ByWall || BeyondHints(t.w.Elapsed, t.w.Agents))
+	back := v.Answer == membership.Gone && v.Cause == membership.CQLDead
+	silent := silentCause(t.r.Cause) && (t.w.ByWall || BeyondHints(t.w.Elapsed, t.w.Agents))
+	return back && (silent || t.w.Agents[t.r.Node].Unrepaired)
 }
 
 // lapsed takes back a proof over a silence that came and went while nobody could

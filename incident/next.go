@@ -90,6 +90,9 @@ func Begin(id string, v membership.Verdict, w World) Decision {
 	t.say(Judged, "judged", "cause", cluster.Title(v.Cause.String()), "for", count(v.For), "heard", count(v.Heard), "of", count(v.Of),
 		"racks", count(v.Racks), "own", v.Own.String())
 	t.cite(v)
+	if w.Agents[v.Node].Unrepaired {
+		t.say(Saw, "saw_unasked", "node", string(v.Node))
+	}
 	t.r.Marks[StageVerdict] = since
 	t.ledger = t.ledger.with(t.r, HoldsOutage)
 	t.changed = true
@@ -101,6 +104,16 @@ func Begin(id string, v membership.Verdict, w World) Decision {
 // draining met, and not a stop that the node announced. Unknown never does.
 func Worth(v membership.Verdict) bool {
 	return v.Answer == membership.Gone && v.Drain && v.Cause != membership.Planned && v.Cause != membership.AgentGone
+}
+
+// WorthUnasked is the verdict that opens an incident of a node that answers and
+// that its gate started plainly without anybody's word: its process ended, and no
+// leader saw it. Which one that was, and when it was last alive, only its disk
+// knows.
+func WorthUnasked(v membership.Verdict, w World) (membership.Verdict, bool) {
+	started := v.Answer == membership.Alive && w.Agents[v.Node].Unrepaired
+	v.Cause, v.Process, v.LastAlive = membership.ProcessDown, "", 0
+	return v, started && w.mode(w.Topology.Nodes[v.Node].Datacenter) != Observe
 }
 
 // Hold turns a record whose decision broke an invariant over to people. It

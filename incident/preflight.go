@@ -136,7 +136,7 @@ func (t *turn) cameBack() {
 // keptFromReaders tells whether the fence of a return stands.
 func (t *turn) keptFromReaders() bool {
 	f, stands := t.w.Fences[t.r.Node]
-	return stands && f.Levels.Has(isolate.Clients|isolate.Reads) && f.Start == isolate.Hibernate
+	return stands && f.Returns()
 }
 
 // ownInPlace is what the own agent says of a process that runs already and is

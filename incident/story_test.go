@@ -165,7 +165,10 @@ var commands = map[string]func(*stage, []cluster.Name, map[string]string) string
 	"schema": func(s *stage, n []cluster.Name, args map[string]string) string { s.w.Schema = nil; return "" },
 	"agent":  (*stage).agentSays,
 	// lapse NAME: it was silent for a moment, and nobody could decide
-	"lapse": func(s *stage, n []cluster.Name, _ map[string]string) string { s.lapsed = map[cluster.Name]bool{n[0]: true}; return "" },
+	"lapse": func(s *stage, n []cluster.Name, _ map[string]string) string {
+		s.lapsed = map[cluster.Name]bool{n[0]: true}
+		return ""
+	},
 	// gcgrace for=60s: of every table
 	"gcgrace": (*stage).setGCGrace,
 }
@@ -197,8 +200,11 @@ func (s *stage) agentSays(names []cluster.Name, args map[string]string) string {
 	}
 	facts := &CassandraFacts{Version: "5.0.9", Tokens: 1, Seeds: []string{"n1", "n2", "n3"}}
 	var alive time.Time
+	unrepaired := false
 	for k, v := range args {
 		switch k {
+		case "unrepaired":
+			unrepaired = true
 		case "facts":
 			facts = nil
 		case "seeds":
@@ -225,7 +231,7 @@ func (s *stage) agentSays(names []cluster.Name, args map[string]string) string {
 			s.t.Fatalf("an agent has no %q", k)
 		}
 	}
-	s.w.Agents[n] = Agent{Cassandra: facts, Alive: alive}
+	s.w.Agents[n] = Agent{Cassandra: facts, Alive: alive, Unrepaired: unrepaired}
 	return ""
 }
 
@@ -325,12 +331,17 @@ func answerOf(a *membership.Answer, word string) error { return a.UnmarshalText(
 func (s *stage) begin(names []cluster.Name, _ map[string]string) string {
 	out := ""
 	for _, n := range names {
-		if !Worth(s.w.View.Verdicts[n]) {
+		v := s.w.View.Verdicts[n]
+		unasked, started := WorthUnasked(v, s.w)
+		switch {
+		case started:
+			v = unasked
+		case !Worth(v):
 			out += fmt.Sprintf("%s is not worth an incident\n", n)
 			continue
 		}
 		s.w.Ledger.NextIncident++
-		out += s.take(Begin(fmt.Sprintf("inc-%d", s.w.Ledger.NextIncident), s.w.View.Verdicts[n], s.worldOf(n)))
+		out += s.take(Begin(fmt.Sprintf("inc-%d", s.w.Ledger.NextIncident), v, s.worldOf(n)))
 	}
 	return out
 }

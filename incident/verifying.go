@@ -139,9 +139,10 @@ func BeyondHints(silent time.Duration, agents map[cluster.Name]Agent) bool {
 
 // beyondHints asks for no cause: that only its clients were shut out is seen for
 // a moment of every process that wakes up, and a repair too many costs less than
-// one too few. A beginning that is known by wall time alone is not known.
+// one too few. A beginning that is known by wall time alone is not known, and one
+// of a process that its gate started unasked may have been long before.
 func (t *turn) beyondHints(v membership.Verdict) bool {
-	return t.w.ByWall || BeyondHints(t.w.Elapsed-t.w.Now.Sub(v.Since), t.w.Agents)
+	return t.w.ByWall || t.w.Agents[t.r.Node].Unrepaired || BeyondHints(t.w.Elapsed-t.w.Now.Sub(v.Since), t.w.Agents)
 }
 
 // wanted tells whether every pool of the node already wants this.

@@ -89,6 +89,10 @@ type Agent struct {
 	// node's incident, from the agent's disk; zero when that is not known, and
 	// while nothing is wrong.
 	Alive time.Time `json:"alive,omitzero"`
+	// Unrepaired is true from a plain start by a gate that nobody answered until a
+	// return has fenced the node: it may lack writes, also when no leader saw it
+	// down.
+	Unrepaired bool `json:"unrepaired,omitempty"`
 }
 
 // CassandraFacts is what an agent knows of its own Cassandra's make-up. It

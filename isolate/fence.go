@@ -110,6 +110,10 @@ type Fence struct {
 	Incident string         `json:"incident"`
 }
 
+// Returns tells whether this is the fence of a return: it keeps clients and
+// readers off, also across a start.
+func (f Fence) Returns() bool { return f.Levels.Has(Clients|Reads) && f.Start == Hibernate }
+
 // SeverityFenced is the Severity that keeps coordinators from choosing a
 // replica. Measured on Cassandra 5.0: at 50 no coordinator chose it at ONE.
 const SeverityFenced = 50.0

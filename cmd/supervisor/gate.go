@@ -98,7 +98,7 @@ func askGate(ctx context.Context, cfg settings.Agent, warn io.Writer) (isolate.A
 	if ans.Rule != "gate-unasked" {
 		return ans, nil
 	}
-	if err := errors.Join(unwritable, disk.NoteUnasked(ans.Why)); err != nil {
+	if err := errors.Join(unwritable, disk.NoteUnasked(ans, local.EverServed)); err != nil {
 		ans.Why += "; no word of it could be left: " + err.Error()
 	}
 	return ans, nil

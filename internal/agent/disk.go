@@ -26,8 +26,10 @@ const (
 	marksFile   = "marks.json"
 	localFile   = "state.json"
 	unaskedFile = "gate-unasked"
-	lockFile    = "lock"
-	aliveFile   = "alive"
+	// unrepairedFile stands from such a start until a return has fenced the node.
+	unrepairedFile = "unrepaired"
+	lockFile       = "lock"
+	aliveFile      = "alive"
 )
 
 // NewDisk uses the directory, making it when it is missing.
@@ -125,8 +127,26 @@ func (d Disk) lock() (unlock func(), err error) {
 	}
 }
 
-// NoteUnasked leaves word that Cassandra started without the agent's answer.
-func (d Disk) NoteUnasked(why string) error { return d.write(unaskedFile, []byte(why+"\n")) }
+// NoteUnasked leaves word that Cassandra started without the agent's answer. One
+// that has served here and was started plainly may lack writes.
+func (d Disk) NoteUnasked(ans isolate.Answer, served bool) error {
+	word := []byte(ans.Why + "\n")
+	if served && ans.Start == isolate.Normal {
+		if err := d.write(unrepairedFile, word); err != nil {
+			return err
+		}
+	}
+	return d.write(unaskedFile, word)
+}
+
+// Unrepaired tells whether such a start is not made good yet.
+func (d Disk) Unrepaired() bool {
+	_, err := os.Stat(filepath.Join(d.dir, unrepairedFile))
+	return err == nil
+}
+
+// Repairs forgets it: a return has fenced the node and repairs it.
+func (d Disk) Repairs() { _ = os.Remove(filepath.Join(d.dir, unrepairedFile)) }
 
 // unaskedKept is how long an unasked start stays a finding.
 const unaskedKept = time.Hour

@@ -93,6 +93,9 @@ func (d *desk) keepOwnFence() {
 			d.local.Incident = f.Incident
 		})
 	}
+	if d.unrepaired && stands && f.Returns() && d.local.Fence != nil && *d.local.Fence == f {
+		d.a.o.Disk.Repairs() // the gate knows the fence now, whatever happens
+	}
 }
 
 // keepGateRules keeps what the gate must know when nobody answers it: the

@@ -209,10 +209,12 @@ func (d *desk) inOrder() {
 // keepAlive writes down now and then that this Cassandra is in order: after a
 // restart of all agents nobody else knows how long a node has been away. From
 // the beginning of its incident on the word stays as it is, because what runs
-// then is another process; a person may have written it.
+// then is another process; a person may have written it. So it does after a
+// start that nobody was asked for, until a return has taken the node.
 func (d *desk) keepAlive() {
 	_, open := d.state.Picture.Opens[d.a.o.Self]
-	if open || d.mode != "NORMAL" {
+	d.unrepaired = d.a.o.Disk.Unrepaired()
+	if open || d.unrepaired || d.mode != "NORMAL" {
 		d.alive = d.a.o.Disk.Alive()
 		return
 	}
@@ -229,7 +231,7 @@ func (d *desk) keepAlive() {
 // lastAlive is what is told of it: nothing while nothing is wrong, so that the
 // agent's key rests.
 func (d *desk) lastAlive() time.Time {
-	if _, open := d.state.Picture.Opens[d.a.o.Self]; open || d.mode != "NORMAL" {
+	if _, open := d.state.Picture.Opens[d.a.o.Self]; open || d.unrepaired || d.mode != "NORMAL" {
 		return d.alive.Truncate(time.Second)
 	}
 	return time.Time{}
@@ -303,7 +305,7 @@ func (d *desk) clear(code string) {
 
 // self is what this agent says about itself.
 func (d *desk) self() incident.Agent {
-	me := incident.Agent{Boot: d.a.o.Boot, Version: d.a.o.Version, Level: lead.LevelNow, Control: d.a.control(), Cassandra: d.cassandra, Alive: d.lastAlive()}
+	me := incident.Agent{Boot: d.a.o.Boot, Version: d.a.o.Version, Level: lead.LevelNow, Control: d.a.control(), Cassandra: d.cassandra, Alive: d.lastAlive(), Unrepaired: d.unrepaired}
 	if p := d.state.Picture.Policy.Value; p != nil {
 		me.Policy = p.Version
 	}

@@ -114,5 +114,8 @@ func (s *State) worth(n cluster.Name) (membership.Verdict, bool) {
 		}
 		return v, true
 	}
-	return noted, known && s.missedSome(noted, v)
+	if known && s.missedSome(noted, v) {
+		return noted, true
+	}
+	return incident.WorthUnasked(v, incident.World{Agents: s.Picture.Agents, Policy: s.Picture.Policy.Value, Topology: s.Topology()})
 }

@@ -176,3 +176,33 @@ func TestANodeThatIsClosedAfterASilenceWasSilent(t *testing.T) {
 		t.Fatalf("begun: %+v", out.Commits)
 	}
 }
+
+func TestAStartThatNobodyWasAskedForIsOpened(t *testing.T) {
+	rows := []struct {
+		why  string
+		says incident.Agent
+		mode incident.Mode
+		open bool
+	}{
+		{"its agent says so", incident.Agent{Unrepaired: true}, incident.Auto, true},
+		{"its agent says nothing of it", incident.Agent{}, incident.Auto, false},
+		{"mode observe only looks", incident.Agent{Unrepaired: true}, incident.Observe, false},
+	}
+	for _, r := range rows {
+		t.Run(r.why, func(t *testing.T) {
+			b := newBench(t)
+			p := incident.DefaultPolicy()
+			p.Version, p.Modes["dc1"] = 2, r.mode
+			b.put(store.Policy, p)
+			b.put(store.Agent("n3"), r.says)
+			b.relist()
+			out := b.turn(Viewed{View: b.view(membership.Verdict{Answer: membership.Alive, Own: membership.Good, Process: "p-n3", LastAlive: b.now})})
+			if opened := len(out.Commits) == 1; opened != r.open {
+				t.Fatalf("%d commits, want an incident: %v", len(out.Commits), r.open)
+			}
+			if r.open && (out.Commits[0].Decision.Record.Process != "" || !out.Commits[0].Decision.Record.Outage.Unseen) {
+				t.Errorf("it is about %+v", out.Commits[0].Decision.Record)
+			}
+		})
+	}
+}

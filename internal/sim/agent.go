@@ -414,6 +414,7 @@ type selfLook struct {
 	boot                   cluster.Boot
 	alive                  int64
 	odd, moving, snitchOff bool
+	unrepaired             bool
 }
 
 // tellSelf tells of the own Cassandra what was read last.
@@ -421,12 +422,12 @@ func (a *agent) tellSelf() {
 	var alive time.Time
 	_, open := a.state.Picture.Opens[a.n.name]
 	switch {
-	case open || !a.n.takes():
+	case open || a.n.unrepaired || !a.n.takes():
 		alive = a.n.alive
 	case a.whole && a.w.now.Sub(a.n.aliveAt) >= 10*second:
 		a.n.alive, a.n.aliveAt = a.n.wall(), a.w.now
 	}
-	look := selfLook{a.id, alive.UnixNano(), a.n.oddSchema, a.w.moving, a.n.snitchOff}
+	look := selfLook{a.id, alive.UnixNano(), a.n.oddSchema, a.w.moving, a.n.snitchOff, a.n.unrepaired}
 	a.tell(store.Agent(a.n.name), look, func() any {
 		facts := incident.CassandraFacts{HostID: a.n.place.HostID, Version: "5.0.9", Schema: "s1", Tokens: 2, SyncPeriod: second, HintWindow: a.w.hintWindow,
 			Seeds: a.w.seeds(), SnitchOff: look.snitchOff}
@@ -436,7 +437,7 @@ func (a *agent) tellSelf() {
 		if look.moving {
 			facts.Moving = []string{"a newcomer"}
 		}
-		return incident.Agent{Boot: a.id, Level: lead.LevelNow, Control: a.control, Cassandra: &facts, Alive: alive}
+		return incident.Agent{Boot: a.id, Level: lead.LevelNow, Control: a.control, Cassandra: &facts, Alive: alive, Unrepaired: look.unrepaired}
 	}, true)
 }
 

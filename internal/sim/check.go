@@ -193,8 +193,8 @@ func (w *world) staleReads() {
 		}
 		if n.excused && w.now.Sub(max(n.changedAt, n.helplessAt)) > grace {
 			if _, open := w.store.Get(store.Open(n.name)); !open {
-				n.excused, n.pardoned = false, n.mourned < steady
-				w.note("%s is excused no more, pardoned %v", n.name, n.pardoned)
+				n.excused = false
+				w.note("%s is excused no more", n.name)
 			}
 		}
 		if !n.read() || n.excused || n.pardoned || n.severity > 0 && n.severity < isolate.SeverityFenced {
@@ -224,9 +224,6 @@ func (w *world) unnoticed(n *node) bool {
 // asked to replace it, or while it is needed whatever it lacks.
 func (w *world) helpless(n *node) {
 	a := n.agent
-	if !n.takes() && w.led() && w.judgedGone(n) {
-		n.mourned += second
-	}
 	if !w.led() || w.policy.ModeOf(n.home()) == incident.Observe || w.passesForGone(n) || !a.answers() || !a.reaches() || a.closed != "" || a.blind || a.behind || n.mute || n.nonsense || w.journal.full || w.journal.slow != 0 {
 		n.helplessAt = w.now
 		return

@@ -11,9 +11,10 @@ import (
 
 // snapshot is a copy of a host's disk.
 type snapshot struct {
-	held  map[int]bool
-	marks obey.Marks
-	local isolate.Local
+	held       map[int]bool
+	marks      obey.Marks
+	local      isolate.Local
+	unrepaired bool
 }
 
 // photograph keeps a copy of the disk, for a host that comes back on it.
@@ -24,12 +25,13 @@ func (n *node) photograph() {
 			held[id] = true
 		}
 	}
-	n.snapshot = &snapshot{held, maps.Clone(n.marks), n.local}
+	n.snapshot = &snapshot{held, maps.Clone(n.marks), n.local, n.unrepaired}
 }
 
 // restore puts the copy in the disk's place.
 func (n *node) restore() {
 	n.marks, n.local = maps.Clone(n.snapshot.marks), n.snapshot.local
+	n.unrepaired = n.snapshot.unrepaired
 	n.fresh, n.freshAt = nil, nil
 	for id := range n.w.writes {
 		if !n.snapshot.held[id] {

@@ -120,6 +120,7 @@ func (a *agent) keepLocal() {
 	}
 	if f, _, stands := p.Standing(a.n.name); stands {
 		local.Fence, local.Incident = &f, f.Incident
+		a.n.unrepaired = a.n.unrepaired && !f.Returns()
 	} else if over, known := p.Archive[local.Incident]; known && over.Node == a.n.name {
 		local.Fence, local.Returning, local.Incident = nil, false, ""
 	}

@@ -69,10 +69,10 @@ type node struct {
 	shakenAt   moment
 	helplessAt moment
 	excused    bool // a person or a gate nobody answered started it plainly
-	pardoned   bool // and nobody was to repair it: in mode observe, or because no leader saw it down
+	pardoned   bool // and nobody was to repair it: in mode observe
 	shown      bool // the checks of standing truths saw that it may be read
 
-	mourned time.Duration // so long leaders saw it down
+	unrepaired bool // on its disk: its gate started it unasked, and no return has fenced it since
 
 	witnesses []cluster.Boot // of its last silence, which nobody could write down
 	spokeAt   moment         // when that was over
@@ -178,7 +178,7 @@ func (n *node) kill(why string) bool {
 		n.wentAt = n.hungAt
 		n.sawSilent()
 	default:
-		n.wentAt, n.mourned = w.now, 0
+		n.wentAt = w.now
 	}
 	n.mode, n.hung, n.native, n.severity = down, false, false, 0
 	n.losesHints()
@@ -237,6 +237,7 @@ func (n *node) unitStart(since moment) {
 	case isolate.Hibernate:
 		n.start(true)
 	case isolate.Normal:
+		n.unrepaired = n.unrepaired || a.Rule == "gate-unasked"
 		n.start(false)
 		n.excuse(a.Rule)
 	case isolate.Refuse: // its unit, or a person, tries again
