@@ -240,11 +240,9 @@ func (t *turn) draining() {
 		t.inPlace()
 		return
 	}
-	if !drained && t.w.Storm == "" {
+	if !drained && t.w.Storm == "" && t.w.InStep < drainWait {
 		t.wait(RuleVerify, "waits_pools", "pools", fmt.Sprint(rest))
-		if t.w.InStep < drainWait {
-			return
-		}
+		return
 	}
 	t.afterDrain(v)
 }
