@@ -34,7 +34,7 @@ func (s *State) noteSilences() {
 		switch {
 		case open, known && s.missedNothing(noted, v):
 			delete(s.silent, n)
-		case !known && incident.Worth(v):
+		case !known && (incident.Worth(v) || unanswered(v)):
 			s.silent[n] = v
 		case known && incident.Silent(v) && !incident.Silent(noted):
 			noted.Answer, noted.Cause = v.Answer, v.Cause
@@ -42,6 +42,12 @@ func (s *State) noteSilences() {
 		}
 	}
 	s.noteLapses()
+}
+
+// unanswered tells whether most who watch a node do not reach it, though it is
+// not judged yet: the silence may be over before it is, and beyond the hints.
+func unanswered(v membership.Verdict) bool {
+	return v.Answer == membership.Unknown && v.For >= 2 && 2*v.For > v.Heard && v.Cause != membership.Planned
 }
 
 // noteLapses keeps which nodes were silent when their return had gone too far

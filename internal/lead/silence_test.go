@@ -53,6 +53,18 @@ func TestASilenceThatNobodyWroteDownIsOpenedWhenItIsOver(t *testing.T) {
 	}
 }
 
+func TestASilenceThatWasOverBeforeItWasJudgedIsOpened(t *testing.T) {
+	for _, votes := range []int{1, 3} {
+		b := newBench(t)
+		b.turn(Viewed{View: b.view(membership.Verdict{Answer: membership.Unknown, For: votes, Heard: 3, Process: "p-n3"})})
+		b.now = b.now.Add(2 * time.Minute)
+		out := b.turn(Viewed{View: b.view(membership.Verdict{Answer: membership.Alive, Own: membership.Good, Process: "p-n3"})})
+		if opened := len(out.Commits) == 1; opened != (votes == 3) {
+			t.Errorf("%d of 3 did not reach it, and %d incidents are opened", votes, len(out.Commits))
+		}
+	}
+}
+
 func TestASilenceThatWasWrittenDownIsNotOpenedAgain(t *testing.T) {
 	b := newBench(t)
 	b.turn(Viewed{View: b.view(membership.Verdict{Answer: membership.Gone, Cause: membership.Hung, Drain: true, For: 3, Process: "p-n3"})})
