@@ -16,18 +16,20 @@ func (t *turn) held() {
 	if t.lateDrain() {
 		return
 	}
-	if t.r.HeldRule == NoSilentWait || t.r.HeldRule == FenceBeforeReplace || t.w.mode(t.r.Datacenter) == Observe {
+	failed := t.r.HeldRule == FenceBeforeReplace
+	if t.r.HeldRule == NoSilentWait || t.w.mode(t.r.Datacenter) == Observe {
 		return
 	}
 	renewed := t.r.HeldRule == RuleMode || t.r.HeldRule == RulePolicy || t.w.Policy.version() > t.r.Policy
-	if !renewed && t.mustStayFenced() {
-		// The others could not spare it when it was held, and now they can.
+	if (failed || !renewed) && t.unproven() && t.quorumAllows() {
+		// The others could not spare it when it was held, and now they can; or
+		// another process runs than the one that was proven.
 		t.nextStep()
 		t.say(Decided, "decided_fence_reads", "node", string(t.r.Node))
 		t.fence(isolate.Clients|isolate.Reads, isolate.Hibernate)
 		return
 	}
-	if t.r.HeldRule == RuleSize && !renewed {
+	if failed || t.r.HeldRule == RuleSize && !renewed {
 		return // the same would be decided again
 	}
 	if t.r.HeldRule == RuleRate && !renewed && t.rateFault() != nil {

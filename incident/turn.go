@@ -122,11 +122,15 @@ func (t *turn) waitAside() {
 // mustStayFenced tells whether a node that is handed to people would be read
 // with old data if it ran: then its fence is raised with the hold, so that it
 // hibernates however it is started.
-func (t *turn) mustStayFenced() bool {
-	proven := t.r.Return != nil && t.r.Return.Step >= Ramping
+func (t *turn) mustStayFenced() bool { return t.unproven() && t.quorumFault() == "" }
+
+// unproven tells whether a node that is handed to people lacks writes, for all
+// that is known, and nothing keeps readers off it.
+func (t *turn) unproven() bool {
+	proven := t.r.Return != nil && t.r.Return.Step >= Ramping && !t.replaced()
 	lost := t.r.Return != nil || t.r.Cause == membership.ProcessDown
 	changed := t.r.HeldRule != RuleMode && t.r.HeldRule != RulePolicy
-	return lost && !proven && !t.keptFromReaders() && changed && !t.cold() && t.quorumFault() == ""
+	return lost && !proven && !t.keptFromReaders() && changed && !t.cold()
 }
 
 // mark notes that a stage was reached, once.

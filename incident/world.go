@@ -153,10 +153,11 @@ func (w World) fenced(n cluster.Name) bool {
 }
 
 // idle tells whether a node is known to serve nobody, so that nothing is lost
-// when it is kept from clients and readers.
+// when it is kept from clients and readers. One whose disk failed may serve.
 func (w World) idle(n cluster.Name) bool {
 	v := w.verdict(n)
-	return v.Answer == membership.Gone || !answers(v) && v.Own == membership.Exited || w.fenced(n)
+	gone := v.Answer == membership.Gone && (v.Cause != membership.DiskFailed || v.Drain)
+	return gone || !answers(v) && v.Own == membership.Exited || w.fenced(n)
 }
 
 // Sign is what a pool is told of a member.
