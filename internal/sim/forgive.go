@@ -18,19 +18,19 @@ func (n *node) excuse(rule string) {
 	case "mode":
 		n.pardoned = true
 	case "clean-drain":
-		n.byDrain = true
+		n.trusting = true
 	case "gate-unasked":
 		n.excused = true
 	case "cold-start":
-		n.excused = true
+		n.excused, n.trusting = true, true
 		n.wentWithAll()
 	}
 }
 
 // trustedHints forgives what was lost with who kept it for a node that is back
-// after a clean drain, while it was down or started.
+// after a clean drain, or with a ring that was all down, while it was down or started.
 func (n *node) trustedHints() {
-	if n.byDrain {
+	if n.trusting {
 		for _, id := range n.unhinted {
 			n.w.forgive(n, id)
 		}

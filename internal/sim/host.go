@@ -78,7 +78,7 @@ type node struct {
 	spokeAt   moment         // when that was over
 
 	unhinted []int // writes that stood in hints which were lost while it was down
-	byDrain  bool  // its gate started it plainly because those hints should be there
+	trusting bool  // its gate started it plainly: those hints should be there
 
 	missedFrom moment // since when those who watch it could judge it gone
 	missed     []int  // and what it did not get since then
@@ -255,7 +255,7 @@ func (n *node) start(sleeping bool) {
 	n.mode, n.sleeps, n.native, n.severity, n.hung, n.met = starting, sleeping, false, 0, false, false
 	n.generation = int64(w.now / moment(time.Millisecond))
 	n.changedAt = w.now
-	n.local.Clean, n.drainedAt, n.pardoned, n.byDrain = false, 0, false, false
+	n.local.Clean, n.drainedAt, n.pardoned, n.trusting = false, 0, false, false
 	w.note("%s starts %s sleeping=%v generation %d", n.name, n.process, sleeping, n.generation)
 	process := n.process
 	if n.doomed > 0 {
