@@ -83,9 +83,10 @@ func touches(t store.Txn, folders ...string) bool {
 // orphans looks for what stands without an open incident of its node.
 func (w *world) orphans() {
 	isOpen := func(n cluster.Name) bool { _, ok := w.store.Get(store.Open(n)); return ok }
-	for _, n := range w.nodes {
-		if _, stands := w.store.Get(store.Fence(n.name)); stands && !isOpen(n.name) {
-			w.broken(noOrphan, "a fence stands on %s", n.name)
+	fences, _ := w.store.List(store.Fences)
+	for _, kv := range fences {
+		if n := cluster.Name(strings.TrimPrefix(kv.Key, store.Fences)); !isOpen(n) {
+			w.broken(noOrphan, "a fence stands on %s", n)
 		}
 	}
 	if pool, ok := w.wanted(); ok {

@@ -18,7 +18,7 @@ import (
 // errands takes up orders, the oldest token first, one at a time per resource.
 func (a *agent) errands() {
 	p := a.state.Picture
-	if !a.whole || !a.reaches() {
+	if !a.whole || !a.reaches() || len(p.Orders) == 0 {
 		return
 	}
 	keys := slices.SortedFunc(maps.Keys(p.Orders), func(x, y string) int {

@@ -119,7 +119,11 @@ func (a *agent) keepLocal() {
 		return
 	}
 	if f, _, stands := p.Standing(a.n.name); stands {
-		local.Fence, local.Incident = &f, f.Incident
+		if local.Fence == nil || *local.Fence != f {
+			local.Fence = &isolate.Fence{}
+			*local.Fence = f
+		}
+		local.Incident = f.Incident
 		a.n.unrepaired = a.n.unrepaired && !f.Returns()
 	} else if over, known := p.Archive[local.Incident]; known && over.Node == a.n.name {
 		local.Fence, local.Returning, local.Incident = nil, false, ""
