@@ -44,7 +44,7 @@ check: ## the inner loop: formatting, vet, unit tests; below 2 minutes
 
 sim: ## seeds of the simulator for four minutes; SEED=edition:number STEPS=n plays one
 	@go run -tags $(TAGS) ./cmd/simulate -commit "$$(git rev-parse --short HEAD)" \
-		$(if $(SEED),-seed $(SEED),-seeds 70 -for 4m) $(if $(STEPS),-steps $(STEPS))
+		$(if $(SEED),-seed $(SEED),-seeds 300 -for 4m) $(if $(STEPS),-steps $(STEPS))
 	$(if $(SEED),,go test -tags $(TAGS) ./internal/sim -count=1 -run TestEveryCrashPoint -every 9)
 
 sim-long: ## the long run: an hour and three quarters, entered in docs/simulator.md
