@@ -214,6 +214,7 @@ type desk struct {
 	left          time.Time     // when the stop that drained tells of began
 	hints         time.Duration // how long other nodes keep hints; zero: nobody told
 	announced     string
+	announcedAt   cluster.Moment
 	troubles      map[string]incident.Trouble
 	lastTick      cluster.Moment
 	due           cluster.Moment // of the next tick

@@ -3,6 +3,7 @@
 package agent
 
 import (
+	"bytes"
 	"context"
 	"encoding/json"
 	"net"
@@ -315,13 +316,23 @@ func (d *desk) self() incident.Agent {
 	return me
 }
 
-// announce writes the agent's own key when what it says changed.
+// showsOwn tells whether the store shows what was announced, as far as it answers.
+func (d *desk) showsOwn(b []byte) bool {
+	return !d.whole || d.state.Store.Lost != "" || bytes.Equal(shown(d.state.Picture.Agents, d.a.o.Self), b)
+}
+
+// announceAgain is how long a word may take until the store shows it.
+const announceAgain = 5 * time.Second
+
+// announce writes the agent's own key when what it says changed, or when the
+// store shows another word: one that was given up can be written after a later one.
 func (d *desk) announce() {
 	b, err := json.Marshal(d.self())
-	if err != nil || string(b) == d.announced {
+	now := d.a.o.Clock.Now()
+	if err != nil || string(b) == d.announced && (now.Sub(d.announcedAt) < announceAgain || d.showsOwn(b)) {
 		return
 	}
-	d.announced = string(b)
+	d.announced, d.announcedAt = string(b), now
 	d.a.o.Journal.Announce(store.Agent(d.a.o.Self), b)
 }
 

@@ -5,6 +5,7 @@ package agent
 import (
 	"encoding/json"
 	"testing"
+	"time"
 
 	"supervisor/cluster"
 	"supervisor/incident"
@@ -48,6 +49,10 @@ func TestReportsReadBackAsTheyWereWritten(t *testing.T) {
 	} {
 		same(why, s, shown(map[cluster.Name]isolate.Seen{"n1": reread(t, s)}, "n1"))
 	}
+	me := incident.Agent{Boot: "b", Level: 1, Unrepaired: true, Alive: time.Date(2026, 3, 1, 12, 0, 0, 0, time.FixedZone("", 3600)),
+		Cassandra: &incident.CassandraFacts{HostID: "h", Seeds: []string{"n1"}, HintWindow: time.Hour},
+		Troubles:  []incident.Trouble{{Code: "STORE_SLOW", Args: map[string]string{}}}}
+	same("of the agent", me, shown(map[cluster.Name]incident.Agent{"n1": reread(t, me)}, "n1"))
 	s := stripped(incident.PoolSeen{Token: token, Proxies: map[string]incident.ProxyStatus{
 		"ha": {Actual: []loadbalancer.Actual{{Server: "n1", Want: loadbalancer.Drain, Sessions: 3}}, Unknown: []string{}, Stood: token}}})
 	same("of a pool", s, shown(map[cluster.Name]incident.PoolSeen{"n1": reread(t, s)}, "n1"))

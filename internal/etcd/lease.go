@@ -18,7 +18,8 @@ import (
 // Announce wants key to stand with value for as long as this client lives:
 // bound to its own lease, written again whenever that lease had to be renewed.
 // It never waits; the key stands as soon as the store answers. An existing key
-// is taken over: a restarted agent does not wait for its former lease.
+// is taken over: a restarted agent does not wait for its former lease. The same
+// value again is written again: a write that was given up may have landed since.
 func (s *Store) Announce(key string, value []byte) {
 	s.own.announce(key, value)
 }
@@ -29,17 +30,23 @@ type ownLease struct {
 	id     clientv3.LeaseID
 	has    chan struct{} // closed while id is valid
 	ended  bool
-	wanted map[string][]byte
+	wanted map[string]word
 	kick   chan struct{} // capacity 1: wanted changed
 }
 
+// word is what a key is to hold, said for the n-th time.
+type word struct {
+	value []byte
+	n     int
+}
+
 func (l *ownLease) init() {
-	l.has, l.wanted, l.kick = make(chan struct{}), map[string][]byte{}, make(chan struct{}, 1)
+	l.has, l.wanted, l.kick = make(chan struct{}), map[string]word{}, make(chan struct{}, 1)
 }
 
 func (l *ownLease) announce(key string, value []byte) {
 	l.mu.Lock()
-	l.wanted[key] = bytes.Clone(value)
+	l.wanted[key] = word{bytes.Clone(value), l.wanted[key].n + 1}
 	l.mu.Unlock()
 	select {
 	case l.kick <- struct{}{}:
@@ -90,7 +97,7 @@ func (l *ownLease) wait(ctx context.Context) (clientv3.LeaseID, error) {
 	}
 }
 
-func (l *ownLease) announced() map[string][]byte {
+func (l *ownLease) announced() map[string]word {
 	l.mu.Lock()
 	defer l.mu.Unlock()
 	return maps.Clone(l.wanted)
@@ -118,7 +125,7 @@ func (s *Store) keepLease() {
 
 // keepAnnounced writes what is wanted until the lease is lost.
 func (s *Store) keepAnnounced(session *concurrency.Session) {
-	standing := map[string][]byte{}
+	standing := map[string]int{}
 	wait := pauseMin
 	for {
 		var retry <-chan time.Time
@@ -139,19 +146,19 @@ func (s *Store) keepAnnounced(session *concurrency.Session) {
 	}
 }
 
-func (s *Store) putAnnounced(session *concurrency.Session, standing map[string][]byte) error {
+func (s *Store) putAnnounced(session *concurrency.Session, standing map[string]int) error {
 	wanted := s.own.announced()
 	for _, key := range slices.Sorted(maps.Keys(wanted)) {
-		if old, ok := standing[key]; ok && bytes.Equal(old, wanted[key]) {
+		if standing[key] == wanted[key].n {
 			continue
 		}
 		ctx, cancel := context.WithTimeout(session.Ctx(), s.o.RequestTimeout)
-		_, err := s.client.Put(ctx, s.o.Prefix+key, string(wanted[key]), clientv3.WithLease(session.Lease()))
+		_, err := s.client.Put(ctx, s.o.Prefix+key, string(wanted[key].value), clientv3.WithLease(session.Lease()))
 		cancel()
 		if err != nil {
 			return fmt.Errorf("announce %s: %w", key, err)
 		}
-		standing[key] = wanted[key]
+		standing[key] = wanted[key].n
 	}
 	return nil
 }

@@ -55,6 +55,7 @@ type agent struct {
 
 	eyes     []eye          // ways for each node that it watches
 	told     map[string]any // what it depended on, by key
+	toldSelf moment         // when of itself
 	fences   map[cluster.Name]fenceTold
 	pool     poolTold
 	inHand   map[string]bool
@@ -428,7 +429,11 @@ func (a *agent) tellSelf() {
 		a.n.alive, a.n.aliveAt = a.n.wall(), a.w.now
 	}
 	look := selfLook{a.id, alive.UnixNano(), a.n.oddSchema, a.w.moving, a.n.snitchOff, a.n.unrepaired}
+	if told, known := a.told[store.Agent(a.n.name)]; known && told == any(look) && !a.showsSelf(look) {
+		delete(a.told, store.Agent(a.n.name))
+	}
 	a.tell(store.Agent(a.n.name), look, func() any {
+		a.toldSelf = a.w.now
 		facts := incident.CassandraFacts{HostID: a.n.place.HostID, Version: "5.0.9", Schema: "s1", Tokens: 2, SyncPeriod: second, HintWindow: a.w.hintWindow,
 			Seeds: a.w.seeds(), SnitchOff: look.snitchOff}
 		if look.odd {
@@ -439,6 +444,17 @@ func (a *agent) tellSelf() {
 		}
 		return incident.Agent{Boot: a.id, Level: lead.LevelNow, Control: a.control, Cassandra: &facts, Alive: alive, Unrepaired: look.unrepaired}
 	}, true)
+}
+
+// showsSelf tells whether the store shows what this agent told of itself: a word
+// that was given up may be written after a later one.
+func (a *agent) showsSelf(look selfLook) bool {
+	is, there := a.state.Picture.Agents[a.n.name]
+	if a.w.now.Sub(a.toldSelf) < 2*landed {
+		return true
+	}
+	return there && is.Boot == look.boot && is.Alive.UnixNano() == look.alive && is.Unrepaired == look.unrepaired && is.Cassandra != nil &&
+		is.Cassandra.SnitchOff == look.snitchOff && (len(is.Cassandra.Moving) > 0) == look.moving && (is.Cassandra.Schema == "s2") == look.odd
 }
 
 func (w *world) seeds() []string {

@@ -56,7 +56,7 @@ func hasty() []Scenario {
 		{
 			Name:  "cloudflare-2020",
 			Story: "Cloudflare, November 2020: a switch failed halfway, so that who reached whom was not the same for all; leaders followed one another, and each acted.",
-			Options: small(1, 2*time.Minute,
+			Options: small(8, 2*time.Minute,
 				hitFor(second, 40*second, "cut-pair", 1), hitFor(second, 40*second, "store-lease-lies", 2), hit(10*second, "kill", 3)),
 			Guard:  "store-compare",
 			Remove: func(o *Options) { o.Bug = noCompare },

@@ -133,6 +133,15 @@ func announcedDies(s *suite) {
 	s.eventually(other, "", "")
 }
 
+func announcedAgain(s *suite) {
+	c, other := s.client("n1"), s.client("n2")
+	c.Announce("agents/n1", []byte("boot1 well"))
+	s.eventually(other, "", "agents/n1=boot1 well")
+	s.written(other, store.Txn{Put: []store.Put{{Key: "agents/n1", Value: []byte("boot1")}}})
+	c.Announce("agents/n1", []byte("boot1 well"))
+	s.eventually(other, "", "agents/n1=boot1 well")
+}
+
 func leasedPut(s *suite) {
 	c, other := s.client("n1"), s.client("n2")
 	s.written(c, store.Txn{Put: []store.Put{{Key: "agents/n1", Value: []byte("1"), Leased: true}, {Key: "seen/n1", Value: []byte("1")}}})

@@ -39,6 +39,7 @@ func Run(t *testing.T, open func(t *testing.T) World) {
 		{"one leads, the other waits and inherits when it resigns", resigned, false},
 		{"a dead leader's key goes with its lease and its term commits nothing", leaderDied, true},
 		{"resigning leaves what was announced", resignKeepsAnnounced, false},
+		{"what is announced again is written again", announcedAgain, false},
 		{"an announced key goes with its client", announcedDies, true},
 		{"a leased put goes with its client", leasedPut, true},
 		{"a new client takes an announced key over at once", announcedTakenOver, true},
