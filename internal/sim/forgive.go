@@ -31,9 +31,14 @@ func (n *node) excuse(rule string) {
 // after a clean drain, or with a ring that was all down, while it was down or started.
 func (n *node) trustedHints() {
 	if n.trusting {
-		for _, id := range n.unhinted {
-			n.w.forgive(n, id)
-		}
+		n.forgiveUnhinted()
+	}
+	n.unhinted = nil
+}
+
+func (n *node) forgiveUnhinted() {
+	for _, id := range n.unhinted {
+		n.w.forgive(n, id)
 	}
 	n.unhinted = nil
 }

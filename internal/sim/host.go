@@ -418,6 +418,7 @@ func (n *node) pauses(d time.Duration) bool {
 // within the window.
 func (n *node) wakes() {
 	n.sawSilent()
+	n.forgiveUnhinted()
 	n.hung, n.changedAt, n.shakenAt = false, n.w.now, n.w.now
 	n.w.note("%s goes on", n.name)
 	for _, id := range n.w.unsettled {
