@@ -292,10 +292,13 @@ func (t *turn) went() cluster.Moment {
 }
 
 // allGone tells whether every other node of the roster is gone by the judge's
-// word. One that is Unknown is not.
+// word. One that is Unknown is not, nor one whose disk failed while its process
+// may go on: it answers, and takes writes.
 func (t *turn) allGone() bool {
 	return !slices.ContainsFunc(t.w.nodes(), func(n cluster.Name) bool {
-		return n != t.r.Node && t.w.verdict(n).Answer != membership.Gone
+		v := t.w.verdict(n)
+		goesOn := v.Cause == membership.DiskFailed && t.w.mayRead(n)
+		return n != t.r.Node && (v.Answer != membership.Gone || goesOn)
 	})
 }
 
