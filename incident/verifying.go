@@ -129,8 +129,7 @@ const (
 
 // BeyondHints tells whether a node was silent for so long that the others may
 // have left writes of it without a hint. A window that nobody told is short.
-func BeyondHints(silent time.Duration, agents map[cluster.Name]Agent) bool {
-	window := HintWindow(agents)
+func BeyondHints(silent, window time.Duration) bool {
 	if window == 0 {
 		window = hintWindowUnknown
 	}
@@ -142,7 +141,7 @@ func BeyondHints(silent time.Duration, agents map[cluster.Name]Agent) bool {
 // one too few. A beginning that is known by wall time alone is not known, and one
 // of a process that its gate started unasked may have been long before.
 func (t *turn) beyondHints(v membership.Verdict) bool {
-	return t.w.ByWall || t.w.Agents[t.r.Node].Unrepaired || BeyondHints(t.w.Elapsed-t.w.Now.Sub(v.Since), t.w.Agents)
+	return t.w.ByWall || t.w.Agents[t.r.Node].Unrepaired || BeyondHints(t.w.Elapsed-t.w.Now.Sub(v.Since), HintWindow(t.w.Agents))
 }
 
 // wanted tells whether every pool of the node already wants this.

@@ -25,6 +25,9 @@ func (s *State) Look(v membership.View) {
 // is cut off itself and notes nothing.
 func (s *State) noteSilences() {
 	s.noteBeginnings()
+	if told := incident.HintWindow(s.Picture.Agents); told > 0 {
+		s.hints = told
+	}
 	if heard, of := s.view.Hearing(); heard*2 < of {
 		return
 	}
@@ -105,8 +108,10 @@ func (s *State) missedSome(noted, v membership.Verdict) bool {
 	return v.Answer == membership.Alive && (another || s.beyondHints(noted, v))
 }
 
+// beyondHints goes by the window that was told last: when all leases end at once
+// nobody tells one for a while.
 func (s *State) beyondHints(noted, v membership.Verdict) bool {
-	return incident.BeyondHints(v.Since.Sub(noted.Since), s.Picture.Agents)
+	return incident.BeyondHints(v.Since.Sub(noted.Since), s.hints)
 }
 
 // worth is the verdict that opens an incident of a node: the present one, or one

@@ -77,6 +77,29 @@ func TestASilenceThatWasWrittenDownIsNotOpenedAgain(t *testing.T) {
 	}
 }
 
+func TestASilenceIsHeldAgainstTheHintsThatWereToldLast(t *testing.T) {
+	b := newBench(t)
+	b.turn(Lost{})
+	b.put(store.Agent("n2"), incident.Agent{Cassandra: &incident.CassandraFacts{HintWindow: 10 * time.Second}})
+	b.relist()
+	b.turn(Viewed{View: b.view(membership.Verdict{Answer: membership.Gone, Cause: membership.Hung, Drain: true, For: 3, Process: "p-n3"})})
+	b.now = b.now.Add(20 * time.Second)
+	back := membership.Verdict{Answer: membership.Alive, Process: "p-n3"}
+	b.turn(Viewed{View: b.view(back)})
+	if _, err := b.store.Commit(b.lease, store.Txn{Delete: []string{store.Agent("n2")}}); err != nil { // its lease ended
+		t.Fatal(err)
+	}
+	b.relist()
+	back.Own = membership.Good
+	named := b.view(back)
+	named.Verdicts["n3"] = membership.Verdict{Node: "n3", Answer: back.Answer, Own: back.Own, Process: back.Process, Since: b.now.Add(-time.Second), Of: 3}
+	b.turn(Viewed{View: named})
+	b.turn(Won{Term: b.term()})
+	if out := b.relist(); len(out.Commits) != 1 {
+		t.Errorf("%d commits, want an incident about twenty seconds of ten", len(out.Commits))
+	}
+}
+
 // view is one in which n3 is as given since now, and the others are well.
 func (b *bench) view(n3 membership.Verdict) membership.View {
 	v := membership.View{Began: 1, At: b.now, Verdicts: map[cluster.Name]membership.Verdict{}}

@@ -38,6 +38,7 @@ type State struct {
 	went   map[cluster.Name]cluster.Moment // when a node was last seen alive before it was not
 	well   map[cluster.Name]bool           // nodes that were seen alive without an incident, since they went last
 	lapsed map[cluster.Name]bool           // see incident.World
+	hints  time.Duration                   // the window that was told last
 
 	stalled cluster.Moment // until when this agent abstains
 	deaf    cluster.Moment // since when fewer than half of the observers are heard
