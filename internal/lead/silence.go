@@ -96,9 +96,10 @@ func (s *State) noteBeginnings() {
 }
 
 // missedNothing tells whether a node is back with the process that was silent,
-// and so soon that the others kept hints for it.
+// and so soon that the others kept hints for it. For how long they do must have
+// been told: an agent that has not read the store yet knows only that it is short.
 func (s *State) missedNothing(noted, v membership.Verdict) bool {
-	return v.Answer == membership.Alive && !s.beyondHints(noted, v) && v.Own == membership.Good && v.Process == noted.Process
+	return s.hints > 0 && v.Answer == membership.Alive && !s.beyondHints(noted, v) && v.Own == membership.Good && v.Process == noted.Process
 }
 
 // missedSome tells whether a node that answers may lack writes of a silence for

@@ -241,3 +241,22 @@ func TestAStartThatNobodyWasAskedForIsOpened(t *testing.T) {
 		})
 	}
 }
+
+// An agent that began while the store was away knows of no window until it has
+// read it, and keeps what it saw until then.
+func TestASilenceWaitsForTheWindowThatItIsHeldAgainst(t *testing.T) {
+	for window, open := range map[time.Duration]bool{10 * time.Second: true, time.Hour: false} {
+		b := newBench(t)
+		b.put(store.Agent("n1"), incident.Agent{Cassandra: &incident.CassandraFacts{HintWindow: window}})
+		b.s = New("c", "n1", "eu")
+		b.turn(Viewed{View: b.view(membership.Verdict{Answer: membership.Gone, Cause: membership.Hung, Drain: true, For: 3, Process: "p-n3"})})
+		b.now = b.now.Add(20 * time.Second)
+		back := b.view(membership.Verdict{Answer: membership.Alive, Own: membership.Good, Process: "p-n3"})
+		b.turn(Viewed{View: back})
+		b.turn(Won{Term: b.term()})
+		b.relist()
+		if out := b.turn(Viewed{View: back}); (len(out.Commits) == 1) != open {
+			t.Errorf("with a window of %s: %d commits, want an incident: %v", window, len(out.Commits), open)
+		}
+	}
+}
