@@ -27,6 +27,7 @@ func TestLoop(t *testing.T) {
 		{"the agents of the node and then of the leader restart in the middle of a return", restartsInReturn},
 		{"a proxy that cannot be reached does not keep a node from coming back", proxyGone},
 		{"a node that a person starts plainly is repaired before it serves", startedByHand},
+		{"a node that went and came back while no agent ran is repaired", unwatched},
 	} {
 		ok := t.Run(story.name, func(t *testing.T) {
 			s.t = t
@@ -148,4 +149,28 @@ func startedByHand(t *testing.T, s *stack) {
 			t.Errorf("the story lacks %q:\n%s", want, story)
 		}
 	}
+}
+
+// No leader saw it go, and no incident is open: only the gate knows, and leaves
+// word of it.
+func unwatched(t *testing.T, s *stack) {
+	known := s.known(n2)
+	for _, n := range []int{n1, n2, n3} {
+		s.stopAgent(n, syscall.SIGKILL)
+	}
+	s.signal(s.cassandra(n3), syscall.SIGKILL)
+	if out, err := exec.Command(s.bin, "demo", "node-start", "--dir", s.dir, "--node", "n3").CombinedOutput(); err != nil {
+		t.Fatalf("start n3 by hand: %v: %s", err, out)
+	}
+	for _, n := range []int{n1, n2, n3} {
+		s.startAgent(n)
+	}
+	in := s.awaitIncident(n2, "n3", known, 6*time.Minute, "n3 is repaired and serves", closed)
+	story := s.timeline(n2, in.ID)
+	for _, want := range []string{"the gate of n3 started it plainly because nobody answered", "repaired 5/5 segments"} {
+		if !strings.Contains(story, want) {
+			t.Errorf("the story lacks %q:\n%s", want, story)
+		}
+	}
+	s.awaitServing(n2)
 }
