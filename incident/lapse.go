@@ -32,7 +32,7 @@ func silentCause(c membership.Cause) bool {
 // coordinators read from it.
 func (t *turn) opensUnread(v membership.Verdict) bool {
 	back := v.Answer == membership.Gone && v.Cause == membership.CQLDead
-	silent := silentCause(t.r.Cause) && (t.w.ByWall || BeyondHints(t.w.Elapsed, HintWindow(t.w.Agents)))
+	silent := silentCause(t.r.Cause) && (t.w.ByWall || BeyondHints(t.w.Elapsed, t.w.hintWindow()))
 	return back && (silent || t.w.Agents[t.r.Node].Unrepaired)
 }
 

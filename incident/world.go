@@ -34,6 +34,9 @@ type World struct {
 	PoolSeen map[string]map[cluster.Name]PoolSeen           // by pool, then by agent
 	Agents   map[cluster.Name]Agent
 	Storm    string // why no destructive step may start in the datacenter; empty: none
+	// Hints is the hint window that was told last; zero: none ever was. When all
+	// leases end at once nobody tells one for a while.
+	Hints time.Duration
 	// Lapsed are nodes that were silent after their return had gone too far for it,
 	// when nobody could decide: the store took nothing, or nobody led.
 	Lapsed map[cluster.Name]bool
@@ -111,6 +114,14 @@ type CassandraFacts struct {
 	SyncPeriod time.Duration  `json:"sync_period"`      // commitlog_sync_period
 	// HintWindow is max_hint_window; zero: not known.
 	HintWindow time.Duration `json:"hint_window,omitempty"`
+}
+
+// hintWindow is how long hints are kept, as coordinators tell now or told last.
+func (w World) hintWindow() time.Duration {
+	if window := HintWindow(w.Agents); window > 0 {
+		return window
+	}
+	return w.Hints
 }
 
 // HintWindow is the smallest of the coordinators that told theirs: it is they

@@ -260,3 +260,40 @@ func TestASilenceWaitsForTheWindowThatItIsHeldAgainst(t *testing.T) {
 		}
 	}
 }
+
+// All leases ended at once, so nobody tells a window when the silence is opened:
+// the incident goes by the one that was told last, as the memory of it did.
+func TestASilenceIsDecidedByTheWindowThatWasToldLast(t *testing.T) {
+	b := newBench(t)
+	b.put(store.Agent("n1"), incident.Agent{Cassandra: &incident.CassandraFacts{HintWindow: 10 * time.Second}})
+	b.relist()
+	b.turn(Viewed{View: b.view(membership.Verdict{Answer: membership.Alive, Own: membership.Good, Process: "p-n3"})})
+	b.turn(Lost{})
+	b.turn(Viewed{View: b.view(membership.Verdict{Answer: membership.Gone, Cause: membership.Hung, Drain: true, For: 3, Process: "p-n3"})})
+	b.now = b.now.Add(20 * time.Second)
+	back := b.view(membership.Verdict{Answer: membership.Alive, Own: membership.Good, Process: "p-n3"})
+	b.turn(Viewed{View: back})
+	if _, err := b.store.Commit(0, store.Txn{Delete: []string{store.Agent("n1")}}); err != nil {
+		t.Fatal(err)
+	}
+	b.turn(Won{Term: b.term()})
+	out := b.relist()
+	if len(out.Commits) != 1 {
+		t.Fatalf("%d commits, want the incident", len(out.Commits))
+	}
+	for range 6 {
+		out = b.write(out)
+		for _, c := range out.Commits {
+			if c.Decision.Record.Ended() {
+				t.Fatalf("%s is closed, and nothing was repaired", c.Decision.Record.ID)
+			}
+			if c.Decision.Record.Phase == incident.Returning {
+				return
+			}
+		}
+		if len(out.Commits) == 0 {
+			out = b.turn(Viewed{View: back})
+		}
+	}
+	t.Error("the node is not taken back")
+}

@@ -461,7 +461,7 @@ func (s *State) World(dc cluster.Datacenter, now cluster.Moment, wall time.Time)
 		Schema: s.Schema, Ledger: p.Ledgers[dc].Value, Seen: p.Seen, PoolSeen: p.PoolSeen, Agents: p.Agents,
 		Fences: make(map[cluster.Name]incident.StandingFence, len(p.Fences)),
 		Pools:  make(map[string]incident.StandingPool, len(p.Pools)),
-		Open:   p.OpenRecords(), Store: s.Store, Lapsed: s.lapsed,
+		Open:   p.OpenRecords(), Store: s.Store, Lapsed: s.lapsed, Hints: s.hints,
 	}
 	for n, f := range p.Fences {
 		w.Fences[n] = incident.StandingFence{Fence: f.Value, Token: p.Token(f.Mod)}
