@@ -41,7 +41,6 @@ type agent struct {
 	dieAt      crashPoint
 
 	state   *lead.State
-	view    membership.View
 	inbox   membership.Inbox
 	fresh   [][]membership.Report
 	judged  moment
@@ -53,9 +52,8 @@ type agent struct {
 	term    bool
 	out     moment // stays out of elections until then
 
-	eyes     []eye          // ways for each node that it watches
-	told     map[string]any // what it depended on, by key
-	toldSelf moment         // when of itself
+	eyes     []eye // ways for each node that it watches
+	self     selfTold
 	fences   map[cluster.Name]fenceTold
 	pool     poolTold
 	inHand   map[string]bool
@@ -88,10 +86,10 @@ func (a *agent) boot() {
 	a.frozen, a.waiting, a.due = false, nil, 0
 	a.state = lead.New("c", a.n.name, "eu")
 	a.state.Picture.Share(a.w.decoded)
-	a.view, a.inbox, a.watch = membership.View{}, membership.Inbox{Cluster: "c"}, model.Watch{}
+	a.inbox, a.watch = membership.Inbox{Cluster: "c"}, model.Watch{}
 	a.eyes = make([]eye, ways*len(a.w.watched[a.n.name]))
 	a.again = nil
-	a.told, a.fences, a.pool = map[string]any{}, map[cluster.Name]fenceTold{}, poolTold{}
+	a.self, a.fences, a.pool = selfTold{}, map[cluster.Name]fenceTold{}, poolTold{}
 	a.inHand, a.lane = map[string]bool{}, map[string]bool{}
 	a.lease, a.renewed = a.w.store.Grant(), a.w.now
 	a.w.note("agent %s boots", a.id)
@@ -181,7 +179,7 @@ func (a *agent) rests() bool {
 	if a.term || a.news || a.w.now.Sub(a.judged) >= candidateJudges {
 		return false
 	}
-	wake, due := a.view.Wake()
+	wake, due := a.state.View().Wake()
 	return !due || wake > a.now()
 }
 
@@ -194,9 +192,9 @@ func (a *agent) judge() {
 		return
 	}
 	a.judged, a.news = a.w.now, false
-	a.view = membership.JudgeDigests(a.view, a.fresh, a.w.topo, a.state.Bars(a.state.Hints(nil)), a.now())
+	view := membership.JudgeDigests(a.state.View(), a.fresh, a.w.topo, a.state.Bars(a.state.Hints(nil)), a.now())
 	a.fresh = a.fresh[:0]
-	a.turn(lead.Viewed{View: a.view})
+	a.turn(lead.Viewed{View: view})
 	if a.state.Deaf(a.now()) {
 		a.w.note("%s is deaf", a.id)
 		a.resign()
@@ -369,7 +367,7 @@ func (a *agent) campaign() {
 			a.turn(lead.Lost{})
 		}
 		a.lease = a.w.store.Grant()
-		a.told, a.fences, a.pool = map[string]any{}, map[cluster.Name]fenceTold{}, poolTold{}
+		a.self, a.fences, a.pool = selfTold{}, map[cluster.Name]fenceTold{}, poolTold{}
 	}
 	a.renewed = a.w.now
 	if !a.control || a.term || a.w.now < a.out || a.w.journal.full {
@@ -381,14 +379,6 @@ func (a *agent) campaign() {
 		a.term, a.judged = true, 0
 		a.judge()
 		a.turn(lead.Won{Term: term})
-	}
-}
-
-// tell puts a key of this agent's own when what it depends on changed.
-func (a *agent) tell(key string, on any, value func() any, leased bool) {
-	if a.told[key] != on {
-		a.told[key] = on
-		a.put(key, value(), leased, func() { delete(a.told, key) })
 	}
 }
 
@@ -413,7 +403,7 @@ func (a *agent) put(key string, value any, leased bool, failed func()) {
 // selfLook is all that what an agent tells of itself depends on.
 type selfLook struct {
 	boot                   cluster.Boot
-	alive                  int64
+	alive                  time.Time
 	odd, moving, snitchOff bool
 	unrepaired             bool
 }
@@ -428,32 +418,41 @@ func (a *agent) tellSelf() {
 	case a.whole && a.w.now.Sub(a.n.aliveAt) >= 10*second:
 		a.n.alive, a.n.aliveAt = a.n.wall(), a.w.now
 	}
-	look := selfLook{a.id, alive.UnixNano(), a.n.oddSchema, a.w.moving, a.n.snitchOff, a.n.unrepaired}
-	if told, known := a.told[store.Agent(a.n.name)]; known && told == any(look) && !a.showsSelf(look) {
-		delete(a.told, store.Agent(a.n.name))
+	look := selfLook{a.id, alive, a.n.oddSchema, a.w.moving, a.n.snitchOff, a.n.unrepaired}
+	if a.self.look == look && a.showsSelf(look) {
+		return
 	}
-	a.tell(store.Agent(a.n.name), look, func() any {
-		a.toldSelf = a.w.now
-		facts := incident.CassandraFacts{HostID: a.n.place.HostID, Version: "5.0.9", Schema: "s1", Tokens: 2, SyncPeriod: second, HintWindow: a.w.hintWindow,
-			Seeds: a.w.seeds(), SnitchOff: look.snitchOff}
-		if look.odd {
-			facts.Schema = "s2"
-		}
-		if look.moving {
-			facts.Moving = []string{"a newcomer"}
-		}
-		return incident.Agent{Boot: a.id, Level: lead.LevelNow, Control: a.control, Cassandra: &facts, Alive: alive, Unrepaired: look.unrepaired}
-	}, true)
+	a.self = selfTold{look, a.w.now}
+	a.put(store.Agent(a.n.name), a.selfAs(look), true, func() { a.self = selfTold{} })
+}
+
+// selfTold is what an agent told of itself, and when.
+type selfTold struct {
+	look selfLook
+	at   moment
+}
+
+// selfAs is the agent's word about itself.
+func (a *agent) selfAs(look selfLook) incident.Agent {
+	facts := incident.CassandraFacts{HostID: a.n.place.HostID, Version: "5.0.9", Schema: "s1", Tokens: 2, SyncPeriod: second, HintWindow: a.w.hintWindow,
+		Seeds: a.w.seeds(), SnitchOff: look.snitchOff}
+	if look.odd {
+		facts.Schema = "s2"
+	}
+	if look.moving {
+		facts.Moving = []string{"a newcomer"}
+	}
+	return incident.Agent{Boot: a.id, Level: lead.LevelNow, Control: a.control, Cassandra: &facts, Alive: look.alive, Unrepaired: look.unrepaired}
 }
 
 // showsSelf tells whether the store shows what this agent told of itself: a word
 // that was given up may be written after a later one.
 func (a *agent) showsSelf(look selfLook) bool {
 	is, there := a.state.Picture.Agents[a.n.name]
-	if a.w.now.Sub(a.toldSelf) < 2*landed {
+	if a.w.now.Sub(a.self.at) < 2*landed {
 		return true
 	}
-	return there && is.Boot == look.boot && is.Alive.UnixNano() == look.alive && is.Unrepaired == look.unrepaired && is.Cassandra != nil &&
+	return there && is.Boot == look.boot && is.Alive.Equal(look.alive) && is.Unrepaired == look.unrepaired && is.Cassandra != nil &&
 		is.Cassandra.SnitchOff == look.snitchOff && (len(is.Cassandra.Moving) > 0) == look.moving && (is.Cassandra.Schema == "s2") == look.odd
 }
 

@@ -177,9 +177,7 @@ func (w *world) plainStart(n *node) {
 			break
 		}
 	}
-	for _, id := range w.lacks(n, w.now) {
-		w.forgive(n, id)
-	}
+	w.leftAlone(n)
 }
 
 // grace is how long what was written a moment ago, or a plain start that

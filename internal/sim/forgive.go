@@ -37,9 +37,7 @@ func (n *node) trustedHints() {
 }
 
 func (n *node) forgiveUnhinted() {
-	for _, id := range n.unhinted {
-		n.w.forgive(n, id)
-	}
+	n.w.forgive(n, n.unhinted...)
 	n.unhinted = nil
 }
 
@@ -54,11 +52,7 @@ func (n *node) wentWithAll() {
 
 // leftAlone forgives what a node lacks of which nobody knows, or which nobody is
 // to repair: its incident ends in mode observe.
-func (w *world) leftAlone(n *node) {
-	for _, id := range w.lacks(n, w.now) {
-		w.forgive(n, id)
-	}
-}
+func (w *world) leftAlone(n *node) { w.forgive(n, w.lacks(n, w.now)...) }
 
 // passesForGone tells whether most who watch a node do not reach it.
 func (w *world) passesForGone(n *node) bool { return !w.passesForWell(n) }
@@ -67,14 +61,18 @@ func (w *world) passesForGone(n *node) bool { return !w.passesForWell(n) }
 // watch it: a cut between two of many, or gossip that ended alone. Nobody can
 // judge that by looking, and Cassandra itself does not tell.
 func (w *world) passesForWell(r *node) bool {
-	see, of := 0, 0
-	for _, o := range w.topo.Watch[r.name] {
-		of++
-		if w.talks(o, r.name) {
-			see++
+	return most(w.topo.Watch[r.name], func(o cluster.Name) bool { return w.talks(o, r.name) })
+}
+
+// most tells whether more than half of the names are so.
+func most(names []cluster.Name, so func(cluster.Name) bool) bool {
+	k := 0
+	for _, n := range names {
+		if so(n) {
+			k++
 		}
 	}
-	return see*2 > of
+	return k*2 > len(names)
 }
 
 // judgedGone tells whether who watches a node can know that it misses writes: most
@@ -131,9 +129,7 @@ func (w *world) tooShort() {
 			continue
 		}
 		if n.takes() && w.now.Sub(n.missedFrom) < noticed {
-			for _, id := range n.missed {
-				w.forgive(n, id)
-			}
+			w.forgive(n, n.missed...)
 		}
 		n.missedFrom, n.missed = 0, n.missed[:0]
 	}

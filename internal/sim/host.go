@@ -205,9 +205,7 @@ func (n *node) kill(why string) bool {
 func (n *node) losesHints() {
 	for name, ids := range n.hints { // order: into sets
 		if r := n.w.byName[name]; r.takes() {
-			for _, id := range ids {
-				n.w.forgive(r, id)
-			}
+			n.w.forgive(r, ids...)
 		} else {
 			r.unhinted = append(r.unhinted, ids...)
 		}

@@ -211,9 +211,10 @@ func (a *agent) supersedes(reports []membership.Report) int {
 
 // tellsNews tells whether a digest contradicts what this agent's judge says.
 func (a *agent) tellsNews(reports []membership.Report) bool {
+	view := a.state.View()
 	for i := range reports {
 		r := &reports[i]
-		alive := a.view.Verdicts[r.Subject].Answer == membership.Alive
+		alive := view.Verdicts[r.Subject].Answer == membership.Alive
 		well := r.Outcome == membership.Good || r.Outcome == membership.Late
 		if r.Path == membership.CQL && well != alive || r.Outcome == membership.Exited && alive {
 			return true

@@ -70,10 +70,12 @@ func (w *world) holds(n *node, id int) bool {
 	return x.held&x.place.bit(n) != 0
 }
 
-// forgive says that nobody could have seen that a node lacks a write.
-func (w *world) forgive(n *node, id int) {
-	x := &w.writes[id]
-	x.forgiven |= x.place.bit(n)
+// forgive says that nobody could have seen that a node lacks these writes.
+func (w *world) forgive(n *node, ids ...int) {
+	for _, id := range ids {
+		x := &w.writes[id]
+		x.forgiven |= x.place.bit(n)
+	}
 }
 
 // loses takes a write off a node's disk.
