@@ -11,8 +11,9 @@ import (
 )
 
 // Judge merges fresh reports into what was known and says of every node of
-// the roster what follows. It changes nothing it was given; the order of
-// fresh does not matter. A now before prev.At counts as prev.At.
+// the roster what follows. Fresh is what Inbox.Take gave, a digest each, in the
+// order in which they arrived. Judge changes nothing it was given. A now before
+// prev.At counts as prev.At.
 //
 // A node is Gone when a majority of the eligible observers that are heard and
 // do not abstain say so, at least two of them, and their picture stood still;
@@ -24,13 +25,7 @@ import (
 // Only nodes are judged again about which something new was said, whose
 // observers changed, or whose Due has come; so a turn costs what its news cost.
 // That a node that lives still lives is new once in retold.
-func Judge(prev View, fresh []Report, t Topology, b Bars, now cluster.Moment) View {
-	return JudgeDigests(prev, digests(fresh), t, b, now)
-}
-
-// JudgeDigests is Judge for reports as Inbox.Take gives them, a digest each, in
-// the order in which they arrived.
-func JudgeDigests(prev View, fresh [][]Report, t Topology, b Bars, now cluster.Moment) View {
+func Judge(prev View, fresh [][]Report, t Topology, b Bars, now cluster.Moment) View {
 	u := begin(prev, t, b, now)
 	if !sameTopology(prev.Topology, t) || prev.Bars != b {
 		u.reroster()
@@ -150,60 +145,12 @@ func sameTopology(a, b Topology) bool {
 	return a.made != nil && a.made == b.made || maps.Equal(a.Nodes, b.Nodes) && maps.EqualFunc(a.Watch, b.Watch, slices.Equal)
 }
 
-// digests parts reports by the digest that brought them, the oldest arrival
-// first, so that the same reports in another order give the same view.
-func digests(reports []Report) (parts [][]Report) {
-	reports = slices.Clone(reports)
-	slices.SortFunc(reports, func(a, b Report) int { return compareReports(&a, &b) })
-	for len(reports) > 0 {
-		n := 1
-		for n < len(reports) && compareDigests(&reports[0], &reports[n]) == 0 {
-			n++
-		}
-		parts, reports = append(parts, reports[:n:n]), reports[n:]
-	}
-	return parts
-}
-
-// compareReports puts the looks of one digest side by side, in the order in
-// which they are kept.
-func compareReports(a, b *Report) int {
-	if c := compareDigests(a, b); c != 0 {
-		return c
-	}
-	if c := compareLooks(a, b); c != 0 {
-		return c
-	}
-	return cmp.Or(cmp.Compare(a.At, b.At), cmp.Compare(a.Outcome, b.Outcome), cmp.Compare(a.Misses, b.Misses), cmp.Compare(a.Held, b.Held))
-}
-
-// compareDigests is 0 for reports that came together.
-func compareDigests(a, b *Report) int {
-	if c := cmp.Compare(a.arrived(), b.arrived()); c != 0 {
-		return c
-	}
-	if c := cmp.Compare(a.Observer, b.Observer); c != 0 {
-		return c
-	}
-	return cmp.Or(cmp.Compare(a.Boot, b.Boot), cmp.Compare(a.Process, b.Process), compareBools(a.Unwell, b.Unwell))
-}
-
 // compareLooks is the order in which the reports of one observer are kept.
 func compareLooks(a, b *Report) int {
 	if c := cmp.Compare(a.Subject, b.Subject); c != 0 {
 		return c
 	}
 	return cmp.Compare(a.Path, b.Path)
-}
-
-func compareBools(a, b bool) int {
-	switch {
-	case a == b:
-		return 0
-	case b:
-		return -1
-	}
-	return 1
 }
 
 // arrived is when the digest of the report came in, on the judge's clock.

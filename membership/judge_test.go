@@ -29,8 +29,8 @@ func TestFreshnessHasAnEdge(t *testing.T) {
 		{"a nanosecond older says nothing", DefaultBars().Fresh + 1, Unheard},
 	} {
 		t.Run(row.why, func(t *testing.T) {
-			v := Judge(View{}, []Report{look("n1", "n2", CQL, Good, start)}, four(), DefaultBars(), start)
-			v = Judge(v, nil, four(), DefaultBars(), start.Add(row.wait))
+			v := judge(View{}, []Report{look("n1", "n2", CQL, Good, start)}, four(), DefaultBars(), start)
+			v = judge(v, nil, four(), DefaultBars(), start.Add(row.wait))
 			if got := v.Verdicts["n2"].Ballots[0].Vote; got != row.want {
 				t.Errorf("got %v, want %v", got, row.want)
 			}
@@ -41,18 +41,18 @@ func TestFreshnessHasAnEdge(t *testing.T) {
 // TestWakeIsEnough: a judge that is called only with news and at Wake gives its
 // answer at the very moment the picture has stood still for long enough.
 func TestWakeIsEnough(t *testing.T) {
-	v := Judge(View{}, []Report{look("n3", "n1", CQL, Good, start)}, four(), DefaultBars(), start)
+	v := judge(View{}, []Report{look("n3", "n1", CQL, Good, start)}, four(), DefaultBars(), start)
 	if heard, of := v.Hearing(); heard != 1 || of != 4 {
 		t.Errorf("hears %d of %d, want 1 of 4", heard, of)
 	}
 	crash := start.Add(5 * time.Second)
-	v = Judge(v, []Report{look("n2", "n2", Process, Exited, crash), look("n1", "n2", CQL, Refused, crash)}, four(), DefaultBars(), crash)
+	v = judge(v, []Report{look("n2", "n2", Process, Exited, crash), look("n1", "n2", CQL, Refused, crash)}, four(), DefaultBars(), crash)
 	for turns := 0; v.Verdicts["n2"].Answer != Gone; turns++ {
 		wake, ok := v.Wake()
 		if !ok || turns > 10 {
 			t.Fatalf("after %d turns nothing wakes the judge: %v", turns, ok)
 		}
-		v = Judge(v, nil, four(), DefaultBars(), wake)
+		v = judge(v, nil, four(), DefaultBars(), wake)
 	}
 	if took := v.At.Sub(crash); took != DefaultBars().Stable {
 		t.Errorf("answered after %v, want %v", took, DefaultBars().Stable)
@@ -64,8 +64,8 @@ func TestWakeIsEnough(t *testing.T) {
 
 func TestLastAliveIsTheYoungestAnswer(t *testing.T) {
 	at := start.Add(10 * time.Second)
-	v := Judge(View{}, []Report{look("n1", "n2", CQL, Good, start), look("n3", "n2", CQL, Late, start.Add(time.Second))}, four(), DefaultBars(), start.Add(time.Second))
-	v = Judge(v, []Report{look("n1", "n2", CQL, Refused, at), look("n3", "n2", CQL, Refused, at)}, four(), DefaultBars(), at)
+	v := judge(View{}, []Report{look("n1", "n2", CQL, Good, start), look("n3", "n2", CQL, Late, start.Add(time.Second))}, four(), DefaultBars(), start.Add(time.Second))
+	v = judge(v, []Report{look("n1", "n2", CQL, Refused, at), look("n3", "n2", CQL, Refused, at)}, four(), DefaultBars(), at)
 	if got := v.Verdicts["n2"].LastAlive; got != start.Add(time.Second) {
 		t.Errorf("last alive %v after the start, want 1 s", got.Sub(start))
 	}
@@ -77,15 +77,15 @@ func TestLastAliveIsTheYoungestAnswer(t *testing.T) {
 // TestAnOldGoodWordIsNoWitness: storage accepted and the process ran a moment
 // before the crash; neither makes a crash look like a port that was turned off.
 func TestAnOldGoodWordIsNoWitness(t *testing.T) {
-	v := Judge(View{}, nil, four(), DefaultBars(), start)
+	v := judge(View{}, nil, four(), DefaultBars(), start)
 	crash := start.Add(5 * time.Second)
 	before := crash.Add(-10 * time.Millisecond)
 	batch := []Report{look("n1", "n1", Process, Good, before), look("n1", "n1", Admin, Good, before), look("n1", "n1", CQL, Good, before)}
 	for _, n := range []cluster.Name{"n2", "n3", "n4"} {
 		batch = append(batch, look(n, "n1", Storage, Good, before), look(n, "n1", Phi, Good, before), look(n, "n1", CQL, Refused, crash))
 	}
-	v = Judge(v, batch, four(), DefaultBars(), crash)
-	v = Judge(v, nil, four(), DefaultBars(), crash.Add(DefaultBars().StableMax))
+	v = judge(v, batch, four(), DefaultBars(), crash)
+	v = judge(v, nil, four(), DefaultBars(), crash.Add(DefaultBars().StableMax))
 	if x := v.Verdicts["n1"]; x.Answer != Gone || x.Cause != ProcessDown || !x.Drain {
 		t.Errorf("got %v %v drain=%v", x.Answer, x.Cause, x.Drain)
 	}
@@ -94,13 +94,13 @@ func TestAnOldGoodWordIsNoWitness(t *testing.T) {
 // TestAnOldMinorityDoesNotDateTheEvidence: n2 has been cut off for an hour
 // when n1 crashes; what n3 saw before the crash is still from before it.
 func TestAnOldMinorityDoesNotDateTheEvidence(t *testing.T) {
-	v := Judge(View{}, nil, four(), DefaultBars(), start)
+	v := judge(View{}, nil, four(), DefaultBars(), start)
 	crash := start.Add(5 * time.Second)
 	cut := look("n2", "n1", CQL, Silent, crash)
 	cut.Held, cut.Misses = time.Hour, 7200
-	v = Judge(v, []Report{cut, look("n3", "n1", Storage, Good, crash.Add(-time.Second)), look("n4", "n1", Storage, Good, crash.Add(-time.Second)),
+	v = judge(v, []Report{cut, look("n3", "n1", Storage, Good, crash.Add(-time.Second)), look("n4", "n1", Storage, Good, crash.Add(-time.Second)),
 		look("n3", "n1", CQL, Refused, crash), look("n4", "n1", CQL, Refused, crash)}, four(), DefaultBars(), crash)
-	v = Judge(v, nil, four(), DefaultBars(), crash.Add(time.Second))
+	v = judge(v, nil, four(), DefaultBars(), crash.Add(time.Second))
 	x := v.Verdicts["n1"]
 	if x.Cause != ProcessDown {
 		t.Errorf("cause %v, want ProcessDown", x.Cause)
@@ -204,8 +204,8 @@ func BenchmarkJudge(b *testing.B) {
 	for i := range 50 {
 		fifty = append(fifty, by[cluster.Name(fmt.Sprintf("n%04d", i*20))]...)
 	}
-	full := Judge(View{}, all, top, DefaultBars(), start)
-	full = Judge(full, nil, top, DefaultBars(), start.Add(time.Second))
+	full := judge(View{}, all, top, DefaultBars(), start)
+	full = judge(full, nil, top, DefaultBars(), start.Add(time.Second))
 	for _, c := range []struct {
 		name  string
 		batch []Report
@@ -213,7 +213,7 @@ func BenchmarkJudge(b *testing.B) {
 		b.Run(c.name, func(b *testing.B) {
 			b.ReportAllocs()
 			for b.Loop() {
-				Judge(full, c.batch, top, DefaultBars(), start.Add(time.Second))
+				judge(full, c.batch, top, DefaultBars(), start.Add(time.Second))
 			}
 		})
 	}
@@ -227,29 +227,29 @@ func TestOldWordsEnd(t *testing.T) {
 			look("n2", "n1", Storage, Refused, at(d))}
 	}
 	t.Run("an heir's window ends", func(t *testing.T) {
-		v := Judge(View{}, nil, four(), DefaultBars(), start)
-		v = Judge(v, refused(1500*time.Millisecond), four(), DefaultBars(), at(1500*time.Millisecond))
-		v = Judge(v, nil, four(), DefaultBars(), at(2600*time.Millisecond))
-		v = Judge(v, nil, four(), DefaultBars(), at(3*time.Second))
+		v := judge(View{}, nil, four(), DefaultBars(), start)
+		v = judge(v, refused(1500*time.Millisecond), four(), DefaultBars(), at(1500*time.Millisecond))
+		v = judge(v, nil, four(), DefaultBars(), at(2600*time.Millisecond))
+		v = judge(v, nil, four(), DefaultBars(), at(3*time.Second))
 		if x := v.Verdicts["n1"]; x.Answer != Gone {
 			t.Errorf("a whole window was heard and the answer is %v", x.Answer)
 		}
 	})
 	t.Run("an announced stop ends though nobody is heard", func(t *testing.T) {
-		v := Judge(View{}, []Report{look("n1", "n1", Process, Leaving, start)}, four(), DefaultBars(), start)
-		v = Judge(v, nil, four(), DefaultBars(), at(time.Minute))
-		v = Judge(v, nil, four(), DefaultBars(), at(time.Hour-1))
+		v := judge(View{}, []Report{look("n1", "n1", Process, Leaving, start)}, four(), DefaultBars(), start)
+		v = judge(v, nil, four(), DefaultBars(), at(time.Minute))
+		v = judge(v, nil, four(), DefaultBars(), at(time.Hour-1))
 		if x := v.Verdicts["n1"]; x.Cause != Planned {
 			t.Errorf("cause %v before the end", x.Cause)
 		}
-		v = Judge(v, nil, four(), DefaultBars(), at(time.Hour))
+		v = judge(v, nil, four(), DefaultBars(), at(time.Hour))
 		if x := v.Verdicts["n1"]; x.Cause == Planned {
 			t.Error("still planned after an hour")
 		}
 	})
 	t.Run("the storage port's word outlives one window, as it comes every 2 s", func(t *testing.T) {
-		v := Judge(View{}, append(refused(0), look("n2", "n4", CQL, Good, start)), four(), DefaultBars(), start)
-		v = Judge(v, refused(4 * time.Second)[:2], four(), DefaultBars(), at(4*time.Second))
+		v := judge(View{}, append(refused(0), look("n2", "n4", CQL, Good, start)), four(), DefaultBars(), start)
+		v = judge(v, refused(4 * time.Second)[:2], four(), DefaultBars(), at(4*time.Second))
 		if got := v.Verdicts["n1"].Ballots[1].look(Storage).Outcome; got != Refused {
 			t.Errorf("after 4 s the storage port's word is %v", got)
 		}
@@ -259,44 +259,44 @@ func TestOldWordsEnd(t *testing.T) {
 func TestWhoIsHeard(t *testing.T) {
 	later := start.Add(time.Second)
 	empty := func(boot cluster.Boot, at cluster.Moment) Report { return Report{Observer: "n2", Boot: boot, At: at} }
-	first := Judge(View{}, []Report{look("n2", "n1", CQL, Silent, start)}, four(), DefaultBars(), start)
+	first := judge(View{}, []Report{look("n2", "n1", CQL, Silent, start)}, four(), DefaultBars(), start)
 
 	t.Run("what an earlier start of the agent saw died with it", func(t *testing.T) {
-		v := Judge(first, []Report{empty("b", later)}, four(), DefaultBars(), later)
+		v := judge(first, []Report{empty("b", later)}, four(), DefaultBars(), later)
 		if got := v.Verdicts["n1"].Ballots[1]; got.Vote != Abstains || len(got.Cites) != 0 {
 			t.Errorf("got %+v", got)
 		}
 	})
 	t.Run("a straggler of an earlier start does not make the observer fresh", func(t *testing.T) {
-		v := Judge(first, []Report{empty("b", later)}, four(), DefaultBars(), later)
-		v = Judge(v, []Report{empty("a", later.Add(time.Second))}, four(), DefaultBars(), later.Add(time.Second))
+		v := judge(first, []Report{empty("b", later)}, four(), DefaultBars(), later)
+		v = judge(v, []Report{empty("a", later.Add(time.Second))}, four(), DefaultBars(), later.Add(time.Second))
 		if h := v.Observers["n2"]; h.At != later || h.Twin != 0 || v.Ignored[Superseded] != 1 {
 			t.Errorf("got %+v, ignored %v", h, v.Ignored)
 		}
 	})
 	t.Run("a name used twice is believed again half a minute after the last sign", func(t *testing.T) {
 		sign := later.Add(stragglerMax + 1)
-		v := Judge(first, []Report{empty("b", later)}, four(), DefaultBars(), later)
-		v = Judge(v, []Report{empty("a", sign)}, four(), DefaultBars(), sign)
-		v = Judge(v, nil, four(), DefaultBars(), sign.Add(10*time.Second))
+		v := judge(first, []Report{empty("b", later)}, four(), DefaultBars(), later)
+		v = judge(v, []Report{empty("a", sign)}, four(), DefaultBars(), sign)
+		v = judge(v, nil, four(), DefaultBars(), sign.Add(10*time.Second))
 		if !v.Duplicates["n2"] || !v.Verdicts["n1"].Ballots[1].Duplicate {
 			t.Errorf("not seen as a duplicate: %+v", v.Verdicts["n1"].Ballots[1])
 		}
-		v = Judge(v, nil, four(), DefaultBars(), sign.Add(twinHold))
+		v = judge(v, nil, four(), DefaultBars(), sign.Add(twinHold))
 		if v.Duplicates["n2"] || v.Verdicts["n1"].Ballots[1].Duplicate {
 			t.Errorf("still seen as a duplicate: %+v", v.Verdicts["n1"].Ballots[1])
 		}
 	})
 	t.Run("the older of two is heard again when the younger is silent for long, and then it is the younger that is not", func(t *testing.T) {
-		v := Judge(first, []Report{empty("copy", later)}, four(), DefaultBars(), later)
+		v := judge(first, []Report{empty("copy", later)}, four(), DefaultBars(), later)
 		soon, long := later.Add(twinQuiet), later.Add(twinQuiet+1)
-		if v = Judge(v, []Report{empty("a", soon)}, four(), DefaultBars(), soon); v.Observers["n2"].At != later {
+		if v = judge(v, []Report{empty("a", soon)}, four(), DefaultBars(), soon); v.Observers["n2"].At != later {
 			t.Errorf("heard too soon: %+v", v.Observers["n2"])
 		}
-		if v = Judge(v, []Report{empty("a", long)}, four(), DefaultBars(), long); v.Observers["n2"].At != long || v.Observers["n2"].Boot != "a" {
+		if v = judge(v, []Report{empty("a", long)}, four(), DefaultBars(), long); v.Observers["n2"].At != long || v.Observers["n2"].Boot != "a" {
 			t.Errorf("still unheard: %+v", v.Observers["n2"])
 		}
-		v = Judge(v, []Report{empty("copy", long.Add(time.Second))}, four(), DefaultBars(), long.Add(time.Second))
+		v = judge(v, []Report{empty("copy", long.Add(time.Second))}, four(), DefaultBars(), long.Add(time.Second))
 		if h := v.Observers["n2"]; h.At != long || len(h.Former) != 1 {
 			t.Errorf("the copy is heard again: %+v", h)
 		}
@@ -304,7 +304,7 @@ func TestWhoIsHeard(t *testing.T) {
 	t.Run("an older look does not replace a younger one", func(t *testing.T) {
 		old := look("n2", "n1", CQL, Good, start.Add(-time.Second))
 		old.Age = 2 * time.Second
-		v := Judge(first, []Report{old}, four(), DefaultBars(), later)
+		v := judge(first, []Report{old}, four(), DefaultBars(), later)
 		if got := kept(v, "n2", "n1", CQL).Outcome; got != Silent {
 			t.Errorf("got %v", got)
 		}
@@ -312,7 +312,7 @@ func TestWhoIsHeard(t *testing.T) {
 	t.Run("who is not assigned to a node has no word about it", func(t *testing.T) {
 		top := four()
 		top.Watch["n1"] = []cluster.Name{"n1", "n3"}
-		v := Judge(View{}, []Report{look("n2", "n1", CQL, Good, start)}, top, DefaultBars(), start)
+		v := judge(View{}, []Report{look("n2", "n1", CQL, Good, start)}, top, DefaultBars(), start)
 		if v.Ignored[NotAssigned] != 1 || kept(v, "n2", "n1", CQL).Path != PathUnknown || v.Verdicts["n1"].Of != 2 {
 			t.Errorf("ignored %v, kept %v", v.Ignored, v.Reports["n1"])
 		}
@@ -322,14 +322,14 @@ func TestWhoIsHeard(t *testing.T) {
 		for _, p := range []Path{Process, Admin, Disk} {
 			batch = append(batch, look("n2", "n1", p, Good, start))
 		}
-		if v := Judge(View{}, batch, four(), DefaultBars(), start); v.Ignored[NotOwn] != 3 {
+		if v := judge(View{}, batch, four(), DefaultBars(), start); v.Ignored[NotOwn] != 3 {
 			t.Errorf("ignored %v", v.Ignored)
 		}
 	})
 	t.Run("times that overflow a moment are impossible", func(t *testing.T) {
 		r := look("n2", "n1", CQL, Refused, start)
 		r.Held = 1<<63 - 1
-		if v := Judge(View{}, []Report{r}, four(), DefaultBars(), start); v.Ignored[Impossible] != 1 {
+		if v := judge(View{}, []Report{r}, four(), DefaultBars(), start); v.Ignored[Impossible] != 1 {
 			t.Errorf("ignored %v", v.Ignored)
 		}
 	})
@@ -343,18 +343,18 @@ func TestWhoIsHeard(t *testing.T) {
 }
 
 func TestAnotherPolicyJudgesAgain(t *testing.T) {
-	v := Judge(View{}, []Report{look("n2", "n1", CQL, Silent, start)}, four(), DefaultBars(), start)
+	v := judge(View{}, []Report{look("n2", "n1", CQL, Silent, start)}, four(), DefaultBars(), start)
 	strict := DefaultBars()
 	strict.MissesMax = 1
-	v = Judge(v, nil, four(), strict, start)
+	v = judge(v, nil, four(), strict, start)
 	if got := v.Verdicts["n1"].For; got != 1 {
 		t.Errorf("%d votes under the new policy, want 1", got)
 	}
 }
 
 func TestTimeDoesNotGoBack(t *testing.T) {
-	v := Judge(View{}, nil, four(), DefaultBars(), start)
-	if v = Judge(v, nil, four(), DefaultBars(), start.Add(-time.Hour)); v.At != start {
+	v := judge(View{}, nil, four(), DefaultBars(), start)
+	if v = judge(v, nil, four(), DefaultBars(), start.Add(-time.Hour)); v.At != start {
 		t.Errorf("the judge went back %v", start.Sub(v.At))
 	}
 }
@@ -392,7 +392,7 @@ func TestThatANodeStillLivesIsToldOnceASecond(t *testing.T) {
 	for i := range 41 {
 		now := start.Add(time.Duration(i) * 250 * time.Millisecond)
 		before := v.Verdicts["n1"].At
-		v = Judge(v, []Report{look("n1", "n1", CQL, Good, now), look("n2", "n1", CQL, Good, now), look("n3", "n1", CQL, Good, now)}, four(), DefaultBars(), now)
+		v = judge(v, []Report{look("n1", "n1", CQL, Good, now), look("n2", "n1", CQL, Good, now), look("n3", "n1", CQL, Good, now)}, four(), DefaultBars(), now)
 		x := v.Verdicts["n1"]
 		if x.At != before {
 			counted++

@@ -59,7 +59,7 @@ func walk(t *rapid.T, visit func(prev View, batch []Report, now cluster.Moment))
 		now = now.Add(anyGap.Draw(t, "gap"))
 		batch := drawBatch(t, now)
 		visit(v, batch, now)
-		v = Judge(v, batch, four(), DefaultBars(), now)
+		v = judge(v, batch, four(), DefaultBars(), now)
 	}
 }
 
@@ -69,8 +69,8 @@ func TestOrderOfReportsDoesNotMatter(t *testing.T) {
 	rapid.Check(t, func(t *rapid.T) {
 		walk(t, func(prev View, batch []Report, now cluster.Moment) {
 			before, sent := fmt.Sprintf("%+v", prev), slices.Clone(batch)
-			got := Judge(prev, batch, four(), DefaultBars(), now)
-			again := Judge(prev, rapid.Permutation(batch).Draw(t, "order"), four(), DefaultBars(), now)
+			got := judge(prev, batch, four(), DefaultBars(), now)
+			again := judge(prev, rapid.Permutation(batch).Draw(t, "order"), four(), DefaultBars(), now)
 			if !reflect.DeepEqual(got, again) {
 				t.Fatalf("two orders of the same reports:\n%+v\n%+v", got, again)
 			}
@@ -96,9 +96,9 @@ func TestOnlyNewsIsJudged(t *testing.T) {
 			if rapid.IntRange(0, 3).Draw(t, "a round") > 0 {
 				batch = drawRound(t, now)
 			}
-			lazy = Judge(lazy, batch, four(), DefaultBars(), now)
+			lazy = judge(lazy, batch, four(), DefaultBars(), now)
 			thorough.Due = nil
-			thorough = Judge(thorough, batch, four(), DefaultBars(), now)
+			thorough = judge(thorough, batch, four(), DefaultBars(), now)
 			for n := range four().Nodes {
 				a, b := lazy.Verdicts[n], thorough.Verdicts[n]
 				if late := b.LastAlive.Sub(a.LastAlive); late < 0 || late > retold {
@@ -160,7 +160,7 @@ func timeless(x Verdict) Verdict {
 func TestNothingIsDrainedWithoutItsBar(t *testing.T) {
 	rapid.Check(t, func(t *rapid.T) {
 		walk(t, func(prev View, batch []Report, now cluster.Moment) {
-			v := Judge(prev, batch, four(), DefaultBars(), now)
+			v := judge(prev, batch, four(), DefaultBars(), now)
 			for n, x := range v.Verdicts {
 				bar := x.Answer == Gone && x.For >= 2 && 2*x.For > x.Heard && x.Of >= v.Bars.ObserversMin && x.Cause != Planned
 				if x.Drain && !bar {
@@ -189,10 +189,10 @@ func TestAnAnswerNeverMakesANodeGone(t *testing.T) {
 					return // the disk speaks for itself, answers or not
 				}
 			}
-			without := Judge(prev, batch, four(), DefaultBars(), now)
+			without := judge(prev, batch, four(), DefaultBars(), now)
 			answer := Report{Observer: observer, Boot: without.Observers[observer].Boot, At: now}
 			answer.Look = Look{Subject: "n1", Path: CQL, Outcome: Good, Misses: 1}
-			with := Judge(without, []Report{answer}, four(), DefaultBars(), now)
+			with := judge(without, []Report{answer}, four(), DefaultBars(), now)
 			a, b := without.Verdicts["n1"], with.Verdicts["n1"]
 			if a.Answer != Gone && b.Answer == Gone || !a.Drain && b.Drain {
 				t.Fatalf("an answer to %s made it worse:\n%+v\n%+v", observer, a, b)

@@ -350,7 +350,7 @@ func (s *stage) take(d Digest) []Report {
 
 func (s *stage) judge(fresh []Report) {
 	before := s.view.Verdicts
-	s.view = Judge(s.view, fresh, s.topology, s.bars, s.now)
+	s.view = judge(s.view, fresh, s.topology, s.bars, s.now)
 	for n, x := range s.view.Verdicts {
 		if x.Drain && !before[n].Drain {
 			s.drains[n]++

@@ -234,7 +234,7 @@ func (d *desk) judge(reports []membership.Report, now cluster.Moment) {
 	if wake, due := before.Wake(); len(reports) == 0 && before.Began != 0 && (!due || wake > now) && now.Sub(before.At) < digestEvery {
 		return
 	}
-	view := membership.JudgeDigests(before, [][]membership.Report{reports}, d.state.Topology(), d.state.Bars(d.hints), now)
+	view := membership.Judge(before, [][]membership.Report{reports}, d.state.Topology(), d.state.Bars(d.hints), now)
 	d.tellVerdicts(before, view)
 	d.state.Look(view)
 }

@@ -512,7 +512,7 @@ func BenchmarkDigest(b *testing.B) {
 		for i := range reports {
 			reports[i].At = now
 		}
-		s.Look(membership.Judge(s.view, reports, s.Topology(), bars, now))
+		s.Look(membership.Judge(s.view, [][]membership.Report{reports}, s.Topology(), bars, now))
 	}
 }
 
