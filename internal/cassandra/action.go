@@ -6,7 +6,7 @@ import (
 	"context"
 	"encoding/json"
 	"fmt"
-	"strings"
+	"time"
 )
 
 // The beans this package talks to.
@@ -15,7 +15,6 @@ const (
 	dynamicSnitch   = "org.apache.cassandra.db:type=DynamicEndpointSnitch"
 	gossiper        = "org.apache.cassandra.net:type=Gossiper"
 	failureDetector = "org.apache.cassandra.net:type=FailureDetector"
-	hintsService    = "org.apache.cassandra.metrics:type=HintsService"
 )
 
 // SetSeverity sets the Severity the node gossips about itself: at 50
@@ -40,6 +39,21 @@ func (a *Admin) Severity(ctx context.Context) (float64, error) {
 		return 0, fmt.Errorf("read severity: %w", err)
 	}
 	return v, nil
+}
+
+// SnitchBadness reads by how much a replica must be slower than the best one
+// before this node, as a coordinator, reads from another: 1.0 is twice as slow.
+func (a *Admin) SnitchBadness(ctx context.Context) (float64, error) {
+	var v float64
+	err := told("read the badness threshold of the dynamic snitch", a.read(ctx, dynamicSnitch, "BadnessThreshold", &v))
+	return v, err
+}
+
+// SetSnitchBadness changes it until the node's restart. From about 49 on the
+// node ignores everybody's Severity.
+func (a *Admin) SetSnitchBadness(ctx context.Context, v float64) error {
+	const operation = "updateSnitch(java.lang.String,java.lang.Boolean,java.lang.Integer,java.lang.Integer,java.lang.Double)"
+	return told("set the badness threshold of the dynamic snitch", a.exec(ctx, storageService, operation, nil, nil, nil, nil, nil, v))
 }
 
 // JoinRing ends a node's hibernation. Peers see it UP about a second later.
@@ -75,18 +89,15 @@ func (a *Admin) UnreachableNodes(ctx context.Context) ([]string, error) {
 	return down, nil
 }
 
-// HintsNotStored counts the writes for peer (storage address:port) that this
-// node has not kept a hint for since it started: more than zero means that the
-// peer's hint window is used up. A counter nobody touched does not exist yet
-// and reads 0.
-func (a *Admin) HintsNotStored(ctx context.Context, peer string) (int64, error) {
-	var n int64
-	bean := hintsService + ",name=Hints_not_stored-/" + strings.ReplaceAll(strings.Trim(peer, "/"), ":", ".")
-	err := a.read(ctx, bean, "Count", &n)
-	if Absent(err) {
-		return 0, nil
-	}
-	return n, told("read hints not stored for "+peer, err)
+// EndpointDowntime is for how long this node has believed peer (an address
+// without port) down; 0 while it believes it up. Beyond max_hint_window no
+// hint is stored for peer. That is the only lasting rule: the persistent
+// window, by the age of the oldest hint, lets hints in again each time a
+// buffer is written to a file that is not closed (seen on 5.0.9).
+func (a *Admin) EndpointDowntime(ctx context.Context, peer string) (time.Duration, error) {
+	var ms int64
+	err := a.exec(ctx, gossiper, "getEndpointDowntime(java.lang.String)", &ms, peer)
+	return time.Duration(ms) * time.Millisecond, told("read the downtime of "+peer, err)
 }
 
 // NaturalEndpoints are the storage addresses, with port, of the replicas of

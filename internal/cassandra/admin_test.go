@@ -132,28 +132,20 @@ func TestOneAnswerToTwoQuestionsIsNonsense(t *testing.T) {
 func TestAWrongURLIsNotAnAbsentBean(t *testing.T) {
 	a := jolokia(t, func([]request) any { return []any{ok(1)} })
 	a.url = strings.TrimSuffix(a.url, "jolokia/")
-	if _, err := a.HintsNotStored(context.Background(), "127.0.0.1:7000"); err == nil || Absent(err) {
-		t.Fatalf("got %v, want an error: a 404 of the web server does not mean that no hint was lost", err)
+	if _, err := a.EndpointDowntime(context.Background(), "127.0.0.1"); err == nil || Absent(err) {
+		t.Fatalf("got %v, want an error: a 404 of the web server says nothing about a bean", err)
 	}
 }
 
-func TestHintsNotStored(t *testing.T) {
-	var asked string
-	answers := map[string]any{
-		"org.apache.cassandra.metrics:type=HintsService,name=Hints_not_stored-/127.0.0.1.7000": ok(6310),
-	}
+func TestEndpointDowntime(t *testing.T) {
 	a := jolokia(t, func(asks []request) any {
-		asked = asks[0].MBean
-		if v, there := answers[asked]; there {
-			return []any{v}
+		if asks[0].MBean != gossiper || asks[0].Arguments[0] != "127.0.0.1" {
+			t.Errorf("asked %+v", asks[0])
 		}
-		return []any{map[string]any{"status": 404, "error_type": "javax.management.InstanceNotFoundException", "error": "x"}}
+		return []any{ok(6310)}
 	})
-	if n, err := a.HintsNotStored(context.Background(), "127.0.0.1:7000"); err != nil || n != 6310 {
-		t.Errorf("got %d, %v from %s, want what the counter says", n, err, asked)
-	}
-	if n, err := a.HintsNotStored(context.Background(), "127.0.0.2:7000"); err != nil || n != 0 {
-		t.Errorf("got %d, %v from %s, want 0: a counter nobody touched does not exist", n, err, asked)
+	if d, err := a.EndpointDowntime(context.Background(), "127.0.0.1"); err != nil || d != 6310*time.Millisecond {
+		t.Errorf("got %s, %v, want 6.31 s", d, err)
 	}
 }
 

@@ -178,8 +178,12 @@ func TestRealReplicasAndCounters(t *testing.T) {
 	if down, err := a.UnreachableNodes(ctx); err != nil || len(down) != 0 {
 		t.Errorf("unreachable: %v, %v", down, err)
 	}
-	if n, err := a.HintsNotStored(ctx, nodes[1].Storage); err != nil || n < 0 {
-		t.Errorf("hints not stored: %d, %v", n, err)
+	host, _, err := net.SplitHostPort(nodes[1].Storage)
+	if err != nil {
+		t.Fatal(err)
+	}
+	if down, err := a.EndpointDowntime(ctx, host); err != nil || down != 0 {
+		t.Errorf("downtime of a living peer: %s, %v", down, err)
 	}
 	if _, err := a.NaturalEndpoints(ctx, "no_such_keyspace", "t", "k"); err == nil {
 		t.Error("replicas in a keyspace nobody has: want an error")

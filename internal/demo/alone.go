@@ -87,58 +87,27 @@ func (p Plan) peers(victim node.Node) []node.Node {
 	return peers
 }
 
-// AwaitConvicted waits until every peer calls the node down.
-func (p Plan) AwaitConvicted(ctx context.Context, name string) error {
+// HintsRefused says whether every peer has believed the node down for longer
+// than its hint window: what is written from then on reaches it only by a
+// repair.
+func (p Plan) HintsRefused(ctx context.Context, name string) (bool, error) {
 	victim, err := p.Node(name)
-	if err != nil {
-		return err
-	}
-	for {
-		down, of := p.convictions(ctx, victim)
-		if down == of {
-			return nil
-		}
-		if err := pause(ctx, noticePoll); err != nil {
-			return fmt.Errorf("wait until all peers call %s down (%d of %d do): %w", name, down, of, err)
-		}
-	}
-}
-
-// HintsRefused says whether every peer has stopped keeping hints for the
-// node: what is written from then on reaches it only by a repair. The
-// counters count since each peer's start, so before has to be subtracted: the
-// result of HintsNotStored before the fault.
-func (p Plan) HintsRefused(ctx context.Context, name string, before map[string]int64) (bool, error) {
-	now, err := p.HintsNotStored(ctx, name)
 	if err != nil {
 		return false, err
 	}
-	for peer, count := range now {
-		if count <= before[peer] {
-			return false, nil
+	window, err := time.ParseDuration(node.HintWindow)
+	if err != nil {
+		return false, err
+	}
+	for _, n := range p.peers(victim) {
+		admin := cassandra.NewAdmin(n.Jolokia(), cassandra.DefaultAdminOptions())
+		down, err := admin.EndpointDowntime(ctx, victim.Address)
+		admin.Close()
+		if err != nil || down <= window {
+			return false, err
 		}
 	}
 	return true, nil
-}
-
-// HintsNotStored returns, by peer, how many writes for the node it has kept
-// no hint for since the peer started.
-func (p Plan) HintsNotStored(ctx context.Context, name string) (map[string]int64, error) {
-	victim, err := p.Node(name)
-	if err != nil {
-		return nil, err
-	}
-	counts := make(map[string]int64)
-	for _, n := range p.peers(victim) {
-		admin := cassandra.NewAdmin(n.Jolokia(), cassandra.DefaultAdminOptions())
-		count, err := admin.HintsNotStored(ctx, victim.Storage())
-		admin.Close()
-		if err != nil {
-			return nil, fmt.Errorf("ask %s: %w", n.Name, err)
-		}
-		counts[n.Name] = count
-	}
-	return counts, nil
 }
 
 // restQuiet is how long nothing may be found waiting: hints stand in memory

@@ -62,7 +62,7 @@ func (s *stage) alone(ctx context.Context, prefix string) (Alone, error) {
 		return a, err
 	}
 	a.Stale = l.Stop().Since(f.before).StaleReads
-	if a.Audit, err = l.Audit(ctx, f.tail); err != nil {
+	if a.Audit, err = s.audit(ctx, l, f); err != nil {
 		return a, err
 	}
 	a.TailLost = distinct(a.Audit, f.tail)

@@ -113,23 +113,12 @@ func (s *stage) absence(ctx context.Context, l *load.Load, f fault, note func(st
 }
 
 // awaitRefused waits until what is written reaches the node by no hint any
-// more. Before the conviction the counter is no proof: some writes are counted
-// as not hinted while others still are, those whose answer timed out.
+// more.
 func (s *stage) awaitRefused(ctx context.Context) error {
 	ctx, cancel := context.WithTimeoutCause(ctx, refusedMax, fmt.Errorf("the peers still keep hints after %s", refusedMax))
 	defer cancel()
-	if err := s.plan.AwaitConvicted(ctx, Victim); err != nil {
-		return err
-	}
-	if err := pause(ctx, inFlight); err != nil {
-		return err
-	}
-	before, err := s.plan.HintsNotStored(ctx, Victim)
-	if err != nil {
-		return err
-	}
 	for {
-		refused, err := s.plan.HintsRefused(ctx, Victim, before)
+		refused, err := s.plan.HintsRefused(ctx, Victim)
 		if err == nil && refused {
 			return nil
 		}

@@ -60,7 +60,7 @@ func (s *stage) healed(ctx context.Context, prefix string) (Healed, error) {
 // what it finds.
 func (s *stage) look(ctx context.Context, l *load.Load, f fault, h *Healed) {
 	s.show.Show("audit", "the load has ended; every tail and cold row is read at ONE through every node")
-	audit, err := l.Audit(ctx, f.tail)
+	audit, err := s.audit(ctx, l, f)
 	if err != nil {
 		h.Unclear = err
 	} else {
@@ -72,6 +72,16 @@ func (s *stage) look(ctx context.Context, l *load.Load, f fault, h *Healed) {
 		return
 	}
 	h.Lost = &lost
+}
+
+// audit reads every tail and cold row from every node's own disk.
+func (s *stage) audit(ctx context.Context, l *load.Load, f fault) (load.Audit, error) {
+	var audit load.Audit
+	err := s.plan.OwnReplicas(ctx, func() (err error) {
+		audit, err = l.Audit(ctx, f.tail)
+		return err
+	})
+	return audit, err
 }
 
 // follow shows the story while it happens, and does what the scenario does

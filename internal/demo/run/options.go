@@ -73,7 +73,6 @@ const (
 	noticeMax  = time.Minute      // how long the first half waits for those that were there before us
 	outageMin  = 50 * time.Second // an outage's first half lasts at least this long: not less than the second
 	agentLead  = 5 * time.Second  // the plain restart comes this long after the agent's, more than the leader takes
-	inFlight   = 3 * time.Second  // writes that were sent before the conviction have timed out by then
 	refusedMax = 3 * time.Minute  // until no peer keeps hints: conviction and hint window
 	backMax    = 2 * time.Minute  // from a plain start until the node serves
 	restMax    = 3 * time.Minute  // until nothing of the first half is left
