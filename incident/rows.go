@@ -106,6 +106,8 @@ func agentRows() []Row {
 			"let the agent's user write there, or make room; the node is watched by its other paths", true),
 		trouble("GATE_UNASKED", Warning, ScopeAgent, "Cassandra on {node} started without an answer of the agent",
 			"look at the agent", true),
+		trouble("STORE_MEMBER_DOWN", Warning, ScopeAgent, "the store's member on {node} does not run: {detail}",
+			"bring it back: with one less, the next loss may stop the store", true),
 		trouble("STORE_SHARES_DISK", Warning, ScopeAgent, "the store on {node} shares a disk with Cassandra's data",
 			"move the store's directory", true),
 		trouble("STORE_SLOW", Warning, ScopeAgent, "the store took {ms} ms for a commit, seen by {node}",

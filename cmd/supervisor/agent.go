@@ -11,6 +11,7 @@ import (
 	"net/netip"
 	"os"
 	"os/signal"
+	"path/filepath"
 	"runtime"
 	"strconv"
 	"syscall"
@@ -63,14 +64,14 @@ func runAgent(ctx context.Context, config string) error {
 		return err
 	}
 	log = log.With(zap.String("agent", string(cfg.Host.Name)))
-	if cfg.Store.Embedded == nil {
+	if _, runs := cfg.Member(); !runs {
 		// Such an agent uses a hundredth of a core in short moments. With one at a
 		// time the runtime does not wake a second thread at each of them to look
 		// for more work: a fifth less of the processor at rest, measured.
 		runtime.GOMAXPROCS(1)
 	}
 	defer func() { _ = log.Sync() }()
-	j := &joinery{cfg: cfg, log: log, counters: api.NewCounters()}
+	j := &joinery{cfg: cfg, log: log, counters: api.NewCounters(), member: func() string { return "" }}
 	defer j.close()
 	a, err := j.agent(ctx)
 	if err != nil {
@@ -113,6 +114,7 @@ type joinery struct {
 	closers  []func()
 	trouble  []incident.Trouble
 	closed   string
+	member   func() string // why the store's member here does not run
 	counters *api.Counters
 }
 
@@ -163,7 +165,7 @@ func (j *joinery) agent(ctx context.Context) (*agent.Agent, error) {
 	}
 	return agent.New(agent.Options{
 		Cluster: cfg.Cluster, Region: cfg.Region, Self: cfg.Host.Name, Boot: newBoot(), Version: version(), Key: key,
-		Control: cfg.ControlAgents, Disk: disk, Closed: j.closed, Trouble: j.trouble,
+		Control: cfg.ControlAgents, Disk: disk, Closed: j.closed, Member: j.member, Trouble: j.trouble,
 		Horizon: seen, Seen: seenBy(client),
 		Journal: client, Election: client, Pulse: client, Courier: g, Observer: look,
 		Unit: unit{u}, Admin: admin, Reader: reader{cassandra.SessionOptions{Timeout: 2 * time.Second, Credentials: credentials}},
@@ -179,17 +181,10 @@ func (j *joinery) stateDirBroken(err error) {
 
 // store starts the embedded member, when this agent has one, and dials.
 func (j *joinery) store(ctx context.Context, seen agent.Horizon) (*etcd.Store, error) {
-	if e := j.cfg.Store.Embedded; e != nil {
-		m, err := etcd.Embed(ctx, embedOptions(j.cfg, true, j.log))
-		if err != nil {
-			return nil, fmt.Errorf("start the store in %s: %w", e.Dir, err)
-		}
-		j.closers = append(j.closers, func() {
-			cctx, cancel := context.WithTimeout(context.Background(), closeMax)
-			defer cancel()
-			_ = m.Close(cctx)
-		})
-		if sameDisk(e.Dir, j.cfg.Cassandra.DataDir) {
+	if o, runs := embedOptions(j.cfg, j.log); runs {
+		k := keepMember(o, j.log)
+		j.closers, j.member = append(j.closers, k.close), k.Why
+		if sameDisk(o.Dir, j.cfg.Cassandra.DataDir) {
 			j.trouble = append(j.trouble, incident.Trouble{Code: "STORE_SHARES_DISK"})
 		}
 	}
@@ -203,14 +198,6 @@ func (j *joinery) store(ctx context.Context, seen agent.Horizon) (*etcd.Store, e
 		_ = client.Close(cctx)
 	})
 	return client, nil
-}
-
-func embedOptions(cfg settings.Agent, mustExist bool, log *zap.Logger) etcd.EmbedOptions {
-	e := cfg.Store.Embedded
-	o := etcd.DefaultEmbedOptions(string(cfg.Host.Name), e.Dir, "http://"+e.Client, "http://"+e.Peer)
-	o.MustExist = mustExist
-	o.Logger = log
-	return o
 }
 
 // dialStore makes the client of a store that must not stand before what was
@@ -230,9 +217,7 @@ func dialStore(cfg settings.Agent, seen agent.Horizon, log *zap.Logger) (*etcd.S
 
 func storeOptions(cfg settings.Agent, seen agent.Horizon) (etcd.Options, error) {
 	o := etcd.DefaultOptions(string(cfg.Host.Name), store.Prefix(cfg.Cluster, cfg.Region), cfg.Store.Endpoints...)
-	if t := cfg.Store.TLS; t != nil {
-		o.CAFile, o.CertFile, o.KeyFile = t.CA, t.Cert, t.Key
-	}
+	o.TLS = files(cfg.Store.TLS)
 	o.SeenRev = seen.Rev
 	if seen.EtcdCluster != "" {
 		id, err := strconv.ParseUint(seen.EtcdCluster, 16, 64)
@@ -261,8 +246,19 @@ func seenBy(client *etcd.Store) func() (string, int64) {
 
 // sameDisk tells whether two directories stand on one device.
 func sameDisk(a, b string) bool {
-	var x, y syscall.Stat_t
-	return syscall.Stat(a, &x) == nil && syscall.Stat(b, &y) == nil && x.Dev == y.Dev
+	x, xerr := device(a)
+	y, yerr := device(b)
+	return xerr == nil && yerr == nil && x == y
+}
+
+// device is the disk on which path stands, or will stand when it is made.
+func device(path string) (uint64, error) {
+	var st syscall.Stat_t
+	err := syscall.Stat(path, &st)
+	if errors.Is(err, syscall.ENOENT) && path != filepath.Dir(path) {
+		return device(filepath.Dir(path))
+	}
+	return st.Dev, err
 }
 
 func (j *joinery) gossip() (*gossip.Gossip, error) {

@@ -44,8 +44,10 @@ func newConfigCheck() *cobra.Command {
 			if a.IsControl() {
 				role = "control agent"
 			}
-			if a.Store.Embedded != nil {
-				store = "embedded store"
+			if _, runs := a.Member(); runs {
+				store = "member of the embedded store"
+			} else if a.Store.Embedded != nil {
+				store = "embedded store elsewhere"
 			}
 			fmt.Fprintf(c.OutOrStdout(), "%s is in order: host %s of cluster %s in %s/%s/%s · %s · %s\n",
 				args[0], a.Host.Name, a.Cluster, a.Region, a.Host.Datacenter, a.Host.Rack, role, store)

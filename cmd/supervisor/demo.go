@@ -31,7 +31,10 @@ func newDemo() *cobra.Command {
 }
 
 func newDemoUp() *cobra.Command {
-	var o demo.Options
+	var (
+		o       demo.Options
+		members int
+	)
 	c := &cobra.Command{
 		Use:   "up --dir D",
 		Short: "Start three nodes and a proxy, describe them in D/demo.json, and return",
@@ -39,12 +42,15 @@ func newDemoUp() *cobra.Command {
 		RunE: func(c *cobra.Command, _ []string) error {
 			ctx, stop := signal.NotifyContext(c.Context(), os.Interrupt, syscall.SIGTERM, syscall.SIGHUP)
 			defer stop()
+			if members != 1 && members != 3 {
+				return usage(c, fmt.Errorf("--store-members %d: 1, or 3 for a store that outlives one of them", members))
+			}
 			o.Progress = demo.NewProgress(c.ErrOrStderr(), demo.UpSteps)
 			self, err := os.Executable()
 			if err != nil {
 				return fmt.Errorf("find this program: %w", err)
 			}
-			o.Attach = agents.Attach(self)
+			o.Attach = agents.Attach(self, members)
 			p, err := demo.Up(ctx, o)
 			o.Progress.End()
 			if err != nil {
@@ -55,6 +61,7 @@ func newDemoUp() *cobra.Command {
 		},
 	}
 	c.Flags().StringVar(&o.Dir, "dir", "", "folder that gets all files; empty or absent")
+	c.Flags().IntVar(&members, "store-members", 1, "agents that run a member of the store: 1 or 3")
 	c.Flags().StringVar(&o.Net, "net", "127.0.0", "loopback network whose addresses .1 to .3 the nodes take")
 	return requireFlag(c, "dir")
 }

@@ -23,6 +23,7 @@ const (
 	exitFailed  = 1
 	exitUsage   = 2
 	exitRefused = 3
+	exitUnknown = 4
 )
 
 // failure is an error as people see it: what happened, its code, and what to
@@ -99,7 +100,7 @@ func newRoot() *cobra.Command {
 	}
 	root.SuggestionsMinimumDistance = 2
 	root.SetFlagErrorFunc(func(c *cobra.Command, err error) error { return usage(c, err) })
-	root.AddCommand(newVersion(), newDemo(), newAgentCommand(), newGateCommand(), newStoreCommand())
+	root.AddCommand(newVersion(), newDemo(), newAgentCommand(), newGateCommand(), newStoreCommand(), newCertsCommand())
 	root.AddCommand(newConfigCommand(), newPolicyCommand())
 	root.AddCommand(newStatusCommand(), newCheckCommand(), newNodesCommand(), newNodeCommand(), newExplainCommand(),
 		newIncidentCommand(), newFindingCommand(), newPoolCommand(), newCompletionCommand())

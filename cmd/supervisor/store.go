@@ -9,6 +9,8 @@ import (
 	"fmt"
 	"io"
 	"os/user"
+	"slices"
+	"strings"
 	"time"
 
 	"github.com/spf13/cobra"
@@ -29,7 +31,7 @@ func newStoreCommand() *cobra.Command {
 		Args:  noArgs,
 		RunE:  func(c *cobra.Command, _ []string) error { return c.Help() },
 	}
-	c.AddCommand(newStoreInit())
+	c.AddCommand(newStoreInit(), newStoreBackup(), newStoreReplaceMember())
 	return c
 }
 
@@ -38,8 +40,9 @@ func newStoreInit() *cobra.Command {
 	c := &cobra.Command{
 		Use:   "init --config FILE --hosts FILE",
 		Short: "Write era and roster into an empty store, once",
-		Long: "Starts the embedded member named in the agent's file when there is one, writes the first era\n" +
-			"and the roster of hosts that may vote, and stops it again. Refuses a store that has an era.",
+		Long: "Begins the embedded store with the member of this host, where the agent's file names one, writes\n" +
+			"the first era and the roster of hosts that may vote, and stops it again. Run it on one control agent:\n" +
+			"the agents of the other members join by themselves. Refuses a store that has an era.",
 		Args: noArgs,
 		RunE: func(c *cobra.Command, _ []string) error {
 			if hosts == "" {
@@ -66,12 +69,14 @@ func newStoreInit() *cobra.Command {
 
 func initStore(ctx context.Context, cfg settings.Agent, roster []cluster.Host, reason string, out io.Writer) error {
 	log := zap.NewNop()
-	if cfg.Store.Embedded != nil {
-		m, err := etcd.Embed(ctx, embedOptions(cfg, false, log))
+	if o, runs := embedOptions(cfg, log); runs {
+		m, err := firstMember(ctx, o)
 		if err != nil {
-			return fmt.Errorf("start the store in %s: %w", cfg.Store.Embedded.Dir, err)
+			return err
 		}
-		defer func() { _ = m.Close(context.WithoutCancel(ctx)) }()
+		if m != nil {
+			defer func() { _ = m.Close(context.WithoutCancel(ctx)) }()
+		}
 	}
 	client, err := dialStore(cfg, agent.Horizon{}, log)
 	if err != nil {
@@ -97,6 +102,35 @@ func initStore(ctx context.Context, cfg settings.Agent, roster []cluster.Host, r
 	}
 	fmt.Fprintf(out, "store set up: era 1, %d hosts on the roster of %s/%s\n", len(roster), cfg.Cluster, cfg.Region)
 	return nil
+}
+
+// firstMember starts the member of this host, with which the store begins; nil
+// when it runs already, in an agent. One that an earlier try set up is used.
+func firstMember(ctx context.Context, o etcd.EmbedOptions) (*etcd.Member, error) {
+	running, err := etcd.Answering(ctx, o)
+	if err != nil {
+		return nil, err
+	}
+	if slices.Contains(running, o.Name) {
+		return nil, nil
+	}
+	m, err := etcd.Open(o)
+	if errors.Is(err, etcd.ErrNoStore) {
+		if len(running) > 0 {
+			return nil, failure{err: fmt.Errorf("a store runs in %s", strings.Join(running, ", ")), code: "STORE_EXISTS", exit: exitRefused,
+				remedy: []string{"Nothing was written. Start the agent of " + o.Name + ": it joins that store by itself."}}
+		}
+		return etcd.Bootstrap(ctx, o)
+	}
+	if err != nil {
+		return nil, err
+	}
+	if err := m.Ready(ctx); err != nil {
+		closing, cancel := context.WithTimeout(context.WithoutCancel(ctx), closeMax)
+		defer cancel()
+		return nil, errors.Join(err, m.Close(closing))
+	}
+	return m, nil
 }
 
 // firstKeys is the one transaction that sets a store up: it compares that no

@@ -38,6 +38,9 @@ type Options struct {
 	Seen    func() (etcdCluster string, rev int64)
 	// Closed tells from the start why nothing is obeyed; empty: obey.
 	Closed string
+	// Member tells why this host's own member of the store does not run; empty:
+	// it does, or none belongs here.
+	Member func() string
 	// Trouble is what was found wrong while the agent was put together.
 	Trouble []incident.Trouble
 

@@ -272,6 +272,15 @@ func (d *desk) quietAdmin(p pulse, now cluster.Moment) {
 	}
 }
 
+// member notes how this host's own member of the store does.
+func (d *desk) member() {
+	if why := d.a.o.Member(); why != "" {
+		d.trouble("STORE_MEMBER_DOWN", "detail", why)
+		return
+	}
+	d.clear("STORE_MEMBER_DOWN")
+}
+
 func (d *desk) slow(took time.Duration) {
 	if took < slowCommit {
 		d.clear("STORE_SLOW")

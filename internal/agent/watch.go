@@ -87,6 +87,7 @@ func (a *Agent) checkStore(ctx context.Context) {
 // nothing new is started.
 func (d *desk) storeWord(ctx context.Context, took time.Duration, err error) {
 	now := d.a.o.Clock.Now()
+	d.member()
 	if err == nil && d.doubt != "" {
 		d.state.Store.Lost = d.doubt
 		return

@@ -47,7 +47,8 @@ var pureBack = map[string][]string{
 var back = map[string][]string{
 	"internal/archtest":        {},
 	"internal/cassandra":       {"cluster"},
-	"internal/etcd":            {"cluster", "internal/store"},
+	"internal/certs":           {},
+	"internal/etcd":            {"cluster", "internal/store", "internal/certs"},
 	"internal/store/storetest": {"cluster", "internal/store"},
 	"internal/settings":        {fronts},
 	"internal/api/...":         {fronts, "internal/store", "internal/lead", "internal/obey", "internal/api/..."},

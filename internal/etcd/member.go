@@ -23,17 +23,14 @@ import (
 // default.
 type EmbedOptions struct {
 	Dir  string // of this member alone; never on Cassandra's data disk in production
-	Name string // of the control agent
-	// ClientURL and PeerURL are loopback: they carry no TLS.
-	ClientURL, PeerURL string
-	// Peers are the peer URLs of all members by name, this one included. It is
-	// read when the member is new; later the directory knows.
-	Peers map[string]string
+	Name string // of the control agent; with TLS also the common name of its certificate
+	// Members are all, by control agent, this one included.
+	Members map[string]MemberURLs
+	// TLS secures both ports, with certificates asked of both sides. Without it
+	// the member listens on loopback only.
+	TLS Files
 	// Token keeps members of different clusters from ever joining each other.
 	Token string
-	// MustExist says that this agent knows of a cluster: an empty directory is
-	// then a lost disk, and starting on it would be a second, empty store.
-	MustExist bool
 
 	Heartbeat, Election time.Duration // whole milliseconds; election at least 5 heartbeats
 	Retention           time.Duration // history older than this is compacted away
@@ -42,11 +39,13 @@ type EmbedOptions struct {
 	Logger              *zap.Logger   // errors of etcd go here
 }
 
-// DefaultEmbedOptions are those of the only member of a new store.
-func DefaultEmbedOptions(name, dir, clientURL, peerURL string) EmbedOptions {
+// MemberURLs are where one member listens.
+type MemberURLs struct{ Client, Peer string }
+
+// DefaultEmbedOptions are those of the member called name.
+func DefaultEmbedOptions(name, dir string, members map[string]MemberURLs) EmbedOptions {
 	return EmbedOptions{
-		Dir: dir, Name: name, ClientURL: clientURL, PeerURL: peerURL,
-		Peers: map[string]string{name: peerURL}, Token: "supervisor",
+		Dir: dir, Name: name, Members: members, Token: "supervisor",
 		Heartbeat: 250 * time.Millisecond, Election: 2500 * time.Millisecond,
 		Retention: time.Hour, QuotaBytes: 512 << 20, CloseMax: 15 * time.Second, Logger: zap.NewNop(),
 	}
@@ -60,34 +59,66 @@ type Member struct {
 	closed chan struct{}
 }
 
-// Embed starts a member and waits until it serves, or ctx ends. A member of
-// three serves when two of them run. etcd ends the whole process when it
-// cannot persist what it promised to; that is its contract, not an accident.
-func Embed(ctx context.Context, o EmbedOptions) (*Member, error) {
+// Open starts the member that was set up in the directory, without waiting
+// for the others: a member of three serves when two of them run. ErrNoStore:
+// the directory holds none. etcd ends the whole process when it cannot persist
+// what it promised to; that is its contract, not an accident.
+func Open(o EmbedOptions) (*Member, error) {
+	if there, err := o.exists(); err != nil {
+		return nil, err
+	} else if !there {
+		return nil, fmt.Errorf("%w: %s is empty", ErrNoStore, o.Dir)
+	}
+	return o.start(o.Name+"="+o.Members[o.Name].Peer, embed.ClusterStateFlagExisting)
+}
+
+// Bootstrap begins a new store with this one member, waits until it serves,
+// and refuses a directory that holds one. The others join it with Join. It is
+// for `store init` alone: a second bootstrap would be a second store.
+func Bootstrap(ctx context.Context, o EmbedOptions) (*Member, error) {
+	if there, err := o.exists(); err != nil {
+		return nil, err
+	} else if there {
+		return nil, fmt.Errorf("%w: in %s", ErrStoreExists, o.Dir)
+	}
+	m, err := o.start(o.Name+"="+o.Members[o.Name].Peer, embed.ClusterStateFlagNew)
+	if err != nil {
+		return nil, err
+	}
+	if err := m.Ready(ctx); err != nil {
+		closing, cancel := context.WithTimeout(context.Background(), o.CloseMax)
+		defer cancel()
+		return nil, errors.Join(err, m.Close(closing))
+	}
+	return m, nil
+}
+
+func (o EmbedOptions) start(initial, state string) (*Member, error) {
 	cfg, err := o.config()
 	if err != nil {
 		return nil, fmt.Errorf("options of store member %s: %w", o.Name, err)
 	}
-	if err := o.checkDir(); err != nil {
-		return nil, err
-	}
+	cfg.InitialCluster, cfg.ClusterState = initial, state
 	server, err := embed.StartEtcd(cfg)
 	if err != nil {
 		return nil, fmt.Errorf("start store member %s in %s: %w", o.Name, o.Dir, err)
 	}
-	m := &Member{o: o, server: server, closed: make(chan struct{})}
+	return &Member{o: o, server: server, closed: make(chan struct{})}, nil
+}
+
+// Ready waits until the member serves: it then knows of a majority.
+func (m *Member) Ready(ctx context.Context) error {
+	var err error
 	select {
-	case <-server.Server.ReadyNotify():
-		return m, nil
-	case err = <-server.Err():
-	case <-server.Server.StopNotify():
+	case <-m.server.Server.ReadyNotify():
+		return nil
+	case err = <-m.server.Err():
+	case <-m.server.Server.StopNotify():
 		err = errors.New("it stopped")
 	case <-ctx.Done():
 		err = ctx.Err()
 	}
-	closing, cancel := context.WithTimeout(context.Background(), o.CloseMax)
-	defer cancel()
-	return nil, errors.Join(fmt.Errorf("store member %s got ready: %w", o.Name, err), m.Close(closing))
+	return fmt.Errorf("store member %s got ready: %w", m.o.Name, err)
 }
 
 // Stopped closes when the member ended by itself or was closed.
@@ -113,23 +144,23 @@ func (m *Member) Close(ctx context.Context) error {
 	}
 }
 
-// checkDir refuses a directory that is empty where it must not be.
-func (o EmbedOptions) checkDir() error {
+// exists tells whether a member was set up in the directory.
+func (o EmbedOptions) exists() (bool, error) {
 	_, err := os.Stat(filepath.Join(o.Dir, "member", "wal"))
 	switch {
 	case err == nil:
-		return nil
-	case !errors.Is(err, os.ErrNotExist):
-		return fmt.Errorf("directory of store member %s: %w", o.Name, err)
-	case o.MustExist:
-		return fmt.Errorf("%w: %s holds no store, but this agent has belonged to one. "+
-			"If its disk was lost, bring the directory back; only for a new cluster run `supervisor store init`", ErrNoStore, o.Dir)
+		return true, nil
+	case errors.Is(err, os.ErrNotExist):
+		return false, nil
 	}
-	return nil
+	return false, fmt.Errorf("directory of store member %s: %w", o.Name, err)
 }
 
-// ErrNoStore tells that the directory of a member that existed is empty.
-var ErrNoStore = errors.New("the store is not where it was")
+// ErrNoStore tells that the member's directory is empty.
+var ErrNoStore = errors.New("no store here")
+
+// ErrStoreExists tells that there is a store already.
+var ErrStoreExists = errors.New("there is a store already")
 
 // config checks the options, reporting every fault at once, and translates
 // them.
@@ -143,11 +174,12 @@ func (o EmbedOptions) config() (*embed.Config, error) {
 	must(o.Dir != "", "directory: empty")
 	must(o.Name != "" && !strings.ContainsAny(o.Name, "=,"), "name %q: not empty, without = and comma", o.Name)
 	must(o.Token != "", "token: empty")
-	client, err := loopback(o.ClientURL)
+	own := o.Members[o.Name]
+	client, err := o.url(own.Client)
 	must(err == nil, "client URL: %v", err)
-	peer, err := loopback(o.PeerURL)
+	peer, err := o.url(own.Peer)
 	must(err == nil, "peer URL: %v", err)
-	must(o.Peers[o.Name] == o.PeerURL, "peers: %s must stand there with %s, has %q", o.Name, o.PeerURL, o.Peers[o.Name])
+	must(o.TLS.check() == nil, "%v", o.TLS.check())
 	must(o.Heartbeat >= time.Millisecond && o.Election >= 5*o.Heartbeat && o.Election <= 50*time.Second,
 		"heartbeat %v and election %v: election at least 5 heartbeats, at most 50 s", o.Heartbeat, o.Election)
 	must(o.Retention >= time.Minute, "retention %v: at least 1 min", o.Retention)
@@ -165,7 +197,7 @@ func (o EmbedOptions) embedConfig(client, peer url.URL) *embed.Config {
 	cfg.Dir, cfg.Name = o.Dir, o.Name
 	cfg.ListenClientUrls, cfg.AdvertiseClientUrls = []url.URL{client}, []url.URL{client}
 	cfg.ListenPeerUrls, cfg.AdvertisePeerUrls = []url.URL{peer}, []url.URL{peer}
-	cfg.InitialCluster, cfg.InitialClusterToken = o.initialCluster(), o.Token
+	cfg.InitialClusterToken = o.Token
 	cfg.TickMs, cfg.ElectionMs = uint(o.Heartbeat.Milliseconds()), uint(o.Election.Milliseconds())
 	cfg.AutoCompactionMode, cfg.AutoCompactionRetention = embed.CompactorModePeriodic, o.Retention.String()
 	cfg.QuotaBackendBytes = o.QuotaBytes
@@ -176,15 +208,13 @@ func (o EmbedOptions) embedConfig(client, peer url.URL) *embed.Config {
 	// through the browser finds nothing to talk to.
 	cfg.EnableGRPCGateway = false
 	cfg.CORS, cfg.HostWhitelist = map[string]struct{}{}, map[string]struct{}{client.Hostname(): {}}
+	if o.TLS.given() {
+		cfg.ClientTLSInfo, cfg.PeerTLSInfo = o.TLS.server(), o.TLS.server()
+		// Whoever joins the members' own talk could rewrite the store, so a
+		// certificate of the site is not enough.
+		cfg.PeerTLSInfo.AllowedCNs = slices.Sorted(maps.Keys(o.Members))
+	}
 	cfg.LogLevel = "error"
 	cfg.ZapLoggerBuilder = embed.NewZapLoggerBuilder(harmless(quiet(o.Logger)))
 	return cfg
-}
-
-func (o EmbedOptions) initialCluster() string {
-	var all []string
-	for _, name := range slices.Sorted(maps.Keys(o.Peers)) {
-		all = append(all, name+"="+o.Peers[name])
-	}
-	return strings.Join(all, ",")
 }

@@ -14,21 +14,25 @@ import (
 	"go.uber.org/zap/zapcore"
 )
 
-// loopback accepts http URLs on a loopback address with a port. Without TLS
-// the store must not be reachable from another host.
-func loopback(text string) (*url.URL, error) {
+// url accepts an address with a port: https, or http on loopback, as without
+// TLS the store must not be reachable from another host.
+func (o EmbedOptions) url(text string) (*url.URL, error) {
 	u, err := url.Parse(text)
 	if err != nil {
 		return nil, err
 	}
+	want := "http"
+	if o.TLS.given() {
+		want = "https"
+	}
 	host, port, err := net.SplitHostPort(u.Host)
 	ip := net.ParseIP(host)
 	switch {
-	case u.Scheme != "http" || u.Path != "":
-		return nil, fmt.Errorf("%q: want http://ADDRESS:PORT", text)
+	case u.Scheme != want || u.Path != "":
+		return nil, fmt.Errorf("%q: want %s://ADDRESS:PORT", text, want)
 	case err != nil || port == "" || port == "0":
 		return nil, fmt.Errorf("%q: a port is needed", text)
-	case ip == nil || !ip.IsLoopback():
+	case ip == nil || !o.TLS.given() && !ip.IsLoopback():
 		return nil, fmt.Errorf("%q: only a loopback address, as it carries no TLS", text)
 	}
 	return u, nil

@@ -3,11 +3,8 @@
 package etcd
 
 import (
-	"crypto/tls"
-	"crypto/x509"
 	"errors"
 	"fmt"
-	"os"
 	"strings"
 	"time"
 
@@ -18,15 +15,13 @@ import (
 // Options are complete: nothing is defaulted later, so the log line that
 // prints them is the truth. DefaultOptions fills in what has a good default.
 type Options struct {
-	Endpoints []string // client URLs of the members, at least one
-	// CertFile, KeyFile and CAFile are PEM files for mutual TLS: all three or
-	// none. They are read once, by Dial.
-	CertFile, KeyFile, CAFile string
-	Prefix                    string        // /supervisor/1/<cluster>/<region>/
-	Name                      string        // of this agent: the value of its leader key
-	LeaseTTL                  time.Duration // whole seconds, 2 s to 60 s: a dead client's keys stand so long
-	DialTimeout               time.Duration // one attempt to connect
-	RequestTimeout            time.Duration // one request, from call to answer
+	Endpoints      []string      // client URLs of the members, at least one
+	TLS            Files         // read once, by Dial
+	Prefix         string        // /supervisor/1/<cluster>/<region>/
+	Name           string        // of this agent: the value of its leader key
+	LeaseTTL       time.Duration // whole seconds, 2 s to 60 s: a dead client's keys stand so long
+	DialTimeout    time.Duration // one attempt to connect
+	RequestTimeout time.Duration // one request, from call to answer
 	// WatchQueueMax bounds the batches that wait for one reader. A slower
 	// reader is given everything anew instead.
 	WatchQueueMax int
@@ -70,34 +65,8 @@ func (o Options) check() error {
 	must(o.WatchQueueMax >= 1 && o.WatchQueueMax <= 4096, "watch queue %d: 1 to 4096", o.WatchQueueMax)
 	must(o.SeenRev >= 0, "seen revision %d: not below 0", o.SeenRev)
 	must(o.Logger != nil, "logger: missing")
-	given := 0
-	for _, f := range []string{o.CertFile, o.KeyFile, o.CAFile} {
-		if f != "" {
-			given++
-		}
-	}
-	must(given == 0 || given == 3, "TLS: certificate, key and CA file go together, %d of 3 given", given)
+	must(o.TLS.check() == nil, "%v", o.TLS.check())
 	return errors.Join(faults...)
-}
-
-// tls reads the certificate files; nil without error when there are none.
-func (o Options) tls() (*tls.Config, error) {
-	if o.CertFile == "" {
-		return nil, nil
-	}
-	pair, err := tls.LoadX509KeyPair(o.CertFile, o.KeyFile)
-	if err != nil {
-		return nil, fmt.Errorf("client certificate %s: %w", o.CertFile, err)
-	}
-	pem, err := os.ReadFile(o.CAFile)
-	if err != nil {
-		return nil, fmt.Errorf("CA file: %w", err)
-	}
-	roots := x509.NewCertPool()
-	if !roots.AppendCertsFromPEM(pem) {
-		return nil, fmt.Errorf("CA file %s: no certificate in it", o.CAFile)
-	}
-	return &tls.Config{MinVersion: tls.VersionTLS12, Certificates: []tls.Certificate{pair}, RootCAs: roots}, nil
 }
 
 // quiet lets only errors of the client library through: its warnings repeat

@@ -55,23 +55,53 @@ func freeAddr(t testing.TB) string {
 	return l.Addr().String()
 }
 
+// member are the options of a store's only member, and its client address.
+func member(t testing.TB) (etcd.EmbedOptions, string) {
+	t.Helper()
+	client := freeAddr(t)
+	o := etcd.DefaultEmbedOptions("n1", t.TempDir(), map[string]etcd.MemberURLs{
+		"n1": {Client: "http://" + client, Peer: "http://" + freeAddr(t)}})
+	return o, client
+}
+
 // embedded starts a member and returns its client address.
 func embedded(t testing.TB) string {
 	t.Helper()
-	client := freeAddr(t)
-	o := etcd.DefaultEmbedOptions("n1", t.TempDir(), "http://"+client, "http://"+freeAddr(t))
-	startMember(t, o)
+	o, client := member(t)
+	bootstrap(t, o)
 	return client
 }
 
-func startMember(t testing.TB, o etcd.EmbedOptions) *etcd.Member {
+// bootstrap begins a store with one member.
+func bootstrap(t testing.TB, o etcd.EmbedOptions) *etcd.Member {
 	t.Helper()
 	ctx, cancel := context.WithTimeout(context.Background(), 30*time.Second)
 	defer cancel()
-	m, err := etcd.Embed(ctx, o)
+	m, err := etcd.Bootstrap(ctx, o)
 	if err != nil {
-		t.Fatalf("embed: %v", err)
+		t.Fatalf("bootstrap: %v", err)
 	}
+	return ends(t, m)
+}
+
+// reopen starts a member again and waits until it serves.
+func reopen(t testing.TB, o etcd.EmbedOptions) *etcd.Member {
+	t.Helper()
+	m, err := etcd.Open(o)
+	if err != nil {
+		t.Fatalf("open: %v", err)
+	}
+	ends(t, m)
+	ctx, cancel := context.WithTimeout(context.Background(), 30*time.Second)
+	defer cancel()
+	if err := m.Ready(ctx); err != nil {
+		t.Fatal(err)
+	}
+	return m
+}
+
+// ends closes a member with its test.
+func ends(t testing.TB, m *etcd.Member) *etcd.Member {
 	t.Cleanup(func() {
 		if err := m.Close(context.Background()); err != nil {
 			t.Errorf("close: %v", err)

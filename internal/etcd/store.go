@@ -40,7 +40,7 @@ func Dial(o Options) (*Store, error) {
 	if err := o.check(); err != nil {
 		return nil, fmt.Errorf("store options: %w", err)
 	}
-	tls, err := o.tls()
+	tls, err := o.TLS.client()
 	if err != nil {
 		return nil, fmt.Errorf("store options: %w", err)
 	}

@@ -49,12 +49,6 @@ func batch(t *testing.T, ch <-chan store.Batch) store.Batch {
 	return store.Batch{}
 }
 
-func member(t *testing.T) (etcd.EmbedOptions, string) {
-	t.Helper()
-	client := freeAddr(t)
-	return etcd.DefaultEmbedOptions("n1", t.TempDir(), "http://"+client, "http://"+freeAddr(t)), client
-}
-
 // TestARestartOfTheStoreIsOnlyAPause restarts the agent that holds the only
 // member: the others wait and then go on.
 func TestARestartOfTheStoreIsOnlyAPause(t *testing.T) {
@@ -62,7 +56,7 @@ func TestARestartOfTheStoreIsOnlyAPause(t *testing.T) {
 	o, addr := member(t)
 	core, lines := observer.New(zapcore.DebugLevel)
 	o.Logger = zap.New(core)
-	first := startMember(t, o)
+	first := bootstrap(t, o)
 	c := dial(t, options(t, "n2", "/supervisor/1/orders/eu/", addr))
 	ctx := t.Context()
 	c.Announce("agents/n2", []byte("boot"))
@@ -86,8 +80,7 @@ func TestARestartOfTheStoreIsOnlyAPause(t *testing.T) {
 	if _, err := c.Health(ctx); err == nil {
 		t.Error("a store that is away is healthy")
 	}
-	o.MustExist = true
-	startMember(t, o)
+	reopen(t, o)
 	eventually(t, "commit after the restart", func() error {
 		_, err := c.Commit(ctx, store.Txn{Compare: []store.Compare{{Key: "record", Rev: r.Rev}}, Put: put("record", "2").Put})
 		return err
@@ -107,75 +100,6 @@ func TestARestartOfTheStoreIsOnlyAPause(t *testing.T) {
 	if e := lines.FilterLevelExact(zapcore.ErrorLevel).All(); len(e) != 0 {
 		t.Errorf("a clean restart was logged as error: %v", e)
 	}
-}
-
-func TestAnEmptyDirectoryIsRefusedWhereAStoreWas(t *testing.T) {
-	t.Parallel()
-	o, _ := member(t)
-	o.MustExist = true
-	_, err := etcd.Embed(t.Context(), o)
-	if !errors.Is(err, etcd.ErrNoStore) || !strings.Contains(err.Error(), "supervisor store init") {
-		t.Errorf("got %v, want a refusal that names the command", err)
-	}
-}
-
-func TestThreeMembersOutliveOne(t *testing.T) {
-	t.Parallel()
-	var os [3]etcd.EmbedOptions
-	var ends []string
-	peers := map[string]string{}
-	for i := range os {
-		o, addr := member(t)
-		o.Name = fmt.Sprintf("n%d", i+1)
-		peers[o.Name] = o.PeerURL
-		o.Peers = peers
-		// Not what this test is about, and it would cost 5 s.
-		o.Heartbeat, o.Election = 50*time.Millisecond, 500*time.Millisecond
-		os[i], ends = o, append(ends, "http://"+addr)
-	}
-	ctx, cancel := context.WithTimeout(t.Context(), patience)
-	defer cancel()
-	var members [3]*etcd.Member
-	started := make(chan error, 3)
-	for i, o := range os {
-		go func() {
-			var err error
-			members[i], err = etcd.Embed(ctx, o)
-			started <- err
-		}()
-	}
-	for range os {
-		if err := <-started; err != nil {
-			t.Fatalf("embed: %v", err)
-		}
-	}
-	for _, m := range members {
-		t.Cleanup(func() { m.Close(context.Background()) })
-	}
-	o := options(t, "n1", "/supervisor/1/orders/eu/", "")
-	o.Endpoints = ends
-	c := dial(t, o)
-	st, err := c.Health(ctx)
-	if err != nil || len(st.Members) != 3 || !st.Leader {
-		t.Fatalf("health: %+v, %v; want three members and a leader", st, err)
-	}
-	if err := members[0].Close(ctx); err != nil {
-		t.Fatalf("close: %v", err)
-	}
-	eventually(t, "commit with two of three", func() error {
-		_, err := c.Commit(ctx, put("a", "1"))
-		return err
-	})
-	eventually(t, "health with two of three", func() error {
-		st, err := c.Health(ctx)
-		switch {
-		case err != nil:
-			return err
-		case st.Endpoints[0].Err == nil || st.Endpoints[1].Err != nil || st.Endpoints[2].Err != nil || !st.Leader:
-			return fmt.Errorf("endpoints are %+v", st.Endpoints)
-		}
-		return nil
-	})
 }
 
 func TestHealthNamesWhatTheStoreIs(t *testing.T) {
@@ -207,7 +131,7 @@ func TestHealthNamesWhatTheStoreIs(t *testing.T) {
 func TestAStoreThatWentBackIsNotBelieved(t *testing.T) {
 	t.Parallel()
 	o, addr := member(t)
-	first := startMember(t, o)
+	first := bootstrap(t, o)
 	p := newProxy(t, addr)
 	c := dial(t, options(t, "n1", "/supervisor/1/orders/eu/", p.addr()))
 	var rev int64
@@ -225,7 +149,7 @@ func TestAStoreThatWentBackIsNotBelieved(t *testing.T) {
 		t.Fatal(err)
 	}
 	o.Dir, o.Token = t.TempDir(), "another"
-	startMember(t, o)
+	bootstrap(t, o)
 	eventually(t, "refusal", func() error {
 		if _, err := c.Health(t.Context()); !errors.Is(err, etcd.ErrWentBack) {
 			return fmt.Errorf("health says %v", err)
@@ -310,14 +234,15 @@ func TestALeaseLostInAPauseIsReplaced(t *testing.T) {
 
 func TestOptionsTellAllFaultsAtOnce(t *testing.T) {
 	t.Parallel()
-	_, err := etcd.Dial(etcd.Options{Prefix: "x", CertFile: "c"})
+	_, err := etcd.Dial(etcd.Options{Prefix: "x", TLS: etcd.Files{Cert: "c"}})
 	for _, want := range []string{"endpoints", "prefix", "name", "lease TTL", "dial time-out", "request time-out", "watch queue", "logger", "1 of 3"} {
 		if err == nil || !strings.Contains(err.Error(), want) {
 			t.Errorf("client options: no word about %q in %v", want, err)
 		}
 	}
-	_, err = etcd.Embed(t.Context(), etcd.EmbedOptions{Name: "a=b", ClientURL: "http://10.0.0.1:2379", PeerURL: "https://127.0.0.1:1"})
-	for _, want := range []string{"directory", "name", "token", "only a loopback", "http://ADDRESS:PORT", "peers", "heartbeat", "retention", "quota", "longest close", "logger"} {
+	_, err = etcd.Bootstrap(t.Context(), etcd.EmbedOptions{Name: "a=b", TLS: etcd.Files{},
+		Members: map[string]etcd.MemberURLs{"a=b": {Client: "http://10.0.0.1:2379", Peer: "https://127.0.0.1:1"}}})
+	for _, want := range []string{"directory", "name", "token", "only a loopback", "http://ADDRESS:PORT", "heartbeat", "retention", "quota", "longest close", "logger"} {
 		if err == nil || !strings.Contains(err.Error(), want) {
 			t.Errorf("member options: no word about %q in %v", want, err)
 		}

@@ -56,17 +56,23 @@ type Gossip struct {
 
 // Store says where etcd is.
 type Store struct {
-	Endpoints []string  `yaml:"endpoints"`          // client URLs; with an embedded member, by default its own
-	Embedded  *Embedded `yaml:"embedded,omitempty"` // nil: this agent runs no member
-	TLS       *TLS      `yaml:"tls,omitempty"`      // of the client; nil: loopback endpoints only
+	Endpoints []string  `yaml:"endpoints"`          // client URLs; with embedded members, by default theirs
+	Embedded  *Embedded `yaml:"embedded,omitempty"` // nil: an etcd of the site's own
+	TLS       *TLS      `yaml:"tls,omitempty"`      // of client and member; nil: loopback only
 }
 
-// Embedded is an etcd member inside this agent. It carries no TLS and so
-// listens on loopback only.
+// Embedded is the store that control agents run among themselves, one etcd
+// member in each of the agents named. The same members stand in the file of every host, so
+// that all of them know where the store answers.
 type Embedded struct {
-	Dir    string `yaml:"dir"`
-	Client string `yaml:"client"` // IP:port
-	Peer   string `yaml:"peer"`   // IP:port
+	Dir     string                  `yaml:"dir,omitempty"` // of this host's member; empty where none runs
+	Members map[cluster.Name]Member `yaml:"members"`       // by agent
+}
+
+// Member are the addresses of one member. They are not changed once it runs.
+type Member struct {
+	Client string `yaml:"client"` // IP:port for the agents
+	Peer   string `yaml:"peer"`   // IP:port for the other members
 }
 
 // TLS are PEM files for mutual TLS: all three.
@@ -154,7 +160,9 @@ func ParseAgent(file string, text []byte) (Agent, error) {
 // complete fills in the defaults that follow from other fields.
 func (a *Agent) complete() {
 	if e := a.Store.Embedded; e != nil && len(a.Store.Endpoints) == 0 {
-		a.Store.Endpoints = []string{"http://" + e.Client}
+		for _, name := range sortedKeys(e.Members) {
+			a.Store.Endpoints = append(a.Store.Endpoints, a.Store.URL(e.Members[name].Client))
+		}
 	}
 	if len(a.Gossip.Networks) == 0 {
 		if at := netip.MustParseAddrPort(a.Gossip.Bind).Addr().Unmap(); at.Is4() {
@@ -163,6 +171,23 @@ func (a *Agent) complete() {
 			a.Gossip.Networks = []string{"::1/128"}
 		}
 	}
+}
+
+// URL spells an address of a member: with TLS where the file names some.
+func (s Store) URL(address string) string {
+	if s.TLS != nil {
+		return "https://" + address
+	}
+	return "http://" + address
+}
+
+// Member is the member of the store that this agent runs, if it runs one.
+func (a Agent) Member() (Member, bool) {
+	if a.Store.Embedded == nil {
+		return Member{}, false
+	}
+	m, runs := a.Store.Embedded.Members[a.Host.Name]
+	return m, runs
 }
 
 // IsControl tells whether this agent campaigns, judges and leads.

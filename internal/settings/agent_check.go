@@ -76,7 +76,7 @@ const noAuthentication = "nothing listens beyond loopback without authentication
 func (c agentCheck) store() {
 	s := c.a.Store
 	if !c.given("store") || s.Embedded == nil && len(s.Endpoints) == 0 {
-		c.fault("store", "missing; write endpoints: [http://127.0.0.1:2379], or embedded: with dir, client and peer")
+		c.fault("store", "missing; write endpoints: [http://127.0.0.1:2379], or embedded: with dir and members")
 	}
 	for i, e := range s.Endpoints {
 		c.endpoint(item("store.endpoints", i), e, s.TLS != nil)
@@ -94,18 +94,37 @@ func (c agentCheck) store() {
 
 func (c agentCheck) embedded(e Embedded) {
 	const path = "store.embedded"
+	names := sortedKeys(e.Members)
+	c.must(slices.Contains([]int{1, 3, 5}, len(names)), path+".members",
+		"%d members; name 3 control agents with client and peer (or 1, or 5): a majority of them must answer", len(names))
+	used := make(map[string]string)
+	for _, name := range names {
+		at := child(path+".members", string(name))
+		control := slices.Contains(c.a.ControlAgents, name) || len(c.a.ControlAgents) == 0
+		c.must(control, at, "%q is no control agent; only those run a member of the store", name)
+		c.member(child(at, "client"), e.Members[name].Client, used)
+		c.member(child(at, "peer"), e.Members[name].Peer, used)
+	}
+	if _, runs := e.Members[c.a.Host.Name]; !runs {
+		c.must(e.Dir == "", path+".dir", "host %q runs no member of the store; leave the line out, or name the host under members", c.a.Host.Name)
+		return
+	}
 	c.absolute(path+".dir", e.Dir)
 	c.must(e.Dir == "" || e.Dir != c.a.StateDir, path+".dir", "%q is the agent's state_dir; give the store one of its own", e.Dir)
 	c.must(!within(e.Dir, c.a.Cassandra.DataDir), path+".dir", "%q lies in Cassandra's data_dir; give the store one of its own", e.Dir)
-	for _, of := range []struct{ key, value string }{{".client", e.Client}, {".peer", e.Peer}} {
-		if at, ok := c.address(path+of.key, of.value); ok {
-			c.must(at.Addr().Unmap().IsLoopback(), path+of.key,
-				"%s: %s; write an address like 127.0.0.1, or use an external etcd by endpoints", of.value, noAuthentication)
-		}
+}
+
+// member checks one address of a member; used holds those of the others.
+func (c agentCheck) member(path, address string, used map[string]string) {
+	at, ok := c.address(path, address)
+	if !ok {
+		return
 	}
-	c.must(e.Client == "" || e.Client != e.Peer, path+".peer", "%q is the client address too; give it its own port", e.Peer)
-	control := slices.Contains(c.a.ControlAgents, c.a.Host.Name) || len(c.a.ControlAgents) == 0
-	c.must(control, path, "host %q is no control agent; only those run a member of the store", c.a.Host.Name)
+	c.must(at.Addr().Unmap().IsLoopback() || c.a.Store.TLS != nil, path,
+		"%s: %s; name ca, cert and key under store.tls (supervisor certs writes them)", address, noAuthentication)
+	other, taken := used[address]
+	c.must(!taken, path, "%q is %s too; give it its own port", address, other)
+	used[address] = path
 }
 
 // within says whether a path is dir or lies below it.

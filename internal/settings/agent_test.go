@@ -29,7 +29,7 @@ func TestWrittenAgentFileReadsBackTheSame(t *testing.T) {
 		embedded *Embedded
 	}{
 		{"without a member of the store, no block stands for it", nil},
-		{"with one, its own", &Embedded{Dir: "/store", Client: "127.0.0.1:2379", Peer: "127.0.0.1:2380"}},
+		{"with one, its own", &Embedded{Dir: "/store", Members: map[cluster.Name]Member{"n1": {Client: "127.0.0.1:2379", Peer: "127.0.0.1:2380"}}}},
 	} {
 		a.Store.Embedded = row.embedded
 		text, err := yaml.Marshal(a)

@@ -3,6 +3,7 @@
 package settings
 
 import (
+	"fmt"
 	"net/netip"
 	"path/filepath"
 	"regexp"
@@ -12,6 +13,14 @@ import (
 // wellNamed is what may stand in a key of the store, in a proxy's
 // configuration, in a metric's label and on a command line without quotes.
 var wellNamed = regexp.MustCompile(`^[A-Za-z0-9]([A-Za-z0-9._-]{0,126}[A-Za-z0-9_])?$`)
+
+// CheckName tells what is wrong with the name of a host.
+func CheckName(name string) error {
+	if !wellNamed.MatchString(name) {
+		return fmt.Errorf("the name %q holds what a name must not; write at most 128 letters, digits and - _ . between them", name)
+	}
+	return nil
+}
 
 // name checks the name of a cluster, region, datacenter, rack or host.
 func (d *document) name(path, name string) bool {

@@ -50,20 +50,27 @@ const knownRows = 400
 type Fleet struct {
 	Plan   demo.Plan
 	Binary string // absolute; has all verbs
+	// Members is how many agents run a member of the store; read when the demo
+	// is set up.
+	Members int
 }
 
-// Attach returns what demo.Options.Attach wants.
-func Attach(binary string) func(context.Context, demo.Plan) (demo.Attached, error) {
+// Attach returns what demo.Options.Attach wants: agents of which the first ones
+// run a member of the store each, 1 or 3.
+func Attach(binary string, members int) func(context.Context, demo.Plan) (demo.Attached, error) {
 	return func(ctx context.Context, p demo.Plan) (demo.Attached, error) {
-		f := Fleet{Plan: p, Binary: binary}
+		f := Fleet{Plan: p, Binary: binary, Members: members}
 		return f.attached(), f.bringUp(ctx)
 	}
 }
 
 func (f Fleet) attached() demo.Attached {
-	a := demo.Attached{API: map[string]string{}, Etcd: []string{"http://" + at(f.Plan.Nodes[0], clientPort)}}
-	for _, n := range f.Plan.Nodes {
+	a := demo.Attached{API: map[string]string{}}
+	for i, n := range f.Plan.Nodes {
 		a.API[n.Name] = Socket(n)
+		if i < f.Members {
+			a.Etcd = append(a.Etcd, "http://"+at(n, clientPort))
+		}
 	}
 	return a
 }
@@ -157,8 +164,8 @@ func (f Fleet) write() error {
 	var roster struct {
 		Hosts []cluster.Host `yaml:"hosts"`
 	}
-	for i, n := range f.Plan.Nodes {
-		b, err := yaml.Marshal(f.config(n, i == 0))
+	for _, n := range f.Plan.Nodes {
+		b, err := yaml.Marshal(f.config(n))
 		if err != nil {
 			return fmt.Errorf("encode the file of %s: %w", n.Name, err)
 		}
@@ -182,8 +189,8 @@ func (f Fleet) write() error {
 	return os.WriteFile(f.path("hosts.yaml"), b, 0o644)
 }
 
-// config is the file of one agent. The first one carries the store.
-func (f Fleet) config(n node.Node, carries bool) settings.Agent {
+// config is the file of one agent.
+func (f Fleet) config(n node.Node) settings.Agent {
 	c := settings.DefaultAgent()
 	c.Cluster, c.Region = node.ClusterName, demo.Region
 	c.Host = settings.Identity{Name: cluster.Name(n.Name), Datacenter: demo.Datacenter, Rack: cluster.Rack(n.Rack)}
@@ -193,10 +200,9 @@ func (f Fleet) config(n node.Node, carries bool) settings.Agent {
 	for _, m := range f.Plan.Nodes {
 		c.ControlAgents = append(c.ControlAgents, cluster.Name(m.Name))
 	}
-	first := f.Plan.Nodes[0]
-	c.Store.Endpoints = []string{"http://" + at(first, clientPort)}
-	if carries {
-		c.Store.Embedded = &settings.Embedded{Dir: filepath.Join(n.Dir, "etcd"), Client: at(n, clientPort), Peer: at(n, peerPort)}
+	c.Store.Embedded = &settings.Embedded{Members: f.members()}
+	if _, runs := c.Member(); runs {
+		c.Store.Embedded.Dir = filepath.Join(n.Dir, "etcd")
 	}
 	c.Cassandra.CQL, c.Cassandra.Storage, c.Cassandra.Jolokia, c.Cassandra.DataDir = n.CQL(), n.Storage(), n.Jolokia(), n.DataDir()
 	c.Cassandra.Command.Start = []string{f.Binary, "demo", "node-start", "--dir", f.Plan.Dir, "--node", n.Name}
@@ -204,6 +210,15 @@ func (f Fleet) config(n node.Node, carries bool) settings.Agent {
 	c.Cassandra.Command.Log = filepath.Join(n.Dir, "log", "start.log")
 	c.Gate.OptionsFile = n.OptionsFile()
 	return c
+}
+
+// members are those of the store, on as many of the first nodes.
+func (f Fleet) members() map[cluster.Name]settings.Member {
+	members := make(map[cluster.Name]settings.Member)
+	for _, n := range f.Plan.Nodes[:f.Members] {
+		members[cluster.Name(n.Name)] = settings.Member{Client: at(n, clientPort), Peer: at(n, peerPort)}
+	}
+	return members
 }
 
 func stateDir(n node.Node) string { return filepath.Join(n.Dir, "agent") }

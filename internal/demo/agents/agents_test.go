@@ -28,7 +28,7 @@ func fleet(t *testing.T) Fleet {
 	if err != nil {
 		t.Fatal(err)
 	}
-	return Fleet{Plan: p, Binary: binary}
+	return Fleet{Plan: p, Binary: binary, Members: 1}
 }
 
 // What the demo writes must be what an operator's file has to be: the same
@@ -43,7 +43,7 @@ func TestFilesAreInOrder(t *testing.T) {
 		if err != nil {
 			t.Fatalf("file of %s: %v", n.Name, err)
 		}
-		if got := c.Store.Embedded != nil; got != (i == 0) {
+		if _, got := c.Member(); got != (i == 0) {
 			t.Errorf("%s carries the store: %t", n.Name, got)
 		}
 		if !c.IsControl() {

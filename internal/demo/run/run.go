@@ -32,7 +32,7 @@ func Run(ctx context.Context, o Options, each func(Result)) error {
 	if err := o.check(); err != nil {
 		return err
 	}
-	o.Up.Attach = agents.Attach(o.Binary)
+	o.Up.Attach = agents.Attach(o.Binary, 1)
 	plan, err := demo.Up(ctx, o.Up)
 	if err != nil {
 		return UpFailed{err}

@@ -1,0 +1,177 @@
+// SPDX-License-Identifier: Apache-2.0
+
+// Package certs makes the certificates by which the hosts of one site know
+// each other: one authority, and for every host one certificate that serves as
+// server and as client. A site that has its own authority does without it.
+package certs
+
+import (
+	"crypto/ecdsa"
+	"crypto/elliptic"
+	"crypto/rand"
+	"crypto/x509"
+	"crypto/x509/pkix"
+	"encoding/pem"
+	"errors"
+	"fmt"
+	"io/fs"
+	"math/big"
+	"net"
+	"os"
+	"path/filepath"
+	"time"
+)
+
+// The authority's files in its directory. The key signs for every host: it is
+// kept off the hosts.
+const (
+	CAFile    = "ca.pem"
+	CAKeyFile = "ca.key"
+)
+
+// Validity of what is made.
+const (
+	CAYears  = 10
+	HostDays = 730
+	early    = time.Hour // clocks of hosts differ
+)
+
+// ErrExists tells that a file that would be written is there: nothing was
+// changed.
+var ErrExists = errors.New("is there already")
+
+// Init makes an authority in dir, which it makes too. cluster stands in its
+// name. It never writes over one: the hosts' certificates would be worth
+// nothing.
+func Init(dir, cluster string, now time.Time) error {
+	if err := os.MkdirAll(dir, 0o700); err != nil {
+		return fmt.Errorf("make the authority: %w", err)
+	}
+	key, err := ecdsa.GenerateKey(elliptic.P256(), rand.Reader)
+	if err != nil {
+		return fmt.Errorf("make the authority: %w", err)
+	}
+	template, err := blank(pkix.Name{CommonName: "supervisor authority of " + cluster}, now, now.AddDate(CAYears, 0, 0))
+	if err != nil {
+		return fmt.Errorf("make the authority: %w", err)
+	}
+	template.IsCA, template.BasicConstraintsValid, template.MaxPathLenZero = true, true, true
+	template.KeyUsage = x509.KeyUsageCertSign | x509.KeyUsageCRLSign
+	der, err := x509.CreateCertificate(rand.Reader, template, template, key.Public(), key)
+	if err != nil {
+		return fmt.Errorf("make the authority: %w", err)
+	}
+	return write(filepath.Join(dir, CAFile), filepath.Join(dir, CAKeyFile), der, key)
+}
+
+// Host is who a certificate is for.
+type Host struct {
+	Name      string   // the agent's; also the certificate's common name
+	Addresses []net.IP // at which others reach it
+}
+
+// Issue makes NAME.pem and NAME.key in the authority's directory.
+func Issue(dir string, h Host, now time.Time) error {
+	ca, caKey, err := authority(dir)
+	if err != nil {
+		return fmt.Errorf("certificate of %s: %w", h.Name, err)
+	}
+	key, err := ecdsa.GenerateKey(elliptic.P256(), rand.Reader)
+	if err != nil {
+		return fmt.Errorf("certificate of %s: %w", h.Name, err)
+	}
+	until := now.AddDate(0, 0, HostDays)
+	if until.After(ca.NotAfter) {
+		until = ca.NotAfter
+	}
+	template, err := blank(pkix.Name{CommonName: h.Name}, now, until)
+	if err != nil {
+		return fmt.Errorf("certificate of %s: %w", h.Name, err)
+	}
+	template.DNSNames, template.IPAddresses = []string{h.Name}, h.Addresses
+	template.KeyUsage = x509.KeyUsageDigitalSignature
+	template.ExtKeyUsage = []x509.ExtKeyUsage{x509.ExtKeyUsageServerAuth, x509.ExtKeyUsageClientAuth}
+	der, err := x509.CreateCertificate(rand.Reader, template, ca, key.Public(), caKey)
+	if err != nil {
+		return fmt.Errorf("certificate of %s: %w", h.Name, err)
+	}
+	return write(filepath.Join(dir, h.Name+".pem"), filepath.Join(dir, h.Name+".key"), der, key)
+}
+
+func blank(name pkix.Name, now, until time.Time) (*x509.Certificate, error) {
+	serial, err := rand.Int(rand.Reader, new(big.Int).Lsh(big.NewInt(1), 127))
+	if err != nil {
+		return nil, err
+	}
+	return &x509.Certificate{SerialNumber: serial, Subject: name, NotBefore: now.Add(-early), NotAfter: until}, nil
+}
+
+// authority reads what Init wrote.
+func authority(dir string) (*x509.Certificate, *ecdsa.PrivateKey, error) {
+	cert, err := block(filepath.Join(dir, CAFile), "CERTIFICATE")
+	if err != nil {
+		return nil, nil, err
+	}
+	ca, err := x509.ParseCertificate(cert)
+	if err != nil {
+		return nil, nil, fmt.Errorf("%s: %w", CAFile, err)
+	}
+	der, err := block(filepath.Join(dir, CAKeyFile), "PRIVATE KEY")
+	if err != nil {
+		return nil, nil, err
+	}
+	parsed, err := x509.ParsePKCS8PrivateKey(der)
+	key, ok := parsed.(*ecdsa.PrivateKey)
+	if err != nil || !ok || !key.PublicKey.Equal(ca.PublicKey) {
+		return nil, nil, fmt.Errorf("%s is not the key of %s", CAKeyFile, CAFile)
+	}
+	return ca, key, nil
+}
+
+func block(path, kind string) ([]byte, error) {
+	text, err := os.ReadFile(path)
+	if errors.Is(err, fs.ErrNotExist) {
+		return nil, fmt.Errorf("no authority here: %w; `supervisor certs init` makes one", err)
+	}
+	if err != nil {
+		return nil, err
+	}
+	b, _ := pem.Decode(text)
+	if b == nil || b.Type != kind {
+		return nil, fmt.Errorf("%s holds no %s in PEM", path, kind)
+	}
+	return b.Bytes, nil
+}
+
+// write puts the key down first: a certificate without its key would stand in
+// the way of the next try.
+func write(certPath, keyPath string, cert []byte, key *ecdsa.PrivateKey) error {
+	for _, path := range []string{certPath, keyPath} {
+		if _, err := os.Lstat(path); !errors.Is(err, fs.ErrNotExist) {
+			return errors.Join(fmt.Errorf("%s %w", path, ErrExists), err)
+		}
+	}
+	der, err := x509.MarshalPKCS8PrivateKey(key)
+	if err != nil {
+		return err
+	}
+	if err := create(keyPath, 0o600, &pem.Block{Type: "PRIVATE KEY", Bytes: der}); err != nil {
+		return err
+	}
+	if err := create(certPath, 0o644, &pem.Block{Type: "CERTIFICATE", Bytes: cert}); err != nil {
+		return errors.Join(err, os.Remove(keyPath))
+	}
+	return nil
+}
+
+func create(path string, mode fs.FileMode, b *pem.Block) (err error) {
+	f, err := os.OpenFile(path, os.O_CREATE|os.O_EXCL|os.O_WRONLY, mode)
+	if err != nil {
+		return err
+	}
+	defer func() { err = errors.Join(err, f.Close()) }()
+	if err := pem.Encode(f, b); err != nil {
+		return err
+	}
+	return f.Sync()
+}
