@@ -58,7 +58,7 @@ func nodeRows() []Row {
 			"turned off by hand? disk policy? look at disk and log, turn it on", true, caused(membership.CQLDead)},
 		{"HOST_GONE", Error, ScopeNode, "{node} is silent on every path ({votes})",
 			"power or network: check the console; a gone host cannot prove its fence", true, caused(membership.HostGone)},
-		{"HOST_ISOLATED", Error, ScopeNode, "{node} says it is fine and nobody else reaches it ({votes})",
+		{"HOST_ISOLATED", Error, ScopeNode, "{node} says that it runs and nobody else reaches it ({votes})",
 			"look at the network between it and the others", true, caused(membership.Isolated)},
 		{"GC_GRACE_ENDING", Warning, ScopeNode, "{node} must be back and repaired within {left}, or its data of {table} must not return",
 			"return it now, or replace it", true, graceEnding},

@@ -102,6 +102,9 @@ func (e *evidence) hearPeer(t *Ballot, turned cluster.Moment) {
 func (e evidence) cause() (Cause, bool) {
 	open := e.accepts > e.rejects+e.mute
 	gossips := 2*e.phi > e.peers
+	// Behind a fence, or with its clients shut out, nothing inside tells that it
+	// is fine: that the JVM answers, and the others reach it by no path, must do.
+	apart := e.admin && 2*e.mute > e.peers
 	switch {
 	case e.disk:
 		return DiskFailed, true
@@ -109,7 +112,7 @@ func (e evidence) cause() (Cause, bool) {
 		return ProcessDown, true
 	case e.hangs:
 		return Hung, true
-	case e.fine && !open && !gossips:
+	case (e.fine || apart) && !open && !gossips:
 		return Isolated, true
 	case e.fine, e.admin, gossips:
 		return CQLDead, true

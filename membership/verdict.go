@@ -52,7 +52,7 @@ const (
 	ProcessDown // the process is gone, the host answers
 	DiskFailed  // the data disk refuses writes
 	HostGone    // every path is silent
-	Isolated    // silent to the others, its own agent says it is fine
+	Isolated    // silent to the others, its own agent says it is fine, or only closed to clients
 	AgentGone   // only the agent is silent
 	Planned     // the node said so before it went
 )
