@@ -10,7 +10,6 @@ import (
 	"supervisor/cluster"
 	"supervisor/loadbalancer"
 	"supervisor/membership"
-	"supervisor/replace"
 )
 
 // drainWait is how long a return waits for a proxy that does not confirm the
@@ -28,6 +27,10 @@ func (t *turn) suspected() {
 	}
 	if observed {
 		t.would()
+		return
+	}
+	if ReachedBroken(v) {
+		t.wantsReplacement()
 		return
 	}
 	if !Worth(v) {
@@ -211,13 +214,18 @@ func (t *turn) proxiesOf(d loadbalancer.Declared) (confirmed int, differ bool, s
 func (t *turn) draining() {
 	v := t.w.verdict(t.r.Node)
 	opens := t.opensUnread(v)
+	if opens {
+		t.r.Cause = v.Cause
+		t.inPlace()
+		return
+	}
+	if diskFailed(v) && costsWrites(t.r.Cause) {
+		t.wantsReplacement() // the cause stays: it tells that the node lacks writes
+		return
+	}
 	if v.Answer == membership.Gone && v.Cause != membership.NoCause && v.Cause != membership.Planned && v.Cause != t.r.Cause {
 		t.r.Cause = v.Cause
 		t.changed = true
-	}
-	if opens {
-		t.inPlace()
-		return
 	}
 	if t.r.Cause == membership.DiskFailed {
 		t.afterDrain(v)
@@ -301,8 +309,7 @@ func (t *turn) afterDrain(v membership.Verdict) {
 	case membership.Hung, membership.HostGone, membership.Isolated:
 		t.wantsFence()
 	case membership.DiskFailed:
-		_, why := replace.Needed(replace.Case{DiskFailed: true})
-		t.hold(FenceBeforeReplace, "a replacement is needed: "+why.Sentence())
+		t.wantsReplacement()
 	case membership.NoCause, membership.Slow, membership.AgentGone, membership.Planned:
 		t.wait(RuleEvidence, "waits_evidence", "for", count(v.For), "heard", count(v.Heard), "of", count(v.Of))
 	}

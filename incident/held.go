@@ -57,6 +57,10 @@ func (t *turn) lateDrain() bool {
 // heldDrained lets go of a drained node that answers, or whose process is
 // known to be gone or to be another one.
 func (t *turn) heldDrained(renewed bool) {
+	if diskFailed(t.w.verdict(t.r.Node)) && costsWrites(t.r.Cause) {
+		t.wantsReplacement()
+		return
+	}
 	if renewed || t.answersAsAsked() || t.goneAsAsked() || t.opensUnread(t.w.verdict(t.r.Node)) || t.r.HeldFrom == Draining && t.restarted() {
 		t.release(t.r.HeldFrom)
 	}

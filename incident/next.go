@@ -106,12 +106,12 @@ func Worth(v membership.Verdict) bool {
 	return v.Answer == membership.Gone && v.Drain && v.Cause != membership.Planned && v.Cause != membership.AgentGone
 }
 
-// WorthUnasked is the verdict that opens an incident of a node that answers and
+// WorthUnasked is the verdict that opens an incident of a node that is reached and
 // that its gate started plainly without anybody's word: its process ended, and no
 // leader saw it. Which one that was, and when it was last alive, only its disk
 // knows.
 func WorthUnasked(v membership.Verdict, w World) (membership.Verdict, bool) {
-	started := v.Answer == membership.Alive && w.Agents[v.Node].Unrepaired
+	started := (v.Answer == membership.Alive || ReachedBroken(v)) && w.Agents[v.Node].Unrepaired
 	v.Cause, v.Process, v.LastAlive = membership.ProcessDown, "", 0
 	return v, started && w.mode(w.Topology.Nodes[v.Node].Datacenter) != Observe
 }

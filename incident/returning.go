@@ -12,7 +12,6 @@ import (
 	"supervisor/isolate"
 	"supervisor/loadbalancer"
 	"supervisor/membership"
-	"supervisor/replace"
 )
 
 // ReturnStep is where a return stands. The steps follow one another; an exit
@@ -125,9 +124,8 @@ func (t *turn) returning() {
 		return
 	}
 	step := t.r.Return.Step
-	if v := t.w.verdict(t.r.Node); v.Answer == membership.Gone && v.Cause == membership.DiskFailed {
-		_, why := replace.Needed(replace.Case{DiskFailed: true})
-		t.hold(FenceBeforeReplace, "a replacement is needed: "+why.Sentence())
+	if diskFailed(t.w.verdict(t.r.Node)) {
+		t.wantsReplacement()
 		return
 	}
 	if step > Starting && step != Killing && (t.exited() || t.replaced()) {

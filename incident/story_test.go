@@ -290,6 +290,7 @@ func (s *stage) judge(names []cluster.Name, args map[string]string) string {
 				err = v.Own.UnmarshalText([]byte(word))
 			case "process":
 				v.Process = cluster.Boot(word)
+			case "reached": // reached=yes: it is gone by its own agent's word alone
 			case "seen": // seen=never, or how long ago an observer had an answer from it
 			default:
 				err = fmt.Errorf("a node has no %q", k)
@@ -298,7 +299,7 @@ func (s *stage) judge(names []cluster.Name, args map[string]string) string {
 				s.t.Fatal(err)
 			}
 		}
-		v.Drain = v.Answer == membership.Gone
+		v.Drain = v.Answer == membership.Gone && args["reached"] == ""
 		if v.Answer == membership.Alive {
 			v.Cause = membership.NoCause
 		}

@@ -127,8 +127,9 @@ func (t *turn) mustStayFenced() bool { return t.unproven() && t.quorumFault() ==
 // unproven tells whether a node that is handed to people lacks writes, for all
 // that is known, and nothing keeps readers off it.
 func (t *turn) unproven() bool {
-	proven := t.r.Return != nil && t.r.Return.Step >= Ramping && !t.replaced()
-	lost := t.r.Return != nil || t.r.Cause == membership.ProcessDown
+	broken := t.brokenUnread()
+	proven := t.r.Return != nil && t.r.Return.Step >= Ramping && !t.replaced() && !broken
+	lost := t.r.Return != nil || t.r.Cause == membership.ProcessDown || broken
 	changed := t.r.HeldRule != RuleMode && t.r.HeldRule != RulePolicy
 	return lost && !proven && !t.keptFromReaders() && changed && !t.cold()
 }

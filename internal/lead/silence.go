@@ -58,7 +58,7 @@ func unanswered(v membership.Verdict) bool {
 // silence may be over before it is decided upon.
 func (s *State) noteLapses() {
 	for _, r := range s.Picture.OpenRecords() {
-		if incident.SilenceSpoils(r) && incident.Silent(s.view.Verdicts[r.Node]) {
+		if incident.Spoils(r, s.view.Verdicts[r.Node]) {
 			s.lapsed[r.Node] = true
 		}
 	}
@@ -102,10 +102,13 @@ func (s *State) missedNothing(noted, v membership.Verdict) bool {
 	return s.hints > 0 && v.Answer == membership.Alive && !s.beyondHints(noted, v) && v.Own == membership.Good && v.Process == noted.Process
 }
 
-// missedSome tells whether a node that answers may lack writes of a silence for
+// missedSome tells whether a node that is reached may lack writes of a silence for
 // which no incident was opened.
 func (s *State) missedSome(noted, v membership.Verdict) bool {
 	another := v.Own == membership.Good && noted.Process != "" && v.Process != noted.Process
+	if incident.ReachedBroken(v) { // its answer does not tell when the silence ended
+		return another || incident.BeyondHints(s.view.At.Sub(noted.Since), s.hints)
+	}
 	return v.Answer == membership.Alive && (another || s.beyondHints(noted, v))
 }
 

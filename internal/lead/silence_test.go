@@ -65,6 +65,43 @@ func TestASilenceThatWasOverBeforeItWasJudgedIsOpened(t *testing.T) {
 	}
 }
 
+// A node whose disk failed is gone by its own agent's word, and read from: that it
+// is not Alive is no reason to forget its silence.
+func TestASilenceOfANodeWhoseDiskFailedIsOpenedWhenItIsReached(t *testing.T) {
+	for silent, open := range map[time.Duration]bool{2 * time.Minute: true, 30 * time.Second: false} {
+		b := newBench(t)
+		b.turn(Lost{})
+		b.turn(Viewed{View: b.view(membership.Verdict{Answer: membership.Gone, Cause: membership.HostGone, Drain: true, For: 3, Process: "p-n3"})})
+		b.now = b.now.Add(silent)
+		b.turn(Viewed{View: b.view(membership.Verdict{Answer: membership.Gone, Cause: membership.DiskFailed, Own: membership.Good, Process: "p-n3"})})
+		b.turn(Won{Term: b.term()})
+		out := b.relist()
+		if (len(out.Commits) == 1) != open {
+			t.Errorf("after %s: %d commits, want an incident: %v", silent, len(out.Commits), open)
+		}
+	}
+}
+
+func TestASilenceBeforeAReplacementIsKept(t *testing.T) {
+	for _, v := range []membership.Verdict{
+		{Answer: membership.Gone, Cause: membership.Hung, Drain: true, For: 3},
+		{Answer: membership.Gone, Cause: membership.DiskFailed, Drain: true, For: 3},
+		{Answer: membership.Gone, Cause: membership.DiskFailed, For: 1},
+	} {
+		b := newBench(t)
+		rec := incident.Record{Schema: incident.SchemaNow, ID: "inc-dc1-7", Datacenter: "dc1", Node: "n3", Phase: incident.Held, HeldRule: incident.FenceBeforeReplace}
+		b.put(store.Open("n3"), rec.ID)
+		b.put(store.Record(rec.ID), rec)
+		b.relist()
+		b.turn(Lost{})
+		b.turn(Viewed{View: b.view(v)})
+		b.turn(Viewed{View: b.view(membership.Verdict{Answer: membership.Alive})})
+		if b.s.lapsed["n3"] != v.Drain {
+			t.Errorf("of a node that %d do not reach: kept %v", v.For, b.s.lapsed)
+		}
+	}
+}
+
 func TestASilenceThatWasWrittenDownIsNotOpenedAgain(t *testing.T) {
 	b := newBench(t)
 	b.turn(Viewed{View: b.view(membership.Verdict{Answer: membership.Gone, Cause: membership.Hung, Drain: true, For: 3, Process: "p-n3"})})

@@ -218,8 +218,8 @@ func (w *world) unnoticed(n *node) bool {
 }
 
 // helpless notes when nobody could have kept readers off a node, or was to do
-// so: without a leader, without its agent, in mode observe, while a person is
-// asked to replace it, or while it is needed whatever it lacks.
+// so: without a leader, without its agent, in mode observe, or while it is needed
+// whatever it lacks.
 func (w *world) helpless(n *node) {
 	a := n.agent
 	if !w.led() || w.policy.ModeOf(n.home()) == incident.Observe || w.passesForGone(n) || !a.answers() || !a.reaches() || a.closed != "" || a.blind || a.behind || n.mute || n.nonsense || w.journal.full || w.journal.slow != 0 {
@@ -229,8 +229,7 @@ func (w *world) helpless(n *node) {
 	if kv, open := w.store.Get(store.Open(n.name)); open {
 		id, _ := lead.ReadOnce[string](w.decoded, kv, true)
 		r, _ := get[incident.Record](w, store.Record(id))
-		replaced := r.Phase == incident.Held && r.HeldRule == incident.FenceBeforeReplace && r.Return == nil
-		if replaced || r.Waits == incident.QuorumSurvives || strings.Contains(r.Held, string(incident.QuorumSurvives)) {
+		if r.Waits == incident.QuorumSurvives || strings.Contains(r.Held, string(incident.QuorumSurvives)) {
 			n.helplessAt = w.now
 		}
 	}
