@@ -96,6 +96,17 @@ type Agent struct {
 	// return has fenced the node: it may lack writes, also when no leader saw it
 	// down.
 	Unrepaired bool `json:"unrepaired,omitempty"`
+	// Missed and Lapsed are what it saw of silences and nobody could write down:
+	// those that no incident is open about, and nodes whose return they spoil.
+	Missed []Silence      `json:"missed,omitempty"`
+	Lapsed []cluster.Name `json:"lapsed,omitempty"`
+}
+
+// Silence is one that is over, of a node that may lack writes of it.
+type Silence struct {
+	Node  cluster.Name     `json:"node"`
+	Cause membership.Cause `json:"cause"`
+	Last  time.Time        `json:"last,omitzero"` // wall time of its last proof of life before; zero: not known
 }
 
 // CassandraFacts is what an agent knows of its own Cassandra's make-up. It

@@ -315,7 +315,8 @@ func (d *desk) clear(code string) {
 
 // self is what this agent says about itself.
 func (d *desk) self() incident.Agent {
-	me := incident.Agent{Boot: d.a.o.Boot, Version: d.a.o.Version, Level: lead.LevelNow, Control: d.a.control(), Cassandra: d.cassandra, Alive: d.lastAlive(), Unrepaired: d.unrepaired}
+	me := incident.Agent{Boot: d.a.o.Boot, Version: d.a.o.Version, Level: lead.LevelNow, Control: d.a.control(), Cassandra: d.cassandra, Alive: d.lastAlive(), Unrepaired: d.unrepaired,
+		Missed: d.state.Missed(d.a.o.Clock.Now(), d.a.o.Clock.Wall()), Lapsed: d.state.Lapsed()}
 	if p := d.state.Picture.Policy.Value; p != nil {
 		me.Policy = p.Version
 	}

@@ -11,6 +11,7 @@ import (
 	"supervisor/incident"
 	"supervisor/isolate"
 	"supervisor/loadbalancer"
+	"supervisor/membership"
 )
 
 func TestAReportIsToldAgainWhenTheStoreShowsAnother(t *testing.T) {
@@ -51,7 +52,9 @@ func TestReportsReadBackAsTheyWereWritten(t *testing.T) {
 	}
 	me := incident.Agent{Boot: "b", Level: 1, Unrepaired: true, Alive: time.Date(2026, 3, 1, 12, 0, 0, 0, time.FixedZone("", 3600)),
 		Cassandra: &incident.CassandraFacts{HostID: "h", Seeds: []string{"n1"}, HintWindow: time.Hour},
-		Troubles:  []incident.Trouble{{Code: "STORE_SLOW", Args: map[string]string{}}}}
+		Troubles:  []incident.Trouble{{Code: "STORE_SLOW", Args: map[string]string{}}},
+		Missed:    []incident.Silence{{Node: "n3", Cause: membership.Hung, Last: time.Date(2026, 3, 1, 12, 0, 0, 0, time.UTC)}, {Node: "n4"}},
+		Lapsed:    []cluster.Name{"n5"}}
 	same("of the agent", me, shown(map[cluster.Name]incident.Agent{"n1": reread(t, me)}, "n1"))
 	s := stripped(incident.PoolSeen{Token: token, Proxies: map[string]incident.ProxyStatus{
 		"ha": {Actual: []loadbalancer.Actual{{Server: "n1", Want: loadbalancer.Drain, Sessions: 3}}, Unknown: []string{}, Stood: token}}})

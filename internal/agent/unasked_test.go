@@ -4,9 +4,12 @@ package agent
 
 import (
 	"testing"
+	"time"
 
+	"supervisor/cluster"
 	"supervisor/internal/store"
 	"supervisor/isolate"
+	"supervisor/membership"
 )
 
 func TestAStartThatNobodyWasAskedForIsRemembered(t *testing.T) {
@@ -57,5 +60,19 @@ func TestOnlyTheFenceOfAReturnMakesItGood(t *testing.T) {
 				t.Errorf("unrepaired %v", d.unrepaired)
 			}
 		})
+	}
+}
+
+// Who leads later may not have seen it.
+func TestASilenceThatNobodyWroteDownIsTold(t *testing.T) {
+	d := desktop(t)
+	looks := func(at time.Duration, v membership.Verdict) {
+		v.Node, v.Since = "n2", cluster.Moment(at)
+		d.state.Look(membership.View{Began: 1, At: v.Since, Verdicts: map[cluster.Name]membership.Verdict{"n2": v}})
+	}
+	looks(time.Minute, membership.Verdict{Answer: membership.Gone, Cause: membership.HostGone, Drain: true, For: 2})
+	looks(time.Hour, membership.Verdict{Answer: membership.Alive})
+	if told := d.self().Missed; len(told) != 1 || told[0].Node != "n2" || told[0].Cause != membership.HostGone {
+		t.Errorf("told %+v", told)
 	}
 }

@@ -3,10 +3,18 @@
 package lead
 
 import (
+	"time"
+
 	"supervisor/cluster"
 	"supervisor/incident"
 	"supervisor/membership"
 )
+
+// silence is the verdict with which one began.
+type silence struct {
+	membership.Verdict
+	over bool // the node answered, and may lack writes of it
+}
 
 // View is what this agent's judge says.
 func (s *State) View() membership.View { return s.view }
@@ -35,12 +43,15 @@ func (s *State) noteSilences() {
 		_, open := s.Picture.Opens[n]
 		noted, known := s.silent[n]
 		switch {
-		case open, known && s.missedNothing(noted, v):
+		case open, known && s.missedNothing(noted.Verdict, v):
 			delete(s.silent, n)
 		case !known && (incident.Worth(v) || unanswered(v)):
-			s.silent[n] = v
-		case known && incident.Silent(v) && !incident.Silent(noted):
+			s.silent[n] = silence{Verdict: v}
+		case known && incident.Silent(v) && !incident.Silent(noted.Verdict):
 			noted.Answer, noted.Cause = v.Answer, v.Cause
+			s.silent[n] = noted
+		case known && !noted.over && s.missedSome(noted.Verdict, v):
+			noted.over = true
 			s.silent[n] = noted
 		}
 	}
@@ -68,8 +79,7 @@ func (s *State) noteLapses() {
 // forgetLapses drops those whose return was taken back, or is over.
 func (s *State) forgetLapses() {
 	for n := range s.lapsed { // order: each node for itself
-		r := s.Picture.Records[s.Picture.Opens[n].Value].Value
-		if !incident.SilenceSpoils(r) {
+		if !incident.SilenceSpoils(s.Picture.returning(n)) {
 			delete(s.lapsed, n)
 		}
 	}
@@ -88,6 +98,8 @@ func (s *State) noteBeginnings() {
 		case v.Answer == membership.Alive && !open:
 			delete(s.went, n)
 			s.well[n] = true
+		case v.Answer == membership.Alive:
+			delete(s.well, n) // what the incident is about began before
 		case v.Answer != membership.Alive && !known && s.well[n]:
 			s.went[n] = min(v.Since, v.LastAlive)
 			delete(s.well, n)
@@ -118,19 +130,30 @@ func (s *State) beyondHints(noted, v membership.Verdict) bool {
 	return incident.BeyondHints(v.Since.Sub(noted.Since), s.hints)
 }
 
-// worth is the verdict that opens an incident of a node: the present one, or one
-// of a silence that is over and that nobody could write down.
-func (s *State) worth(n cluster.Name) (membership.Verdict, bool) {
+// opening is the verdict that an incident begins with, and when its silence began
+// on this agent's clock; zero: it saw no beginning.
+type opening struct {
+	v     membership.Verdict
+	began cluster.Moment
+}
+
+// worth is what opens an incident of a node: the present verdict, or one of a
+// silence that is over and that nobody could write down, whoever saw it.
+func (s *State) worth(n cluster.Name, now cluster.Moment, wall time.Time) (opening, bool) {
 	v := s.view.Verdicts[n]
 	noted, known := s.silent[n]
 	if incident.Worth(v) {
-		if known && incident.Silent(noted) && v.Cause == membership.CQLDead {
+		if known && incident.Silent(noted.Verdict) && v.Cause == membership.CQLDead {
 			v.Cause = noted.Cause // its clients are shut out now, and it took no writes before
 		}
-		return v, true
+		return opening{v, v.Since}, true
 	}
-	if known && s.missedSome(noted, v) {
-		return noted, true
+	if known && s.missedSome(noted.Verdict, v) {
+		return opening{noted.Verdict, noted.Since}, true
 	}
-	return incident.WorthUnasked(v, incident.World{Agents: s.Picture.Agents, Policy: s.Picture.Policy.Value, Topology: s.Topology()})
+	if told, is := s.toldOf(n); is {
+		return opening{v: s.toldVerdict(told, now, wall)}, true
+	}
+	v, is := incident.WorthUnasked(v, incident.World{Agents: s.Picture.Agents, Policy: s.Picture.Policy.Value, Topology: s.Topology()})
+	return opening{v, v.Since}, is
 }

@@ -171,6 +171,7 @@ func TestAnHeirMeasuresTheSilenceItHasSeenItself(t *testing.T) {
 		{"it saw the node well, and go", []membership.Verdict{alive, gone}, false},
 		{"it came when the node was gone", []membership.Verdict{gone}, true},
 		{"it came when the node answered again, and was not sure at first", []membership.Verdict{unsure}, true},
+		{"it saw the node well, and go again when the incident was open", []membership.Verdict{alive}, true},
 	}
 	for _, r := range rows {
 		t.Run(r.why, func(t *testing.T) {
@@ -185,6 +186,11 @@ func TestAnHeirMeasuresTheSilenceItHasSeenItself(t *testing.T) {
 			b.s = first
 			b.write(b.turn(Viewed{View: b.view(gone)}))
 			b.s = heir
+			if len(r.before) == 1 {
+				b.relist()
+				b.turn(Viewed{View: b.view(alive)})
+				b.turn(Viewed{View: b.view(gone)})
+			}
 			b.turn(Won{Term: b.term()})
 			b.relist()
 			b.now = b.now.Add(time.Minute)

@@ -34,11 +34,13 @@ type State struct {
 	broken map[cluster.Name]bool // nodes whose opening broke an invariant
 	view   membership.View
 	// silent are the verdicts that were worth an incident that nobody opened.
-	silent map[cluster.Name]membership.Verdict
+	silent map[cluster.Name]silence
 	went   map[cluster.Name]cluster.Moment // when a node was last seen alive before it was not
 	well   map[cluster.Name]bool           // nodes that were seen alive without an incident, since they went last
 	lapsed map[cluster.Name]bool           // see incident.World
 	hints  time.Duration                   // the window that was told last
+	told   map[cluster.Name]incident.Silence
+	heeded map[word]bool // what others say of silences and was followed already
 
 	stalled cluster.Moment // until when this agent abstains
 	deaf    cluster.Moment // since when fewer than half of the observers are heard
@@ -60,7 +62,7 @@ func New(clusterName string, self cluster.Name, region cluster.Region) *State {
 	return &State{Cluster: clusterName, Self: self, Region: region, Picture: NewPicture(),
 		clocks: map[string]clock{}, busy: map[cluster.Datacenter]bool{},
 		served: map[cluster.Datacenter]string{}, broken: map[cluster.Name]bool{},
-		silent: map[cluster.Name]membership.Verdict{}, went: map[cluster.Name]cluster.Moment{}, well: map[cluster.Name]bool{}, lapsed: map[cluster.Name]bool{}}
+		silent: map[cluster.Name]silence{}, went: map[cluster.Name]cluster.Moment{}, well: map[cluster.Name]bool{}, lapsed: map[cluster.Name]bool{}}
 }
 
 // Input is one thing that happened to a leader.
@@ -129,6 +131,7 @@ func (s *State) Turn(in Input, now cluster.Moment, wall time.Time) Out {
 		if taken := s.Picture.Apply(in.Batch); in.Batch.Whole {
 			s.resync, out.Relist = !taken, !taken
 		}
+		s.heed()
 	case Viewed:
 		s.Look(in.View)
 	case Schemed:
@@ -167,6 +170,7 @@ func (s *State) answered(in Answered) (relist bool) {
 	}
 	s.Picture.Apply(written(in.Commit.Txn, in.Result.Rev))
 	s.forgetLapses()
+	s.heed()
 	if in.Commit.began != 0 {
 		s.clocks[in.Commit.Incident] = clock{began: in.Commit.began}
 	}
@@ -351,15 +355,15 @@ func breach(panicked any) (b cluster.Broken, broke bool) {
 
 // open begins an incident about the first node that is worth one.
 func (s *State) open(dc cluster.Datacenter, now cluster.Moment, wall time.Time) (Commit, bool) {
-	worth := map[cluster.Name]membership.Verdict{}
+	worth := map[cluster.Name]opening{}
 	for n := range s.view.Verdicts { // order: sorted below
 		host, listed := s.Picture.Hosts[n]
 		_, isOpen := s.Picture.Opens[n]
 		if !listed || host.Datacenter != dc || isOpen || s.broken[n] {
 			continue
 		}
-		if v, is := s.worth(n); is {
-			worth[n] = v
+		if o, is := s.worth(n, now, wall); is {
+			worth[n] = o
 		}
 	}
 	for _, n := range slices.Sorted(maps.Keys(worth)) {
@@ -370,11 +374,12 @@ func (s *State) open(dc cluster.Datacenter, now cluster.Moment, wall time.Time) 
 	return Commit{}, false
 }
 
-func (s *State) begin(dc cluster.Datacenter, v membership.Verdict, now cluster.Moment, wall time.Time) (c Commit, ok bool) {
+func (s *State) begin(dc cluster.Datacenter, o opening, now cluster.Moment, wall time.Time) (c Commit, ok bool) {
+	v := o.v
 	ledger := s.Picture.Ledgers[dc].Value
 	ledger.NextIncident++
 	id := incidentID(dc, ledger.NextIncident)
-	w := about(incident.Record{ID: id, Datacenter: dc, Node: v.Node}, clock{began: v.Since, entered: now}, s.base(dc, now, wall))
+	w := about(incident.Record{ID: id, Datacenter: dc, Node: v.Node}, clock{began: o.began, entered: now}, s.base(dc, now, wall))
 	w.Ledger = ledger
 	defer func() {
 		if b, broke := breach(recover()); broke {
@@ -388,7 +393,7 @@ func (s *State) begin(dc cluster.Datacenter, v membership.Verdict, now cluster.M
 	d.Record.Burst = s.burst(d.Record)
 	w.Elapsed = max(0, now.Sub(v.Since))
 	c, ok = s.commit(incident.Record{}, d, w, "")
-	c.began = v.Since
+	c.began = o.began
 	return c, ok
 }
 
@@ -461,7 +466,7 @@ func (s *State) World(dc cluster.Datacenter, now cluster.Moment, wall time.Time)
 		Schema: s.Schema, Ledger: p.Ledgers[dc].Value, Seen: p.Seen, PoolSeen: p.PoolSeen, Agents: p.Agents,
 		Fences: make(map[cluster.Name]incident.StandingFence, len(p.Fences)),
 		Pools:  make(map[string]incident.StandingPool, len(p.Pools)),
-		Open:   p.OpenRecords(), Store: s.Store, Lapsed: s.lapsed, Hints: s.hints,
+		Open:   p.OpenRecords(), Store: s.Store, Lapsed: s.lapses(), Hints: s.hints,
 	}
 	for n, f := range p.Fences {
 		w.Fences[n] = incident.StandingFence{Fence: f.Value, Token: p.Token(f.Mod)}

@@ -406,6 +406,7 @@ type selfLook struct {
 	alive                  time.Time
 	odd, moving, snitchOff bool
 	unrepaired             bool
+	silences               string // as they are told
 }
 
 // tellSelf tells of the own Cassandra what was read last.
@@ -418,12 +419,15 @@ func (a *agent) tellSelf() {
 	case a.whole && a.w.now.Sub(a.n.aliveAt) >= 10*second:
 		a.n.alive, a.n.aliveAt = a.n.wall(), a.w.now
 	}
-	look := selfLook{a.id, alive, a.n.oddSchema, a.w.moving, a.n.snitchOff, a.n.unrepaired}
+	missed, lapsed := a.state.Missed(a.now(), a.n.wall()), a.state.Lapsed()
+	look := selfLook{a.id, alive, a.n.oddSchema, a.w.moving, a.n.snitchOff, a.n.unrepaired, fmt.Sprint(missed, lapsed)}
 	if a.self.look == look && a.showsSelf(look) {
 		return
 	}
 	a.self = selfTold{look, a.w.now}
-	a.put(store.Agent(a.n.name), a.selfAs(look), true, func() { a.self = selfTold{} })
+	me := a.selfAs(look)
+	me.Missed, me.Lapsed = missed, lapsed
+	a.put(store.Agent(a.n.name), me, true, func() { a.self = selfTold{} })
 }
 
 // selfTold is what an agent told of itself, and when.
@@ -452,7 +456,7 @@ func (a *agent) showsSelf(look selfLook) bool {
 	if a.w.now.Sub(a.self.at) < 2*landed {
 		return true
 	}
-	return there && is.Boot == look.boot && is.Alive.Equal(look.alive) && is.Unrepaired == look.unrepaired && is.Cassandra != nil &&
+	return there && is.Boot == look.boot && is.Alive.Equal(look.alive) && is.Unrepaired == look.unrepaired && fmt.Sprint(is.Missed, is.Lapsed) == look.silences && is.Cassandra != nil &&
 		is.Cassandra.SnitchOff == look.snitchOff && (len(is.Cassandra.Moving) > 0) == look.moving && (is.Cassandra.Schema == "s2") == look.odd
 }
 
