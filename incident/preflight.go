@@ -19,7 +19,7 @@ func (t *turn) preflight() {
 	if t.neverEnded(v) {
 		return
 	}
-	if answers(v) || t.runsAnother() || t.r.Return.InPlace && v.Own == membership.Good {
+	if answers(v) || t.runsAnother() || t.r.Return.InPlace && runs(v) {
 		t.cameBack()
 		return
 	}
@@ -89,6 +89,13 @@ func (t *turn) livesOn(v membership.Verdict) bool {
 func (t *turn) runsAnother() bool {
 	same, known := t.sameProcess(t.r.Process)
 	return known && !same
+}
+
+// runs tells whether the process of a node runs: by its own agent's word, or by
+// that of the others who see its clients shut out. An agent whose host stood still
+// is not heard for a while, and coordinators read from the node meanwhile.
+func runs(v membership.Verdict) bool {
+	return v.Own == membership.Good || v.Answer == membership.Gone && v.Cause == membership.CQLDead
 }
 
 // cold tells whether this is a cluster that lost its power: all were gone at
