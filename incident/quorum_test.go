@@ -95,3 +95,26 @@ func TestMayRead(t *testing.T) {
 		}
 	}
 }
+
+func TestIdle(t *testing.T) {
+	rows := []struct {
+		why  string
+		v    membership.Verdict
+		want bool
+	}{
+		{"nobody knows", membership.Verdict{}, false},
+		{"its own agent alone knows that its process ended", membership.Verdict{Own: membership.Exited}, true},
+		{"it answers, and its last process ended", membership.Verdict{Answer: membership.Alive, Own: membership.Exited}, false},
+		{"a majority does not reach it", membership.Verdict{Answer: membership.Gone, Cause: membership.HostGone, Drain: true}, true},
+		{"its disk failed, and others reach it", membership.Verdict{Answer: membership.Gone, Cause: membership.DiskFailed}, false},
+		{"its disk failed, and nobody reaches it", membership.Verdict{Answer: membership.Gone, Cause: membership.DiskFailed, Drain: true}, true},
+		{"its disk failed and its process ended, as its own agent says, or a copy of it, and others reach it",
+			membership.Verdict{Answer: membership.Gone, Cause: membership.DiskFailed, Own: membership.Exited}, false},
+	}
+	for _, r := range rows {
+		w := World{View: membership.View{Verdicts: map[cluster.Name]membership.Verdict{"n1": r.v}}}
+		if got := w.idle("n1"); got != r.want {
+			t.Errorf("%s: idle %v", r.why, got)
+		}
+	}
+}

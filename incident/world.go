@@ -175,11 +175,14 @@ func (w World) fenced(n cluster.Name) bool {
 }
 
 // idle tells whether a node is known to serve nobody, so that nothing is lost
-// when it is kept from clients and readers. One whose disk failed may serve.
+// when it is kept from clients and readers. One whose disk failed may serve while
+// others reach it: that its process ended is the word of a copy of its host, perhaps.
 func (w World) idle(n cluster.Name) bool {
 	v := w.verdict(n)
-	gone := v.Answer == membership.Gone && (v.Cause != membership.DiskFailed || v.Drain)
-	return gone || !answers(v) && v.Own == membership.Exited || w.fenced(n)
+	if v.Cause == membership.DiskFailed {
+		return v.Drain || w.fenced(n)
+	}
+	return v.Answer == membership.Gone || !answers(v) && v.Own == membership.Exited || w.fenced(n)
 }
 
 // Sign is what a pool is told of a member.
