@@ -10,18 +10,20 @@ import (
 	"supervisor/repair"
 )
 
-// jobLives tells whether every peer of the segments that are left still
-// serves; otherwise the rest is planned anew with those that do.
+// jobLives tells whether every peer of the segments that are left can still be
+// compared with; otherwise the rest is planned anew with those that can. So it is
+// when one of them lacks writes itself by now and the others are too few.
 func (t *turn) jobLives() bool {
-	job := t.r.Return.Job
+	job, lacking := t.r.Return.Job, false
 	for _, i := range job.Batch(len(job.Segments)) {
 		for _, h := range job.Segments[i].Hosts {
-			if h != t.r.Node && !t.w.Serves(h) {
+			if h != t.r.Node && !t.w.compares(h) {
 				return false
 			}
+			lacking = lacking || h != t.r.Node && t.lacksToo(h)
 		}
 	}
-	return true
+	return !lacking || t.plannable()
 }
 
 // planRepair makes the job of a repair and orders its first batch. What is
@@ -39,7 +41,8 @@ func (t *turn) planRepair(step ReturnStep) bool {
 	}
 	job, refused, err := repair.Plan(repair.PlanInput{
 		Schema: *t.w.Schema, Node: t.r.Node,
-		Live:      func(n cluster.Name) bool { return n == t.r.Node || t.w.Serves(n) },
+		Live:      func(n cluster.Name) bool { return n == t.r.Node || t.w.compares(n) },
+		Lacks:     t.lacksToo,
 		Regions:   t.regions(),
 		Residency: t.w.Policy.Residency,
 

@@ -22,9 +22,11 @@ const QuorumRule = "repair-quorum"
 type PlanInput struct {
 	Schema cluster.Schema
 	Node   cluster.Name // whose ranges are repaired; it coordinates and counts as live
-	// Live says which other replicas can be compared with now. One that is
-	// itself on the way back is not live: it lacks writes like Node does.
-	Live      func(cluster.Name) bool
+	// Live says which other replicas can be compared with now.
+	Live func(cluster.Name) bool
+	// Lacks says which of them lack writes themselves: they are compared with, but
+	// do not count for a quorum. Nil: none.
+	Lacks     func(cluster.Name) bool
 	Regions   map[cluster.Name]cluster.Region // a name that is missing stands nowhere known
 	Residency residency.Policy
 	Keyspaces []string            // blank: all that are replicated
@@ -57,7 +59,9 @@ type Refused struct {
 //
 // Hosts are the node and all its live, permitted peers. Ranges for which
 // those are fewer than a quorum of the replicas are refused: an acknowledged
-// write might stand on none of them. So are keyspaces that the residency
+// write might stand on none of them. One that lacks writes itself does not count,
+// unless all replicas take part: then there is nobody else who could have what
+// they lack. Refused are also keyspaces that the residency
 // policy does not permit in the node's region. A peer in a forbidden region is
 // left out. A keyspace of one copy has nothing to compare and no segment.
 //
@@ -185,6 +189,9 @@ func (p *planner) group(ks cluster.Keyspace, g group) {
 			rule = residency.Invariant
 			why += fmt.Sprintf("; not permitted: %s", spelled(abroad))
 		}
+		if lacking := p.lacking(hosts); len(lacking) > 0 {
+			why += fmt.Sprintf("; lacking writes themselves: %s", spelled(lacking))
+		}
 		p.refuse(ks, g.ranges, rule, why)
 		return
 	}
@@ -228,10 +235,20 @@ func (p *planner) admits(keyspace string, region cluster.Region) bool {
 	return yes
 }
 
+// lacking are the peers among some hosts that lack writes.
+func (p *planner) lacking(hosts []cluster.Name) []cluster.Name {
+	return slices.DeleteFunc(slices.Clone(hosts), func(n cluster.Name) bool { return !p.lacks(n) })
+}
+
+func (p *planner) lacks(n cluster.Name) bool { return n != p.Node && p.Lacks != nil && p.Lacks(n) }
+
 // short says what the hosts lack, or nothing when they suffice. A quorum is
 // counted in the node's datacenter where the keyspace counts by datacenter,
 // and over the ring unless its clients never ask another datacenter.
 func (p *planner) short(ks cluster.Keyspace, hosts []cluster.Name, replicas int) string {
+	if len(hosts) < replicas {
+		hosts = slices.DeleteFunc(slices.Clone(hosts), p.lacks)
+	}
 	if len(hosts) < 2 {
 		return fmt.Sprintf("none of its %d other replicas can be compared with", replicas-1)
 	}

@@ -1,0 +1,77 @@
+// SPDX-License-Identifier: Apache-2.0
+
+package incident
+
+import (
+	"slices"
+
+	"supervisor/cluster"
+	"supervisor/membership"
+)
+
+// lacksToo tells whether a peer may lack the very writes that the
+// node lacks, so that a repair with it proves nothing. What nobody lost that
+// acknowledged it stands on one of any two replicas of three, whatever either of
+// them was away for; so one process of the two must have ended, which lost what
+// it had not synced. And the peer took what was written since it is back: only
+// what the node lacks from before that can be missing on both.
+func (t *turn) lacksToo(peer cluster.Name) bool {
+	r, lacks := t.w.lacking(peer)
+	if !lacks || r.HeldRule == FenceBeforeReplace {
+		return lacks
+	}
+	back := t.w.verdict(peer)
+	ended := r.ended(back) || t.r.ended(t.w.verdict(t.r.Node))
+	return ended && (t.w.ByWall || back.Since >= t.outageBegan())
+}
+
+// compares tells whether a node can be compared with: it serves, or it is in the
+// ring behind its fence. Such a one takes writes and gossips.
+func (w World) compares(n cluster.Name) bool {
+	if w.Serves(n) {
+		return true
+	}
+	v := w.verdict(n)
+	own, known := w.own(n)
+	_, there := w.Agents[n]
+	inRing := known && there && own.Running && own.Mode == "NORMAL" && own.Process == v.Process && v.Own == membership.Good
+	return inRing && (v.Answer == membership.Alive || v.Answer == membership.Gone && v.Cause == membership.CQLDead)
+}
+
+// outageBegan is when the node began to lack writes, on this leader's clock.
+func (t *turn) outageBegan() cluster.Moment {
+	return t.w.Now.Add(-t.w.Elapsed - t.r.Began.Sub(t.r.Outage.From))
+}
+
+// lacking is the open incident of a node that lacks writes, for all that is
+// known, though it may serve: because the others cannot spare it, say. What its
+// gate started unasked may lack some before anybody opened an incident.
+func (w World) lacking(n cluster.Name) (Record, bool) {
+	r := Record{Node: n}
+	i := slices.IndexFunc(w.Open, func(o Record) bool { return o.Node == n })
+	if i >= 0 {
+		r = w.Open[i]
+	}
+	return r, w.Agents[n].Unrepaired || w.Lapsed[n] || i >= 0 && r.lacks(w.verdict(n))
+}
+
+// lacks tells whether the node of an open incident lacks writes, if it answers.
+func (r Record) lacks(v membership.Verdict) bool {
+	same := v.Own == membership.Good && v.Process == r.Process
+	switch {
+	case r.HeldRule == FenceBeforeReplace:
+		return true
+	case r.Return != nil:
+		return r.Return.Step < Opening
+	case r.Phase == Verifying:
+		return !same // its peers keep hints for the process that was silent, and for no other
+	}
+	return costsWrites(r.Cause)
+}
+
+// ended tells whether a process of the node ended since its incident began, for
+// all that is known.
+func (r Record) ended(v membership.Verdict) bool {
+	same := v.Own == membership.Good && v.Process != "" && v.Process == r.Process
+	return !same || r.Return != nil && (r.Return.Tries > 0 || r.Return.Kills > 0)
+}
