@@ -13,7 +13,7 @@ var sentences = map[string]string{
 	// the journal
 	"saw_looks":               "{observers}",
 	"judged":                  "{cause}: {for} of {heard} observers heard ({of} eligible) in {racks} racks besides its own, own agent {own}",
-	"saw_unasked":             "the gate of {node} started it plainly because nobody answered: it may lack writes",
+	"saw_unasked":             "the gate of {node} started it and nobody who knows was asked: it may lack writes",
 	"would_drain":             "would drain {node} and bring it back; mode {mode} only looks",
 	"waits_evidence":          "not sure enough: {for} of {heard} observers heard ({of} eligible) say it is gone",
 	"decided_drain":           "drain {node}. After it {margin}",

@@ -92,9 +92,9 @@ type Agent struct {
 	// node's incident, from the agent's disk; zero when that is not known, and
 	// while nothing is wrong.
 	Alive time.Time `json:"alive,omitzero"`
-	// Unrepaired is true from a plain start by a gate that nobody answered until a
-	// return has fenced the node: it may lack writes, also when no leader saw it
-	// down.
+	// Unrepaired is true from a start by a gate that nobody answered, or that
+	// hibernated it by its own disk's word, until a return has fenced the node: it
+	// may lack writes, also when no leader saw it down.
 	Unrepaired bool `json:"unrepaired,omitempty"`
 	// Missed and Lapsed are what it saw of silences and nobody could write down:
 	// those that no incident is open about, and nodes whose return they spoil.

@@ -85,7 +85,7 @@ func askGate(ctx context.Context, cfg settings.Agent, warn io.Writer) (isolate.A
 	if err != nil {
 		fmt.Fprintf(warn, "warning: %v; the agent is asked\n", err)
 	} else if ans, alone := isolate.BeforeAsking(local, time.Now()); alone && ans.Rule != "clean-drain" {
-		return ans, nil
+		return asleep(disk, ans), nil
 	}
 	if asked, ok := askAgent(ctx, cfg); ok {
 		return asked, nil
@@ -96,12 +96,20 @@ func askGate(ctx context.Context, cfg settings.Agent, warn io.Writer) (isolate.A
 		return stateUnread(cfg, err)
 	}
 	if ans.Rule != "gate-unasked" {
-		return ans, nil
+		return asleep(disk, ans), nil
 	}
 	if err := errors.Join(unwritable, disk.NoteUnasked(ans, local.EverServed)); err != nil {
 		ans.Why += "; no word of it could be left: " + err.Error()
 	}
 	return ans, nil
+}
+
+// asleep leaves word of an answer that this host gave itself, if it hibernates.
+func asleep(disk agent.Disk, ans isolate.Answer) isolate.Answer {
+	if err := disk.NoteAsleep(ans); err != nil {
+		ans.Why += "; no word of it could be left: " + err.Error()
+	}
+	return ans
 }
 
 // stateUnread is for a local state that cannot be read and an agent that did

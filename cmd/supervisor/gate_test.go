@@ -62,6 +62,9 @@ func TestAGateAlone(t *testing.T) {
 			if err != nil || got.Start != r.start || got.Rule != r.rule {
 				t.Errorf("got %+v, %v, want %s by %s", got, err, r.start, r.rule)
 			}
+			if disk.Unrepaired() != (got.Start == isolate.Hibernate) {
+				t.Errorf("it may lack writes: %v", disk.Unrepaired())
+			}
 			after, err := disk.Local()
 			if err != nil || after.Clean != (r.local.Clean && got.Rule != "clean-drain") {
 				t.Errorf("left behind: %+v, %v", after, err)

@@ -209,7 +209,7 @@ type desk struct {
 	cassandra     *incident.CassandraFacts
 	process       cluster.Boot
 	mode          string
-	unrepaired    bool           // its gate started it unasked, and no return has taken it since
+	unrepaired    bool           // its gate started it unasked, or asleep, and no return has taken it since
 	alive         time.Time      // when this Cassandra was last in order, as the disk says
 	quiet         cluster.Moment // since when the admin interface does not answer
 	drained       bool

@@ -26,7 +26,8 @@ const (
 	marksFile   = "marks.json"
 	localFile   = "state.json"
 	unaskedFile = "gate-unasked"
-	// unrepairedFile stands from such a start until a return has fenced the node.
+	// unrepairedFile stands from such a start, or from one that hibernates by what
+	// stands here, until a return has fenced the node.
 	unrepairedFile = "unrepaired"
 	lockFile       = "lock"
 	aliveFile      = "alive"
@@ -128,15 +129,26 @@ func (d Disk) lock() (unlock func(), err error) {
 }
 
 // NoteUnasked leaves word that Cassandra started without the agent's answer. One
-// that has served here and was started plainly may lack writes.
+// that has served here and was started may lack writes: one that hibernates can
+// be joined to the ring by hand.
 func (d Disk) NoteUnasked(ans isolate.Answer, served bool) error {
 	word := []byte(ans.Why + "\n")
-	if served && ans.Start == isolate.Normal {
+	if served && ans.Start != isolate.Refuse {
 		if err := d.write(unrepairedFile, word); err != nil {
 			return err
 		}
 	}
 	return d.write(unaskedFile, word)
+}
+
+// NoteAsleep leaves word that Cassandra hibernates by what this disk says. It may
+// be an older one, and the return that it speaks of be over: then no fence stands
+// for the node, and nobody but it knows that it lacks writes.
+func (d Disk) NoteAsleep(ans isolate.Answer) error {
+	if ans.Start != isolate.Hibernate {
+		return nil
+	}
+	return d.write(unrepairedFile, []byte(ans.Why+"\n"))
 }
 
 // Unrepaired tells whether such a start is not made good yet.

@@ -21,7 +21,7 @@ func TestAStartThatNobodyWasAskedForIsRemembered(t *testing.T) {
 	}{
 		{"it had served here, and was started plainly", isolate.Normal, true, true},
 		{"its first start lacks nothing", isolate.Normal, false, false},
-		{"it was kept from readers", isolate.Hibernate, true, false},
+		{"it hibernates, until somebody joins it", isolate.Hibernate, true, true},
 		{"it was not started", isolate.Refuse, true, false},
 	}
 	for _, r := range rows {

@@ -149,7 +149,7 @@ func (n *node) gate(waited time.Duration) isolate.Answer {
 	unread := n.agent.closed != ""
 	alone, sure := isolate.BeforeAsking(n.local, n.wall())
 	if sure && !unread && alone.Rule != "clean-drain" {
-		return alone
+		return n.asleep(alone)
 	}
 	if n.agent.answers() && !unread {
 		if a := isolate.Ask(n.agent.asked(waited), n.wall()); a.Start != isolate.Wait {
@@ -162,9 +162,15 @@ func (n *node) gate(waited time.Duration) isolate.Answer {
 	case unread:
 		return isolate.Answer{Start: isolate.Refuse, Rule: "state-unread"}
 	case sure:
-		return alone
+		return n.asleep(alone)
 	}
 	return isolate.Unasked(n.local.Unasked)
+}
+
+// asleep notes on the disk that the node hibernates by what its disk says.
+func (n *node) asleep(a isolate.Answer) isolate.Answer {
+	n.unrepaired = n.unrepaired || a.Start == isolate.Hibernate
+	return a
 }
 
 // asked is what this agent knows when its gate asks. Before the store was read

@@ -72,7 +72,7 @@ type node struct {
 	pardoned   bool // and nobody was to repair it: in mode observe
 	shown      bool // the checks of standing truths saw that it may be read
 
-	unrepaired bool // on its disk: its gate started it unasked, and no return has fenced it since
+	unrepaired bool // on its disk: its gate started it unasked, or asleep, and no return has fenced it since
 
 	witnesses []cluster.Boot // of its last silence, which nobody could write down
 	spokeAt   moment         // when that was over
@@ -233,6 +233,7 @@ func (n *node) unitStart(since moment) {
 	a := n.gate(n.w.now.Sub(since))
 	switch a.Start {
 	case isolate.Hibernate:
+		n.unrepaired = n.unrepaired || a.Rule == "gate-unasked"
 		n.start(true)
 	case isolate.Normal:
 		n.unrepaired = n.unrepaired || a.Rule == "gate-unasked"
