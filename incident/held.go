@@ -3,6 +3,8 @@
 package incident
 
 import (
+	"strings"
+
 	"supervisor/isolate"
 	"supervisor/loadbalancer"
 	"supervisor/membership"
@@ -21,9 +23,10 @@ func (t *turn) held() {
 		return
 	}
 	renewed := t.r.HeldRule == RuleMode || t.r.HeldRule == RulePolicy || t.w.Policy.version() > t.r.Policy
-	if (failed || !renewed) && t.unproven() && t.quorumAllows() {
+	if t.tellRead(); (failed || !renewed) && t.unproven() && t.quorumAllows() {
 		// The others could not spare it when it was held, and now they can; or
 		// another process runs than the one that was proven.
+		t.r.Held, _, _ = strings.Cut(t.r.Held, readMeanwhile)
 		t.nextStep()
 		t.say(Decided, "decided_fence_reads", "node", string(t.r.Node))
 		t.fence(isolate.Clients|isolate.Reads, isolate.Hibernate)

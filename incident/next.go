@@ -4,6 +4,7 @@ package incident
 
 import (
 	"fmt"
+	"strings"
 	"time"
 
 	"supervisor/cluster"
@@ -120,7 +121,7 @@ func WorthUnasked(v membership.Verdict, w World) (membership.Verdict, bool) {
 // works on the record as it was before that decision.
 func Hold(r Record, w World, why string) Decision {
 	why = "an invariant broke, nothing more is done here: " + why
-	if r.Phase == Held && r.Held == why {
+	if r.Phase == Held && strings.HasPrefix(r.Held, why) {
 		return Decision{Record: r, Ledger: w.Ledger}
 	}
 	t := newTurn(r, w)

@@ -101,11 +101,25 @@ func (t *turn) hold(rule Rule, reason string) {
 	t.r.Pending = nil
 	t.enter(Held)
 	t.waitAside()
-	t.say(Refused, "held", "reason", reason, "rule", string(rule))
+	t.tellRead()
+	t.say(Refused, "held", "reason", t.r.Held, "rule", string(rule))
 	t.under(rule)
 	if t.mustStayFenced() {
 		t.fence(isolate.Clients|isolate.Reads, isolate.Hibernate)
 	}
+}
+
+const readMeanwhile = "; it lacks writes and is read meanwhile (quorum-survives): "
+
+// tellRead adds to the reason of a held incident that its node lacks writes and
+// is read all the same: whoever decides must know.
+func (t *turn) tellRead() {
+	why := t.quorumFault()
+	if why == "" || !t.unproven() || strings.Contains(t.r.Held, string(QuorumSurvives)) {
+		return
+	}
+	t.r.Held += readMeanwhile + why
+	t.changed = true
 }
 
 // waitAside gives the turn to return back: who waits for a person, or for its

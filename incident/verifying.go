@@ -240,8 +240,8 @@ func (t *turn) rowsRead(o Once, res Result) {
 		t.hold(RuleVerify, fmt.Sprintf("%d old and %d missing rows after %d repairs", res.Old, res.Missing, t.r.Return.Rounds))
 		return
 	}
-	if why := t.quorumFault(); why != "" {
-		t.hold(QuorumSurvives, "it serves old rows and cannot be kept from readers: "+why)
+	if t.quorumFault() != "" {
+		t.hold(QuorumSurvives, "it serves old rows")
 		return
 	}
 	t.behindFence()
