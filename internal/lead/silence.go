@@ -44,6 +44,9 @@ func (s *State) noteSilences() {
 		noted, known := s.silent[n]
 		switch {
 		case open, known && s.missedNothing(noted.Verdict, v):
+			if open && known && incident.Spoils(s.Picture.returning(n), noted.Verdict) {
+				s.lapsed[n] = true // seen before the node's return was read here
+			}
 			delete(s.silent, n)
 		case !known && (incident.Worth(v) || unanswered(v)):
 			s.silent[n] = silence{Verdict: v}
@@ -83,6 +86,11 @@ func (s *State) forgetLapses() {
 			delete(s.lapsed, n)
 		}
 	}
+}
+
+// recordOf is the open incident of a node, or none.
+func (s *State) recordOf(n cluster.Name) incident.Record {
+	return s.Picture.Records[s.Picture.Opens[n].Value].Value
 }
 
 // noteBeginnings keeps when each node that was seen alive began not to be, on

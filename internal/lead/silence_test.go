@@ -242,6 +242,26 @@ func TestASilenceInAReturnIsKeptUntilTheReturnIsTakenBack(t *testing.T) {
 	}
 }
 
+// An agent that began while the store was away knows of no return until it has
+// read it; the silence that it saw until then may have spoiled it.
+func TestASilenceBeforeItsReturnWasReadIsKept(t *testing.T) {
+	for step, kept := range map[incident.ReturnStep]bool{incident.Previewing: true, incident.AwaitUp: false} {
+		b := newBench(t)
+		b.turn(Lost{})
+		b.turn(Viewed{View: b.view(membership.Verdict{Answer: membership.Gone, Cause: membership.HostGone, Drain: true, For: 3, Process: "p-n3"})})
+		back := b.view(membership.Verdict{Answer: membership.Gone, Cause: membership.CQLDead, Own: membership.Good, Process: "p-n3"})
+		b.turn(Viewed{View: back})
+		rec := incident.Record{Schema: incident.SchemaNow, ID: "inc-dc1-7", Datacenter: "dc1", Node: "n3", Phase: incident.Verifying, Return: &incident.Return{Step: step}}
+		b.put(store.Open("n3"), rec.ID)
+		b.put(store.Record(rec.ID), rec)
+		b.relist()
+		b.turn(Viewed{View: back})
+		if b.s.lapsed["n3"] != kept {
+			t.Errorf("in step %s: kept %v", step, b.s.lapsed)
+		}
+	}
+}
+
 func TestANodeThatIsClosedAfterASilenceWasSilent(t *testing.T) {
 	b := newBench(t)
 	b.turn(Lost{})
