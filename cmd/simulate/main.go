@@ -19,9 +19,9 @@ import (
 	"supervisor/internal/sim"
 )
 
-// gcPercent lets the heap grow to more than it would: a world is small and makes
-// much that is soon forgotten.
-const gcPercent = 400
+// gcPercent lets the heap grow to more than it would, some 70 MB: a world is of a
+// few and makes much that is soon forgotten.
+const gcPercent = 1600
 
 func main() {
 	debug.SetGCPercent(gcPercent)
