@@ -129,7 +129,7 @@ func (t *turn) quorumFault() string {
 // watched is the schema without the keyspaces that have replicas where nobody
 // is on the roster: of those replicas nothing is known, and a quorum over all
 // datacenters cannot be counted.
-func (w World) watched() cluster.Schema {
+func (w *World) watched() cluster.Schema {
 	s := *w.Schema
 	here := w.datacenters()
 	s.Keyspaces = slices.DeleteFunc(slices.Clone(s.Keyspaces), func(ks cluster.Keyspace) bool {

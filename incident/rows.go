@@ -464,9 +464,9 @@ func subject(name string, pairs ...string) Subjected {
 	return s
 }
 
-func (w World) nodes() []cluster.Name { return slices.Sorted(maps.Keys(w.Topology.Nodes)) }
+func (w *World) nodes() []cluster.Name { return slices.Sorted(maps.Keys(w.Topology.Nodes)) }
 
-func (w World) datacenters() []cluster.Datacenter {
+func (w *World) datacenters() []cluster.Datacenter {
 	set := map[cluster.Datacenter]bool{}
 	for _, p := range w.Topology.Nodes {
 		set[p.Datacenter] = true

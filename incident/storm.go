@@ -33,7 +33,7 @@ func Storm(w World, dc cluster.Datacenter) (bool, string) {
 // hibernate for hours and be Held for days, and who fails next is one node. A
 // node that a storm kept from being drained stays a suspect, so that no storm
 // ends by growing old. The age is the judge's and not by wall time.
-func (w World) longOut(n cluster.Name) bool {
+func (w *World) longOut(n cluster.Name) bool {
 	if w.Now.Sub(w.verdict(n).Since) <= stormWindow {
 		return false
 	}

@@ -375,7 +375,6 @@ func (s *stage) worldOf(n cluster.Name) World {
 	if storm, why := Storm(w, "dc1"); storm {
 		w.Storm = why
 	}
-	w.Open = slices.DeleteFunc(w.Open, func(r Record) bool { return r.Node == n })
 	return w
 }
 
@@ -516,7 +515,8 @@ func (s *stage) ownSays(names []cluster.Name, args map[string]string) string {
 func (s *stage) peersSay(names []cluster.Name, args map[string]string) string {
 	who := names[1:]
 	if len(who) == 0 {
-		who = s.worldOf(names[0]).livePeers(names[0])
+		w := s.worldOf(names[0])
+		who = w.livePeers(names[0])
 	}
 	var sight isolate.Sight
 	if err := sight.UnmarshalText([]byte(args["sight"])); err != nil {

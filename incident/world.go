@@ -40,7 +40,7 @@ type World struct {
 	// Lapsed are nodes that were silent after their return had gone too far for it,
 	// when nobody could decide: the store took nothing, or nobody led.
 	Lapsed map[cluster.Name]bool
-	// Open are the other open incidents of the region.
+	// Open are the open incidents of the region, also the one that is decided upon.
 	Open []Record
 	// Store is what this agent knows of its own store connection.
 	Store StoreFacts
@@ -128,7 +128,7 @@ type CassandraFacts struct {
 }
 
 // hintWindow is how long hints are kept, as coordinators tell now or told last.
-func (w World) hintWindow() time.Duration {
+func (w *World) hintWindow() time.Duration {
 	if window := HintWindow(w.Agents); window > 0 {
 		return window
 	}
@@ -154,7 +154,7 @@ type Trouble struct {
 }
 
 // verdict of the node; Unknown when the judge has none.
-func (w World) verdict(n cluster.Name) membership.Verdict {
+func (w *World) verdict(n cluster.Name) membership.Verdict {
 	v, ok := w.View.Verdicts[n]
 	if !ok {
 		v.Node = n
@@ -165,11 +165,11 @@ func (w World) verdict(n cluster.Name) membership.Verdict {
 // Serves tells whether a node answers its clients and is not kept from it. One
 // of which nobody knows does not: nothing may rest on it. Whether it may be
 // kept from clients or readers is another question, see Sign and quorumFault.
-func (w World) Serves(n cluster.Name) bool {
+func (w *World) Serves(n cluster.Name) bool {
 	return w.verdict(n).Answer == membership.Alive && !w.fenced(n)
 }
 
-func (w World) fenced(n cluster.Name) bool {
+func (w *World) fenced(n cluster.Name) bool {
 	f, stands := w.Fences[n]
 	return stands && f.Levels != 0
 }
@@ -177,7 +177,7 @@ func (w World) fenced(n cluster.Name) bool {
 // idle tells whether a node is known to serve nobody, so that nothing is lost
 // when it is kept from clients and readers. One whose disk failed may serve while
 // others reach it: that its process ended is the word of a copy of its host, perhaps.
-func (w World) idle(n cluster.Name) bool {
+func (w *World) idle(n cluster.Name) bool {
 	v := w.verdict(n)
 	if v.Cause == membership.DiskFailed {
 		return v.Drain || w.fenced(n)
@@ -186,7 +186,7 @@ func (w World) idle(n cluster.Name) bool {
 }
 
 // Sign is what a pool is told of a member.
-func (w World) Sign(n cluster.Name) loadbalancer.Sign {
+func (w *World) Sign(n cluster.Name) loadbalancer.Sign {
 	switch {
 	case w.Serves(n):
 		return loadbalancer.Answers
@@ -198,7 +198,7 @@ func (w World) Sign(n cluster.Name) loadbalancer.Sign {
 
 // livePeers are the ring members other than n whose gossip may be alive, by
 // name. Every one of them must agree on a hibernation.
-func (w World) livePeers(n cluster.Name) []cluster.Name {
+func (w *World) livePeers(n cluster.Name) []cluster.Name {
 	if w.Schema == nil {
 		return nil
 	}
@@ -218,7 +218,7 @@ func (w World) livePeers(n cluster.Name) []cluster.Name {
 // goes on coordinating, or was stopped by its disk_failure_policy and is opened
 // like that: what ends it is the end of its process. Of that its own agent's
 // word is not enough while others reach the node: a copy of its host says so too.
-func (w World) mayRead(n cluster.Name) bool {
+func (w *World) mayRead(n cluster.Name) bool {
 	v := w.verdict(n)
 	switch {
 	case v.Answer != membership.Gone, v.Cause == membership.CQLDead:
@@ -230,7 +230,7 @@ func (w World) mayRead(n cluster.Name) bool {
 }
 
 // serving lists the members that serve, without n, by name.
-func (w World) serving(n cluster.Name) []cluster.Name {
+func (w *World) serving(n cluster.Name) []cluster.Name {
 	if w.Schema == nil {
 		return nil
 	}
@@ -246,7 +246,7 @@ func (w World) serving(n cluster.Name) []cluster.Name {
 
 // own is what the node's own agent says under the standing fence; ok is false
 // when it has not read that fence yet.
-func (w World) own(n cluster.Name) (isolate.OwnState, bool) {
+func (w *World) own(n cluster.Name) (isolate.OwnState, bool) {
 	f, standing := w.Fences[n]
 	s, known := w.Seen[n][n]
 	if !standing || !known || s.Own == nil || s.Token.Compare(f.Token) < 0 {
@@ -256,4 +256,4 @@ func (w World) own(n cluster.Name) (isolate.OwnState, bool) {
 }
 
 // mode of the record's datacenter.
-func (w World) mode(dc cluster.Datacenter) Mode { return w.Policy.ModeOf(dc) }
+func (w *World) mode(dc cluster.Datacenter) Mode { return w.Policy.ModeOf(dc) }

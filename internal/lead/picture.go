@@ -375,6 +375,16 @@ func (p *Picture) OpenRecords() []incident.Record {
 	return p.open
 }
 
+// firstOrder is the first key of an order that is meant.
+func (p *Picture) firstOrder(meant func(*OrderAt) bool) (first string, there bool) {
+	for key, o := range p.Orders { // order: the least key
+		if (!there || key < first) && meant(&o) {
+			first, there = key, true
+		}
+	}
+	return first, there
+}
+
 // Token is the token of an intent written at mod.
 func (p *Picture) Token(mod int64) cluster.Token {
 	return cluster.Token{Era: p.Era.Value.Era, Rev: mod}

@@ -255,12 +255,16 @@ func (s *State) warm(now cluster.Moment) bool {
 	return s.view.Began != 0 && now.Sub(s.view.Began) >= s.Picture.Policy.Value.Bars().Fresh
 }
 
+// datacenters are those of the roster, by name.
 func (s *State) datacenters() []cluster.Datacenter {
-	set := map[cluster.Datacenter]bool{}
-	for _, h := range s.Picture.Hosts {
-		set[h.Datacenter] = true
+	var all []cluster.Datacenter
+	for _, h := range s.Picture.Hosts { // order: sorted below
+		if !slices.Contains(all, h.Datacenter) {
+			all = append(all, h.Datacenter)
+		}
 	}
-	return slices.Sorted(maps.Keys(set))
+	slices.Sort(all)
+	return all
 }
 
 // decideIn looks for the next commit in a datacenter: operators first, then
@@ -275,7 +279,7 @@ func (s *State) decideIn(dc cluster.Datacenter, now cluster.Moment, wall time.Ti
 	if records := s.rotation(dc); len(records) > 0 {
 		base := s.base(dc, now, wall)
 		for _, rec := range records {
-			if c, ok := s.step(rec, base); ok {
+			if c, ok := s.step(*rec, base); ok {
 				s.served[dc] = rec.ID
 				return c, true
 			}
@@ -289,14 +293,15 @@ func (s *State) decideIn(dc cluster.Datacenter, now cluster.Moment, wall time.Ti
 
 // rotation lists the open records of a datacenter, beginning after the one
 // served last, so that a busy incident cannot starve another.
-func (s *State) rotation(dc cluster.Datacenter) []incident.Record {
-	var records []incident.Record
-	for _, r := range s.Picture.OpenRecords() {
-		if r.Datacenter == dc {
-			records = append(records, r)
+func (s *State) rotation(dc cluster.Datacenter) []*incident.Record {
+	var records []*incident.Record
+	open := s.Picture.OpenRecords()
+	for i := range open {
+		if open[i].Datacenter == dc {
+			records = append(records, &open[i])
 		}
 	}
-	last := slices.IndexFunc(records, func(r incident.Record) bool { return r.ID == s.served[dc] })
+	last := slices.IndexFunc(records, func(r *incident.Record) bool { return r.ID == s.served[dc] })
 	return slices.Concat(records[last+1:], records[:last+1])
 }
 
@@ -315,13 +320,14 @@ func (s *State) step(rec incident.Record, base incident.World) (Commit, bool) {
 	if !mine {
 		return s.next(rec, incident.Adopted{By: s.Self}, w, "")
 	}
-	for _, key := range slices.Sorted(maps.Keys(s.Picture.Orders)) {
-		o := s.Picture.Orders[key]
-		if o.Incident == rec.ID && o.State == incident.Settled && rec.Awaits(o.ID) {
-			return s.next(rec, incident.Finished{Effect: o.ID, Outcome: o.Outcome, Result: o.Result}, w, key)
-		}
+	settled, there := s.Picture.firstOrder(func(o *OrderAt) bool {
+		return o.Incident == rec.ID && o.State == incident.Settled && rec.Awaits(o.ID)
+	})
+	if !there {
+		return s.next(rec, incident.Looked{}, w, "")
 	}
-	return s.next(rec, incident.Looked{}, w, "")
+	o := s.Picture.Orders[settled]
+	return s.next(rec, incident.Finished{Effect: o.ID, Outcome: o.Outcome, Result: o.Result}, w, settled)
 }
 
 // next asks the one door; an invariant that breaks behind it holds the
@@ -417,22 +423,18 @@ func (s *State) burst(r incident.Record) string {
 // gone when it settles; its next boot must not do hours later what nobody
 // wants now.
 func (s *State) sweep(dc cluster.Datacenter) (Commit, bool) {
-	for _, key := range slices.Sorted(maps.Keys(s.Picture.Orders)) {
-		o := s.Picture.Orders[key]
-		if o.Once == nil {
-			continue // written by somebody else; nobody obeys it either
+	key, there := s.Picture.firstOrder(func(o *OrderAt) bool {
+		if o.Once == nil || s.Picture.Hosts[o.Once.Target].Datacenter != dc {
+			return false // without an order in it: written by somebody else; nobody obeys it either
 		}
-		host := s.Picture.Hosts[o.Once.Target]
-		if host.Datacenter != dc {
-			continue
-		}
-		if rec, open := s.Picture.Records[o.Incident]; open && rec.Value.Awaits(o.ID) {
-			continue
-		}
-		txn := store.Txn{Compare: append(s.guards(), store.Compare{Key: key, Rev: o.Mod}), Delete: []string{key}}
-		return Commit{Datacenter: dc, Txn: txn}, true
+		rec, open := s.Picture.Records[o.Incident]
+		return !open || !rec.Value.Awaits(o.ID)
+	})
+	if !there {
+		return Commit{}, false
 	}
-	return Commit{}, false
+	txn := store.Txn{Compare: append(s.guards(), store.Compare{Key: key, Rev: s.Picture.Orders[key].Mod}), Delete: []string{key}}
+	return Commit{Datacenter: dc, Txn: txn}, true
 }
 
 // base is what all decisions of one turn in a datacenter look at.
@@ -450,9 +452,6 @@ func about(rec incident.Record, ck clock, w incident.World) incident.World {
 	w.Elapsed, w.ByWall = max(0, w.Wall.Sub(rec.Began)), ck.began == 0
 	if ck.began != 0 {
 		w.Elapsed = max(0, w.Now.Sub(ck.began))
-	}
-	if i := slices.IndexFunc(w.Open, func(r incident.Record) bool { return r.ID == rec.ID }); i >= 0 {
-		w.Open = slices.Concat(w.Open[:i], w.Open[i+1:])
 	}
 	return w
 }
