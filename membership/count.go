@@ -8,14 +8,15 @@ import (
 	"supervisor/cluster"
 )
 
-// judge counts the ballots about one node and writes its verdict.
-func (u *turn) judge(n cluster.Name) {
+// judge counts the ballots about the node on a seat and writes its verdict.
+func (u *turn) judge(seat int) {
+	n, watchers := u.t.seats.names[seat], u.t.seats.watchers[seat]
 	prev, known := u.v.Verdicts[n]
 	u.next = never
 	x := Verdict{Node: n, At: u.now, LastAlive: prev.LastAlive, Process: prev.Process,
-		Ballots: make([]Ballot, 0, len(u.t.Watch[n]))}
-	onsets := u.collect(&x)
-	if p := u.v.Observers[n].Process; p != "" {
+		Ballots: make([]Ballot, len(watchers)), Of: len(watchers)}
+	onsets := u.collect(&x, watchers)
+	if p := u.witness(seat).heard.Process; p != "" {
 		x.Process = p
 	}
 	if !known || pictureChanged(&prev, &x) {
@@ -33,17 +34,11 @@ func (u *turn) judge(n cluster.Name) {
 
 // collect fills in ballots and counts, and returns the onsets of those who
 // vote For, earliest first.
-func (u *turn) collect(x *Verdict) (onsets []cluster.Moment) {
+func (u *turn) collect(x *Verdict, watchers []watcher) (onsets []cluster.Moment) {
 	var racks []place
-	for _, o := range u.t.Watch[x.Node] {
-		place, listed := u.t.Nodes[o]
-		if !listed {
-			continue
-		}
-		b, began := u.ballot(x.Node, o, place)
-		x.Ballots = append(x.Ballots, b)
-		t := &x.Ballots[len(x.Ballots)-1]
-		x.Of++
+	for i := range watchers {
+		t := &x.Ballots[i]
+		began := u.ballot(t, x.Node, &watchers[i])
 		switch t.Vote {
 		case For:
 			onsets = append(onsets, began)

@@ -36,10 +36,10 @@ func Judge(prev View, fresh [][]Report, t Topology, b Bars, now cluster.Moment) 
 		}
 	}
 	u.stirWatched()
-	for n := range t.Nodes { // order: each node is judged by its own reports
+	for seat, n := range u.t.seats.names {
 		due, judged := u.v.Due[n]
 		if !judged || due <= u.now || u.stir[n] {
-			u.judge(n)
+			u.judge(seat)
 		}
 	}
 	u.v.Duplicates = nil
@@ -65,6 +65,9 @@ type turn struct {
 	flipped map[cluster.Name]bool // observers whose standing changed: all they watch is judged again
 	next    cluster.Moment        // Due of the node being judged
 	said    said
+	// witnesses are those who were asked for a ballot, by seat. What they said is
+	// taken before anybody is judged.
+	witnesses []witness
 }
 
 // parts are the maps of a view that most turns leave alone: the first write
@@ -72,6 +75,9 @@ type turn struct {
 type parts struct{ verdicts, changed, planned, ignored bool }
 
 func begin(prev View, t Topology, b Bars, now cluster.Moment) *turn {
+	if t.seats == nil {
+		t.seats = seated(t)
+	}
 	v := prev
 	v.At = max(now, prev.At)
 	if prev.Verdicts == nil && prev.Began == 0 {
@@ -142,7 +148,7 @@ func (u *turn) reroster() {
 // sameTopology tells whether the roster stayed as it was; mostly it is the very
 // same one.
 func sameTopology(a, b Topology) bool {
-	return a.made != nil && a.made == b.made || maps.Equal(a.Nodes, b.Nodes) && maps.EqualFunc(a.Watch, b.Watch, slices.Equal)
+	return a.seats != nil && a.seats == b.seats || maps.Equal(a.Nodes, b.Nodes) && maps.EqualFunc(a.Watch, b.Watch, slices.Equal)
 }
 
 // compareLooks is the order in which the reports of one observer are kept.

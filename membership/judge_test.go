@@ -313,7 +313,7 @@ func TestWhoIsHeard(t *testing.T) {
 		}
 	})
 	t.Run("who is not assigned to a node has no word about it", func(t *testing.T) {
-		top := four()
+		top := Topology{Nodes: four().Nodes, Watch: four().Watch}
 		top.Watch["n1"] = []cluster.Name{"n1", "n3"}
 		v := judge(View{}, []Report{look("n2", "n1", CQL, Good, start)}, top, DefaultBars(), start)
 		if v.Ignored[NotAssigned] != 1 || kept(v, "n2", "n1", CQL).Path != PathUnknown || v.Verdicts["n1"].Of != 2 {

@@ -109,7 +109,7 @@ func (u *turn) replaces(kept, digest []Report) bool {
 		return false
 	}
 	for i := range digest {
-		if compareLooks(&kept[i], &digest[i]) != 0 || older(&digest[i], &kept[i]) || notOwn(&digest[i]) {
+		if kept[i].Subject != digest[i].Subject || kept[i].Path != digest[i].Path || older(&digest[i], &kept[i]) || notOwn(&digest[i]) {
 			return false
 		}
 	}
@@ -148,13 +148,15 @@ func (u *turn) merged(kept, digest []Report) []Report {
 func (u *turn) heard(old, r *Report) {
 	if u.said.subject != r.Subject { // the looks at one node stand side by side
 		x, judged := u.v.Verdicts[r.Subject]
-		u.said = said{r.Subject, judged && x.Answer == Alive && x.For == 0 && u.now.Sub(x.At) < retold, x.LastAlive}
+		u.said = said{subject: r.Subject, quiet: judged && x.Answer == Alive && x.For == 0 && u.now.Sub(x.At) < retold, lastAlive: x.LastAlive}
 	}
 	again := u.says(old, r.Boot) && old.Outcome == r.Outcome && old.bad(u.b) == r.bad(u.b)
 	if again && u.said.quiet && (r.Path != CQL || r.At.Sub(u.said.lastAlive) < retold) {
 		return
 	}
-	u.stir[r.Subject] = true
+	if !u.said.stirred {
+		u.said.stirred, u.stir[r.Subject] = true, true
+	}
 	u.lastWord(old, r)
 }
 
@@ -163,6 +165,7 @@ type said struct {
 	subject   cluster.Name
 	quiet     bool // it lives, and that was counted a moment ago
 	lastAlive cluster.Moment
+	stirred   bool // it is judged again
 }
 
 // lastWord remembers an answer that a later look of the same observer

@@ -4,7 +4,6 @@ package membership
 
 import (
 	"slices"
-	"sort"
 	"time"
 
 	"supervisor/cluster"
@@ -80,46 +79,44 @@ func (b Bars) freshFor(p Path) time.Duration {
 	return 2 * b.Fresh
 }
 
-// ballot is what observer o contributes to the verdict of n. The second result
+// ballot fills in what an observer contributes to the verdict of n. The result
 // is when the looks that speak for Gone began; it means something for For only.
-func (u *turn) ballot(n, o cluster.Name, place Place) (Ballot, cluster.Moment) {
-	t := Ballot{Observer: o, Datacenter: place.Datacenter, Rack: place.Rack, Own: o == n}
-	h, known := u.v.Observers[o]
-	if !known {
-		return t, 0
+func (u *turn) ballot(t *Ballot, n cluster.Name, o *watcher) cluster.Moment {
+	t.Observer, t.Datacenter, t.Rack, t.Own = o.name, o.place.Datacenter, o.place.Rack, o.name == n
+	w := u.witness(o.seat)
+	if !w.known {
+		return 0
 	}
+	h := &w.heard
 	t.Age, t.Unwell, t.Duplicate = u.now.Sub(h.At), h.Unwell, h.Twin > u.now
 	u.wait(h.Twin)
 	if t.Age > u.b.Fresh {
-		return t, 0
+		return 0
 	}
 	u.wait(h.At.Add(u.b.Fresh) + 1)
-	t.Cites = u.cites(n, o, h.Boot)
+	t.Cites = u.cites(w.about(n), h.Boot)
 	switch {
 	case t.Unwell && !t.Duplicate && t.look(CQL).answered():
 		t.Vote = Against // its silences may be its own fault, an answer is none
-		return t, 0
+		return 0
 	case t.Unwell || t.Duplicate:
 		t.Vote = Abstains
-		return t, 0
+		return 0
 	}
 	var onset cluster.Moment
-	t.Vote, onset = vote(&t, u.b)
-	return t, onset
+	t.Vote, onset = vote(t, u.b)
+	return onset
 }
 
-// cites are the looks of o at n that still say something, of its present
-// start: what an earlier start saw died with it.
-func (u *turn) cites(n, o cluster.Name, boot cluster.Boot) []Report {
-	reports := u.v.Reports[o]
-	i := sort.Search(len(reports), func(i int) bool { return reports[i].Subject >= n })
-	j, fresh := i, true
-	for ; j < len(reports) && reports[j].Subject == n; j++ {
-		fresh = fresh && u.says(&reports[j], boot)
-	}
-	cites := reports[i:j:j]
-	if !fresh {
-		cites = slices.DeleteFunc(slices.Clone(cites), func(r Report) bool { return !u.says(&r, boot) })
+// cites are the looks that still say something, of the observer's present start:
+// what an earlier start saw died with it.
+func (u *turn) cites(looks []Report, boot cluster.Boot) []Report {
+	cites := looks
+	for i := range looks {
+		if !u.says(&looks[i], boot) {
+			cites = slices.DeleteFunc(slices.Clone(looks), func(r Report) bool { return !u.says(&r, boot) })
+			break
+		}
 	}
 	if len(cites) == 0 {
 		return nil

@@ -16,7 +16,7 @@ type Topology struct {
 	// Watch lists the eligible observers of each node, its own agent included,
 	// alive or not.
 	Watch map[cluster.Name][]cluster.Name
-	made  *byte // which call of NewTopology made it; nil: none
+	seats *seating // as NewTopology made it; nil: somebody else did
 }
 
 // Place is where a node stands.

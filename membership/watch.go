@@ -23,11 +23,12 @@ const WatchMax = 2 * Degree
 
 // NewTopology places every host of the roster and assigns its watchers.
 func NewTopology(hosts []cluster.Host) Topology {
-	t := Topology{Nodes: make(map[cluster.Name]Place, len(hosts)), made: new(byte)}
+	t := Topology{Nodes: make(map[cluster.Name]Place, len(hosts))}
 	for _, h := range hosts {
 		t.Nodes[h.Name] = Place{Region: h.Region, Datacenter: h.Datacenter, Rack: h.Rack}
 	}
 	t.Watch = Assign(t.Nodes)
+	t.seats = seated(t)
 	return t
 }
 
