@@ -3,33 +3,36 @@
 package lead
 
 import (
-	"bytes"
 	"encoding/json"
 
 	"supervisor/internal/store"
 )
 
 // Memo lets the pictures of several agents in one process decode each value
-// once. What is decoded is shared, so nobody may change it in place; no decision
+// once, under whatever keys it stands: what agents report of one proxy is mostly
+// alike. What is decoded is shared, so nobody may change it in place; no decision
 // does. A nil one remembers nothing.
 //
 // A value is known again by its bytes, never by its revision: stores may be put
 // back.
 type Memo struct{ known map[string]decoded }
 
+// memoMax is how many values are known before all are forgotten.
+const memoMax = 10_000
+
 // NewMemo is one that knows nothing.
 func NewMemo() *Memo { return &Memo{known: map[string]decoded{}} }
 
 type decoded struct {
-	value []byte
-	is    any
+	is     any
+	strict bool // what is read strictly may be had otherwise too, and not the other way round
 }
 
 // ReadOnce is store.Strict or, when it is not strict, json.Unmarshal, done once for a
-// value. Each key is always read as the same T and equally strictly.
+// value.
 func ReadOnce[T any](m *Memo, kv store.KV, strict bool) (T, error) {
 	if m != nil {
-		if d, ok := m.known[kv.Key]; ok && bytes.Equal(d.value, kv.Value) {
+		if d, ok := m.known[string(kv.Value)]; ok && (d.strict || !strict) {
 			if v, ok := d.is.(T); ok {
 				return v, nil
 			}
@@ -44,7 +47,10 @@ func ReadOnce[T any](m *Memo, kv store.KV, strict bool) (T, error) {
 		return v, err
 	}
 	if m != nil {
-		m.known[kv.Key] = decoded{kv.Value, v}
+		if len(m.known) >= memoMax {
+			clear(m.known)
+		}
+		m.known[string(kv.Value)] = decoded{v, strict}
 	}
 	return v, nil
 }
