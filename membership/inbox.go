@@ -54,20 +54,34 @@ type Former struct {
 // before the older is believed again: long enough for both to be found out.
 const twinQuiet = 30 * time.Second
 
+// Taken is a digest that counts.
+type Taken struct {
+	Digest
+	At cluster.Moment // when it arrived
+}
+
 // Take turns a verified digest that arrived at the given moment into reports.
-// A copy of the digest last taken gives none and is no error: observers send
-// each one several times. A replaced boot whose sequence goes on is no
-// recording but a straggler or a second agent of that name: it gives one
-// empty report, which lets the judge tell the two apart, and none of its looks.
 func (i *Inbox) Take(d Digest, at cluster.Moment) ([]Report, error) {
+	taken, counts, err := i.Admit(d, at)
+	if !counts {
+		return nil, err
+	}
+	return taken.Reports(), nil
+}
+
+// Admit takes a verified digest that arrived at the given moment.
+// A copy of the digest last taken does not count and is no error: observers send
+// each one several times. A replaced boot whose sequence goes on is no
+// recording but a straggler or a second agent of that name: it counts without
+// its looks, which lets the judge tell the two apart.
+func (i *Inbox) Admit(d Digest, at cluster.Moment) (t Taken, counts bool, err error) {
 	if d.Cluster != i.Cluster {
-		return nil, fmt.Errorf("take digest of %s, cluster %q, want %q: %w", d.Observer, d.Cluster, i.Cluster, ErrDigestCluster)
+		return t, false, fmt.Errorf("take digest of %s, cluster %q, want %q: %w", d.Observer, d.Cluster, i.Cluster, ErrDigestCluster)
 	}
 	s, known := i.Senders[d.Observer]
 	if known && d.Boot == s.Boot && d.Seq == s.Seq {
-		return nil, nil
+		return t, false, nil
 	}
-	sign := Report{Observer: d.Observer, Boot: d.Boot, Process: d.Process, Unwell: d.Unwell, At: at}
 	former := slices.IndexFunc(s.Former, func(f Former) bool { return f.Boot == d.Boot })
 	switch {
 	case former >= 0 && d.Seq > s.Former[former].Seq && at.Sub(s.At) > twinQuiet:
@@ -77,25 +91,33 @@ func (i *Inbox) Take(d Digest, at cluster.Moment) ([]Report, error) {
 	case former >= 0 && d.Seq > s.Former[former].Seq:
 		s.Former[former].Seq = d.Seq
 		i.remember(d.Observer, s)
-		return []Report{sign}, nil
+		d.Looks = nil
+		return Taken{d, at}, true, nil
 	case former >= 0, known && d.Boot == s.Boot && d.Seq < s.Seq:
-		return nil, fmt.Errorf("take digest %d of %s: %w", d.Seq, d.Observer, ErrDigestReplayed)
+		return t, false, fmt.Errorf("take digest %d of %s: %w", d.Seq, d.Observer, ErrDigestReplayed)
 	case known && d.Boot != s.Boot:
 		s.Former = append(s.Former, Former{s.Boot, s.Seq})
 		s.Former = s.Former[max(0, len(s.Former)-formerMax):]
 	}
 	s.Boot, s.Seq, s.At = d.Boot, d.Seq, at
-	reports := make([]Report, 0, len(d.Looks))
-	for _, l := range d.Looks {
-		r := sign
-		r.Look, r.At = l, at.Add(-l.Age)
-		reports = append(reports, r)
-	}
-	if len(reports) == 0 {
-		reports = append(reports, sign)
-	}
 	i.remember(d.Observer, s)
-	return reports, nil
+	return Taken{d, at}, true, nil
+}
+
+// Reports are its looks as the judge takes them; without any, one empty report,
+// so that hearing the observer counts.
+func (t *Taken) Reports() []Report {
+	sign := Report{Observer: t.Observer, Boot: t.Boot, Process: t.Process, Unwell: t.Unwell, At: t.At}
+	if len(t.Looks) == 0 {
+		return []Report{sign}
+	}
+	reports := make([]Report, len(t.Looks))
+	for i := range reports {
+		r := &reports[i]
+		*r = sign
+		r.Look, r.At = t.Looks[i], t.At.Add(-t.Looks[i].Age)
+	}
+	return reports
 }
 
 func (i *Inbox) remember(n cluster.Name, s Sender) {

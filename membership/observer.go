@@ -114,7 +114,7 @@ func (u *turn) cites(looks []Report, boot cluster.Boot) []Report {
 	cites := looks
 	for i := range looks {
 		if !u.says(&looks[i], boot) {
-			cites = slices.DeleteFunc(slices.Clone(looks), func(r Report) bool { return !u.says(&r, boot) })
+			cites = u.without(looks, i, boot)
 			break
 		}
 	}
@@ -123,6 +123,22 @@ func (u *turn) cites(looks []Report, boot cluster.Boot) []Report {
 	}
 	for i := range cites {
 		u.wait(cites[i].At.Add(u.b.freshFor(cites[i].Path)) + 1)
+	}
+	return cites
+}
+
+// without are the looks that count, of which the one at i does not. Mostly it
+// is the last, and nothing is copied.
+func (u *turn) without(looks []Report, i int, boot cluster.Boot) []Report {
+	counts := func(r Report) bool { return u.says(&r, boot) }
+	if !slices.ContainsFunc(looks[i:], counts) {
+		return looks[:i:i]
+	}
+	cites := slices.Clone(looks[:i])
+	for _, r := range looks[i:] {
+		if counts(r) {
+			cites = append(cites, r)
+		}
 	}
 	return cites
 }

@@ -42,7 +42,7 @@ type agent struct {
 
 	state   *lead.State
 	inbox   membership.Inbox
-	fresh   [][]membership.Report
+	fresh   []membership.Taken
 	judged  moment
 	news    bool // somebody said what the view does not
 	watch   model.Watch
@@ -192,7 +192,7 @@ func (a *agent) judge() {
 		return
 	}
 	a.judged, a.news = a.w.now, false
-	view := membership.Judge(a.state.View(), a.fresh, a.w.topo, a.state.Bars(a.state.Hints(nil)), a.now())
+	view := membership.Judge(a.state.View(), a.spelled(), a.w.topo, a.state.Bars(a.state.Hints(nil)), a.now())
 	a.fresh = a.fresh[:0]
 	a.turn(lead.Viewed{View: view})
 	if a.state.Deaf(a.now()) {

@@ -186,37 +186,46 @@ func (w *world) spreadForged(from cluster.Name, d membership.Digest) {
 }
 
 func (a *agent) hear(d membership.Digest) {
-	reports, err := a.inbox.Take(d, a.now())
-	if err != nil || len(reports) == 0 {
+	taken, counts, err := a.inbox.Admit(d, a.now())
+	if err != nil || !counts {
 		return
 	}
-	a.news = a.news || !a.term && a.tellsNews(reports)
-	if i := a.supersedes(reports); i >= 0 {
-		a.fresh[i] = reports
+	a.news = a.news || !a.term && a.tellsNews(taken.Looks)
+	if i := a.supersedes(taken); i >= 0 {
+		a.fresh[i] = taken
 		return
 	}
-	a.fresh = append(a.fresh, reports)
+	a.fresh = append(a.fresh, taken)
+}
+
+// spelled are the digests that wait to be judged, look by look.
+func (a *agent) spelled() [][]membership.Report {
+	digests := make([][]membership.Report, len(a.fresh))
+	for i := range a.fresh {
+		digests[i] = a.fresh[i].Reports()
+	}
+	return digests
 }
 
 // supersedes is which of the digests that wait to be judged a whole younger one
 // of the same start of its agent replaces; -1: none.
-func (a *agent) supersedes(reports []membership.Report) int {
+func (a *agent) supersedes(d membership.Taken) int {
 	if a.term {
 		return -1 // a leader judges each
 	}
-	return slices.IndexFunc(a.fresh, func(d []membership.Report) bool {
-		return d[0].Observer == reports[0].Observer && d[0].Boot == reports[0].Boot && len(d) == len(reports)
+	return slices.IndexFunc(a.fresh, func(t membership.Taken) bool {
+		return t.Observer == d.Observer && t.Boot == d.Boot && len(t.Looks) == len(d.Looks)
 	})
 }
 
 // tellsNews tells whether a digest contradicts what this agent's judge says.
-func (a *agent) tellsNews(reports []membership.Report) bool {
+func (a *agent) tellsNews(looks []membership.Look) bool {
 	view := a.state.View()
-	for i := range reports {
-		r := &reports[i]
-		alive := view.Verdicts[r.Subject].Answer == membership.Alive
-		well := r.Outcome == membership.Good || r.Outcome == membership.Late
-		if r.Path == membership.CQL && well != alive || r.Outcome == membership.Exited && alive {
+	for i := range looks {
+		l := &looks[i]
+		alive := view.Verdicts[l.Subject].Answer == membership.Alive
+		well := l.Outcome == membership.Good || l.Outcome == membership.Late
+		if l.Path == membership.CQL && well != alive || l.Outcome == membership.Exited && alive {
 			return true
 		}
 	}
