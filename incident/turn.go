@@ -15,7 +15,8 @@ import (
 )
 
 // turn collects what one call of Next decides. It works on copies; nothing
-// the caller holds is changed, also when an invariant breaks half way.
+// the caller holds is changed, also when an invariant breaks half way. A ledger
+// copies itself with each change.
 type turn struct {
 	r       Record
 	w       World
@@ -26,7 +27,7 @@ type turn struct {
 }
 
 func newTurn(r Record, w World) *turn {
-	return &turn{r: r.clone(), w: w, ledger: w.Ledger.clone()}
+	return &turn{r: r.clone(), w: w, ledger: w.Ledger}
 }
 
 func (t *turn) decision() Decision {

@@ -7,7 +7,6 @@ import (
 	"errors"
 	"fmt"
 	"slices"
-	"strconv"
 	"strings"
 
 	"supervisor/cluster"
@@ -164,17 +163,19 @@ func groupsOf(placed []cluster.Placed) []group {
 	var out []group
 	index := make(map[string]int)
 	var key []byte
+	var replicas []cluster.Name
 	for _, p := range placed {
-		replicas := slices.Sorted(slices.Values(p.Replicas))
+		replicas = append(replicas[:0], p.Replicas...)
+		slices.Sort(replicas)
 		key = key[:0]
 		for _, n := range replicas {
-			key = strconv.AppendQuote(key, string(n))
+			key = append(append(key, n...), 0)
 		}
 		i, known := index[string(key)]
 		if !known {
 			i = len(out)
 			index[string(key)] = i
-			out = append(out, group{replicas: replicas})
+			out = append(out, group{replicas: slices.Clone(replicas)})
 		}
 		out[i].ranges = append(out[i].ranges, p.Range)
 	}
