@@ -38,7 +38,7 @@ func Judge(prev View, fresh [][]Report, t Topology, b Bars, now cluster.Moment) 
 	u.stirWatched()
 	for seat, n := range u.t.seats.names {
 		due, judged := u.v.Due[n]
-		if !judged || due <= u.now || u.stir[n] {
+		if !judged || due <= u.now || u.stir[seat] {
 			u.judge(seat)
 		}
 	}
@@ -61,10 +61,10 @@ type turn struct {
 	b       Bars
 	now     cluster.Moment
 	own     parts                 // which maps of the view are this turn's own copies
-	stir    map[cluster.Name]bool // nodes to judge again
+	stir    []bool                // nodes to judge again, by seat
 	flipped map[cluster.Name]bool // observers whose standing changed: all they watch is judged again
 	next    cluster.Moment        // Due of the node being judged
-	said    said
+	said    []said                // by seat
 	// witnesses are those who were asked for a ballot, by seat. What they said is
 	// taken before anybody is judged.
 	witnesses []witness
@@ -86,7 +86,8 @@ func begin(prev View, t Topology, b Bars, now cluster.Moment) *turn {
 	v.Topology, v.Bars = t, b
 	v.Observers = cloned(prev.Observers)
 	v.Reports = cloned(prev.Reports)
-	return &turn{v: v, t: t, b: b, now: v.At, stir: map[cluster.Name]bool{}, flipped: map[cluster.Name]bool{}}
+	return &turn{v: v, t: t, b: b, now: v.At, stir: make([]bool, len(t.seats.names)),
+		said: make([]said, len(t.seats.names)), flipped: map[cluster.Name]bool{}}
 }
 
 func cloned[K comparable, V any](m map[K]V) map[K]V {
@@ -140,8 +141,8 @@ func (u *turn) reroster() {
 		}
 		u.v.Reports[o] = slices.DeleteFunc(slices.Clone(reports), func(r Report) bool { return !slices.Contains(u.t.Watch[r.Subject], o) })
 	}
-	for n := range u.t.Nodes {
-		u.stir[n] = true
+	for seat := range u.stir {
+		u.stir[seat] = true
 	}
 }
 
@@ -177,9 +178,7 @@ func (u *turn) stirWatched() {
 	if len(u.flipped) == 0 {
 		return
 	}
-	for n, watchers := range u.t.Watch {
-		if !u.stir[n] && slices.ContainsFunc(watchers, func(o cluster.Name) bool { return u.flipped[o] }) {
-			u.stir[n] = true
-		}
+	for seat, watchers := range u.t.seats.watchers {
+		u.stir[seat] = u.stir[seat] || slices.ContainsFunc(watchers, func(o watcher) bool { return u.flipped[o.name] })
 	}
 }

@@ -96,8 +96,10 @@ func (u *turn) keep(digest []Report) {
 		u.v.Reports[o] = u.merged(kept, u.sift(digest, u.unfit))
 		return
 	}
+	seat := 0
 	for i := range digest {
-		u.heard(&kept[i], &digest[i])
+		seat = u.t.seats.of(digest[i].Subject, seat)
+		u.heard(seat, &kept[i], &digest[i])
 	}
 	u.v.Reports[o] = digest
 }
@@ -125,47 +127,49 @@ func (u *turn) merged(kept, digest []Report) []Report {
 	digest = slices.Clone(digest)
 	slices.SortStableFunc(digest, func(a, b Report) int { return compareLooks(&a, &b) })
 	out := make([]Report, 0, len(kept)+len(digest))
+	seat := 0
 	for i := range digest {
 		r := &digest[i]
+		seat = u.t.seats.of(r.Subject, seat)
 		for len(kept) > 0 && compareLooks(&kept[0], r) <= 0 {
 			out, kept = append(out, kept[0]), kept[1:]
 		}
 		last := len(out) - 1
 		switch {
 		case last < 0 || compareLooks(&out[last], r) != 0:
-			u.stir[r.Subject] = true
+			u.stir[seat] = true
 			out = append(out, *r)
 		case !older(r, &out[last]):
-			u.heard(&out[last], r)
+			u.heard(seat, &out[last], r)
 			out[last] = *r
 		}
 	}
 	return append(out, kept...)
 }
 
-// heard has a node judged again when a look says something else than the one
-// that it replaces, or says again that it lives and nobody was told for a while.
-func (u *turn) heard(old, r *Report) {
-	if u.said.subject != r.Subject { // the looks at one node stand side by side
+// heard has the node on a seat judged again when a look says something else than
+// the one that it replaces, or says again that it lives and nobody was told for a
+// while.
+func (u *turn) heard(seat int, old, r *Report) {
+	s := &u.said[seat]
+	if !s.known {
 		x, judged := u.v.Verdicts[r.Subject]
-		u.said = said{subject: r.Subject, quiet: judged && x.Answer == Alive && x.For == 0 && u.now.Sub(x.At) < retold, lastAlive: x.LastAlive}
+		*s = said{known: true, quiet: judged && x.Answer == Alive && x.For == 0 && u.now.Sub(x.At) < retold, lastAlive: x.LastAlive}
 	}
 	again := u.says(old, r.Boot) && old.Outcome == r.Outcome && old.bad(u.b) == r.bad(u.b)
-	if again && u.said.quiet && (r.Path != CQL || r.At.Sub(u.said.lastAlive) < retold) {
+	if again && s.quiet && (r.Path != CQL || r.At.Sub(s.lastAlive) < retold) {
 		return
 	}
-	if !u.said.stirred {
-		u.said.stirred, u.stir[r.Subject] = true, true
-	}
+	u.stir[seat] = true
 	u.lastWord(old, r)
 }
 
-// said is how the node stands that was spoken of last.
+// said is how a node stood when it was spoken of first in this turn. A last word
+// changes that, and then the node is judged again already.
 type said struct {
-	subject   cluster.Name
+	known     bool // it was spoken of
 	quiet     bool // it lives, and that was counted a moment ago
 	lastAlive cluster.Moment
-	stirred   bool // it is judged again
 }
 
 // lastWord remembers an answer that a later look of the same observer

@@ -54,7 +54,7 @@ func (u *turn) hear(r Report) bool {
 		u.flipped[r.Observer] = true
 	}
 	if before.Process != h.Process {
-		u.stir[r.Observer] = true
+		u.stir[u.t.seats.of(r.Observer, 0)] = true
 	}
 	return current
 }

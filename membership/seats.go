@@ -35,6 +35,17 @@ func seated(t Topology) *seating {
 	return s
 }
 
+// of is the seat of a node of the topology; near is where it is looked for first.
+func (s *seating) of(n cluster.Name, near int) int {
+	for seat := near; seat < min(near+2, len(s.names)); seat++ {
+		if s.names[seat] == n {
+			return seat
+		}
+	}
+	seat, _ := slices.BinarySearch(s.names, n)
+	return seat
+}
+
 // witness is an observer as it stands while ballots are counted.
 type witness struct {
 	asked, known bool
