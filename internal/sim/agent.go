@@ -166,8 +166,18 @@ func (a *agent) soonest(do func()) {
 	}
 }
 
+// every does something again and again until this boot ends.
 func (a *agent) every(d time.Duration, do func()) {
-	a.after(d+a.lag+time.Duration(a.w.rng.Int63n(int64(d/4))), func() { do(); a.every(d, do) })
+	id := a.id
+	var wake func()
+	next := func() { a.w.after(d+a.lag+time.Duration(a.w.rng.Int63n(int64(d/4))), wake) }
+	once := func() { do(); next() }
+	wake = func() {
+		if a.id == id {
+			a.soonest(once)
+		}
+	}
+	next()
 }
 
 // candidateJudges is how often a candidate judges while it hears what it knows.

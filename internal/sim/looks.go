@@ -223,6 +223,9 @@ func (a *agent) tellsNews(looks []membership.Look) bool {
 	view := a.state.View()
 	for i := range looks {
 		l := &looks[i]
+		if l.Path != membership.CQL && l.Outcome != membership.Exited {
+			continue
+		}
 		alive := view.Verdicts[l.Subject].Answer == membership.Alive
 		well := l.Outcome == membership.Good || l.Outcome == membership.Late
 		if l.Path == membership.CQL && well != alive || l.Outcome == membership.Exited && alive {
