@@ -3,7 +3,6 @@
 package incident
 
 import (
-	"maps"
 	"slices"
 	"time"
 
@@ -106,8 +105,8 @@ type Return struct {
 // operations.
 const pendingMax = 8
 
+// clone is a copy whose parts may be changed, all but Marks: those mark copies.
 func (r Record) clone() Record {
-	r.Marks = maps.Clone(r.Marks)
 	if r.Marks == nil {
 		r.Marks = map[Stage]time.Duration{}
 	}

@@ -4,6 +4,7 @@ package incident
 
 import (
 	"fmt"
+	"maps"
 	"slices"
 	"strconv"
 	"strings"
@@ -152,6 +153,7 @@ func (t *turn) unproven() bool {
 // mark notes that a stage was reached, once.
 func (t *turn) mark(s Stage) {
 	if _, ok := t.r.Marks[s]; !ok {
+		t.r.Marks = maps.Clone(t.r.Marks) // the caller's too until now
 		t.r.Marks[s] = t.w.Elapsed
 	}
 }
