@@ -98,7 +98,9 @@ func (u *turn) keep(digest []Report) {
 	}
 	seat := 0
 	for i := range digest {
-		seat = u.t.seats.of(digest[i].Subject, seat)
+		if i == 0 || digest[i].Subject != digest[i-1].Subject {
+			seat = u.t.seats.of(digest[i].Subject, seat)
+		}
 		u.heard(seat, &kept[i], &digest[i])
 	}
 	u.v.Reports[o] = digest

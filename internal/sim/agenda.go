@@ -21,33 +21,38 @@ func (a *agenda) push(x action) {
 	i := len(h) - 1
 	for i > 0 {
 		up := (i - 1) / 2
-		if !h[i].before(&h[up]) {
+		if !x.before(&h[up]) {
 			break
 		}
-		h[i], h[up] = h[up], h[i]
+		h[i] = h[up]
 		i = up
 	}
+	h[i] = x
 	*a = h
 }
 
 func (a *agenda) pop() action {
 	h := *a
 	next, last := h[0], len(h)-1
-	h[0], h[last] = h[last], action{}
+	sinks := h[last]
+	h[last] = action{}
 	h = h[:last]
-	for i := 0; ; {
-		least := i
-		for _, down := range []int{2*i + 1, 2*i + 2} {
-			if down < last && h[down].before(&h[least]) {
-				least = down
-			}
+	*a = h
+	if last == 0 {
+		return next
+	}
+	i := 0
+	for {
+		down := 2*i + 1
+		if down+1 < last && h[down+1].before(&h[down]) {
+			down++
 		}
-		if least == i {
+		if down >= last || sinks.before(&h[down]) {
 			break
 		}
-		h[i], h[least] = h[least], h[i]
-		i = least
+		h[i] = h[down]
+		i = down
 	}
-	*a = h
+	h[i] = sinks
 	return next
 }
