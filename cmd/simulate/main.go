@@ -19,9 +19,9 @@ import (
 	"supervisor/internal/sim"
 )
 
-// gcPercent lets the heap grow to more than it would, some 70 MB: a world is of a
+// gcPercent lets the heap grow to more than it would, some 40 MB: a world is of a
 // few and makes much that is soon forgotten.
-const gcPercent = 1600
+const gcPercent = 900
 
 func main() {
 	debug.SetGCPercent(gcPercent)
