@@ -105,9 +105,15 @@ func margins(s Schema, serving func(Name) bool, c count) ([]Margin, error) {
 
 // settings is equal for equal replication settings.
 func settings(rep Replication) string {
-	b := strconv.AppendUint(nil, uint64(rep.Strategy), 10)
+	var few [8]Datacenter // most have no more, and are asked for often
+	dcs := few[:0]
+	for dc := range rep.Factors { // order: sorted below
+		dcs = append(dcs, dc)
+	}
+	slices.Sort(dcs)
+	b := strconv.AppendUint(make([]byte, 0, 64), uint64(rep.Strategy), 10)
 	b = strconv.AppendInt(append(b, '/'), int64(rep.Factor), 10)
-	for _, dc := range slices.Sorted(maps.Keys(rep.Factors)) {
+	for _, dc := range dcs {
 		b = append(append(b, '/'), dc...)
 		b = strconv.AppendInt(append(b, '='), int64(rep.Factors[dc]), 10)
 	}

@@ -198,12 +198,17 @@ func (t *turn) finished(ev Finished) {
 }
 
 // check holds the record against the named invariants, one a line.
-func (r Record) check() {
-	cluster.Must(r.Phase != Closed || len(r.Pending) == 0, string(ClosedIsQuiet), r.ID)
-	cluster.Must(r.Phase != Replacing, string(FenceBeforeReplace), r.ID)
-	cluster.Must(r.Phase != Held || r.Held != "", string(NoSilentWait), r.ID)
-	cluster.Must(len(r.Pending) <= pendingMax, string(IntentFirst), r.ID)
-	cluster.Must(r.Phase != PhaseUnknown, string(NoSilentWait), r.ID)
+func (r *Record) check() {
+	must := func(holds bool, invariant Rule) {
+		if !holds {
+			cluster.Must(false, string(invariant), r.ID)
+		}
+	}
+	must(r.Phase != Closed || len(r.Pending) == 0, ClosedIsQuiet)
+	must(r.Phase != Replacing, FenceBeforeReplace)
+	must(r.Phase != Held || r.Held != "", NoSilentWait)
+	must(len(r.Pending) <= pendingMax, IntentFirst)
+	must(r.Phase != PhaseUnknown, NoSilentWait)
 }
 
 // hostID is Cassandra's identity of a host: as the roster was told, or as its

@@ -229,8 +229,14 @@ func (t *turn) startOver(code, reason string) {
 // sights are the words about the node of those agents that are there to say
 // something new. What an agent wrote before it went may be long untrue.
 func (t *turn) sights() map[cluster.Name]isolate.Seen {
-	seen := maps.Clone(t.w.Seen[t.r.Node])
-	maps.DeleteFunc(seen, func(n cluster.Name, _ isolate.Seen) bool { _, there := t.w.Agents[n]; return !there })
+	seen := t.w.Seen[t.r.Node]
+	for n := range seen { // order: whether there is one that went
+		if _, there := t.w.Agents[n]; !there {
+			seen = maps.Clone(seen)
+			maps.DeleteFunc(seen, func(n cluster.Name, _ isolate.Seen) bool { _, there := t.w.Agents[n]; return !there })
+			break
+		}
+	}
 	return seen
 }
 

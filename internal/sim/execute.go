@@ -3,7 +3,6 @@
 package sim
 
 import (
-	"maps"
 	"slices"
 	"time"
 
@@ -21,7 +20,13 @@ func (a *agent) errands() {
 	if !a.whole || !a.reaches() || len(p.Orders) == 0 {
 		return
 	}
-	keys := slices.SortedFunc(maps.Keys(p.Orders), func(x, y string) int {
+	var keys []string
+	for key, o := range p.Orders { // order: sorted below
+		if !a.inHand[key] && a.wouldTake(&o).What != obey.Leave {
+			keys = append(keys, key)
+		}
+	}
+	slices.SortFunc(keys, func(x, y string) int {
 		if d := p.Orders[x].Create - p.Orders[y].Create; d != 0 {
 			return int(d)
 		}
@@ -29,15 +34,17 @@ func (a *agent) errands() {
 	})
 	for _, key := range keys {
 		o := p.Orders[key]
-		if a.inHand[key] {
-			continue
+		if taken := a.wouldTake(&o); taken.What != obey.Leave && !a.lane[taken.Resource] {
+			a.claim(key, o, taken)
 		}
-		taken := obey.Take(a.n.marks, asFound(o.Order, a.w.bug(forgetMarks)), p.Token(o.Create), obey.Facts{Self: a.n.name, Boot: a.id, HostID: a.n.place.HostID, Era: p.Era.Value.Era, Closed: a.closed})
-		if taken.What == obey.Leave || a.lane[taken.Resource] {
-			continue
-		}
-		a.claim(key, o, taken)
 	}
+}
+
+// wouldTake is what this boot does with an order as things stand.
+func (a *agent) wouldTake(o *lead.OrderAt) obey.Taken {
+	p := a.state.Picture
+	return obey.Take(a.n.marks, asFound(o.Order, a.w.bug(forgetMarks)), p.Token(o.Create),
+		obey.Facts{Self: a.n.name, Boot: a.id, HostID: a.n.place.HostID, Era: p.Era.Value.Era, Closed: a.closed})
 }
 
 // claim takes an order into this boot's hands, or leaves it.
