@@ -27,7 +27,7 @@ func (t *turn) lacksToo(peer cluster.Name) bool {
 
 // compares tells whether a node can be compared with: it serves, or it is in the
 // ring behind its fence. Such a one takes writes and gossips.
-func (w World) compares(n cluster.Name) bool {
+func (w *World) compares(n cluster.Name) bool {
 	if w.Serves(n) {
 		return true
 	}
@@ -46,7 +46,7 @@ func (t *turn) outageBegan() cluster.Moment {
 // lacking is the open incident of a node that lacks writes, for all that is
 // known, though it may serve: because the others cannot spare it, say. What its
 // gate started unasked may lack some before anybody opened an incident.
-func (w World) lacking(n cluster.Name) (Record, bool) {
+func (w *World) lacking(n cluster.Name) (Record, bool) {
 	r := Record{Node: n}
 	i := slices.IndexFunc(w.Open, func(o Record) bool { return o.Node == n })
 	if i >= 0 {

@@ -35,6 +35,11 @@ func newStoreCommand() *cobra.Command {
 	return c
 }
 
+// configFlag is where a host's file stands.
+func configFlag(c *cobra.Command, config *string) {
+	c.Flags().StringVar(config, "config", "/etc/cassandra-supervisor/agent.yaml", "the file of an agent that reaches or runs the store")
+}
+
 func newStoreInit() *cobra.Command {
 	var config, hosts, reason string
 	c := &cobra.Command{
@@ -61,7 +66,7 @@ func newStoreInit() *cobra.Command {
 			return initStore(ctx, cfg, roster, reason, c.OutOrStdout())
 		},
 	}
-	c.Flags().StringVar(&config, "config", "/etc/cassandra-supervisor/agent.yaml", "the file of an agent that reaches or runs the store")
+	configFlag(c, &config)
 	c.Flags().StringVar(&hosts, "hosts", "", "the roster of hosts")
 	c.Flags().StringVar(&reason, "reason", "first roster", "why, kept with every host")
 	return c
@@ -125,12 +130,7 @@ func firstMember(ctx context.Context, o etcd.EmbedOptions) (*etcd.Member, error)
 	if err != nil {
 		return nil, err
 	}
-	if err := m.Ready(ctx); err != nil {
-		closing, cancel := context.WithTimeout(context.WithoutCancel(ctx), closeMax)
-		defer cancel()
-		return nil, errors.Join(err, m.Close(closing))
-	}
-	return m, nil
+	return m.Await(ctx)
 }
 
 // firstKeys is the one transaction that sets a store up: it compares that no

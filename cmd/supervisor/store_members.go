@@ -20,11 +20,6 @@ import (
 	"supervisor/internal/settings"
 )
 
-// configFlag is where a host's file stands.
-func configFlag(c *cobra.Command, config *string) {
-	c.Flags().StringVar(config, "config", "/etc/cassandra-supervisor/agent.yaml", "the file of an agent that reaches or runs the store")
-}
-
 func newStoreReplaceMember() *cobra.Command {
 	var config string
 	c := &cobra.Command{

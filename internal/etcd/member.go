@@ -88,12 +88,7 @@ func Bootstrap(ctx context.Context, o EmbedOptions) (*Member, error) {
 	if err != nil {
 		return nil, err
 	}
-	if err := m.Ready(ctx); err != nil {
-		closing, cancel := context.WithTimeout(context.Background(), o.CloseMax)
-		defer cancel()
-		return nil, errors.Join(err, m.Close(closing))
-	}
-	return m, nil
+	return m.Await(ctx)
 }
 
 func (o EmbedOptions) start(initial, state string) (*Member, error) {
@@ -122,6 +117,15 @@ func (m *Member) Ready(ctx context.Context) error {
 		err = ctx.Err()
 	}
 	return fmt.Errorf("store member %s got ready: %w", m.o.Name, err)
+}
+
+// Await returns the member when it serves. One that does not before ctx ends is
+// closed.
+func (m *Member) Await(ctx context.Context) (*Member, error) {
+	if err := m.Ready(ctx); err != nil {
+		return nil, errors.Join(err, m.Close(context.WithoutCancel(ctx))) // Close bounds itself
+	}
+	return m, nil
 }
 
 // Stopped closes when the member ended by itself or was closed.

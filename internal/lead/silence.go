@@ -88,11 +88,6 @@ func (s *State) forgetLapses() {
 	}
 }
 
-// recordOf is the open incident of a node, or none.
-func (s *State) recordOf(n cluster.Name) incident.Record {
-	return s.Picture.Records[s.Picture.Opens[n].Value].Value
-}
-
 // noteBeginnings keeps when each node that was seen alive began not to be, on
 // this agent's own clock, until it is alive again without an incident. Whoever
 // leads next goes on with an incident of another's, and its wall time may be
