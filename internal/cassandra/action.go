@@ -41,19 +41,16 @@ func (a *Admin) Severity(ctx context.Context) (float64, error) {
 	return v, nil
 }
 
-// SnitchBadness reads by how much a replica must be slower than the best one
-// before this node, as a coordinator, reads from another: 1.0 is twice as slow.
-func (a *Admin) SnitchBadness(ctx context.Context) (float64, error) {
-	var v float64
-	err := told("read the badness threshold of the dynamic snitch", a.read(ctx, dynamicSnitch, "BadnessThreshold", &v))
-	return v, err
-}
-
-// SetSnitchBadness changes it until the node's restart. From about 49 on the
-// node ignores everybody's Severity.
-func (a *Admin) SetSnitchBadness(ctx context.Context, v float64) error {
-	const operation = "updateSnitch(java.lang.String,java.lang.Boolean,java.lang.Integer,java.lang.Integer,java.lang.Double)"
-	return told("set the badness threshold of the dynamic snitch", a.exec(ctx, storageService, operation, nil, nil, nil, nil, nil, v))
+// SnitchScores are the marks by which this node, as a coordinator, chooses
+// whom to read from, lowest first: latency in whole milliseconds against the
+// slowest, plus Severity. They are made anew every 100 ms, by address with
+// port; who was not read from yet is absent and counts by its Severity alone.
+func (a *Admin) SnitchScores(ctx context.Context) (map[string]float64, error) {
+	var scores map[string]float64
+	if err := a.read(ctx, dynamicSnitch, "ScoresWithPort", &scores); err != nil {
+		return nil, fmt.Errorf("read the scores of the dynamic snitch: %w", err)
+	}
+	return scores, nil
 }
 
 // JoinRing ends a node's hibernation. Peers see it UP about a second later.

@@ -4,10 +4,8 @@ package load
 
 import (
 	"context"
-	"errors"
 	"fmt"
 	"slices"
-	"sync"
 	"sync/atomic"
 	"time"
 
@@ -46,25 +44,26 @@ func (a Audit) Of(rows []string) int {
 func (l *Load) Cold() []string { return slices.Clone(l.cold) }
 
 // Audit reads every cold row and the given tail rows once at ONE through
-// every node. There is no grace. Call it after Stop, when the node is back.
-// A node that does not answer after several tries is an error.
-func (l *Load) Audit(ctx context.Context, tailRows []string) (Audit, error) {
+// every node, one node after the other; through runs what reads by one node,
+// and may make that node read its own disk. There is no grace. Call it after
+// Stop, when the node is back. A node that does not answer after several
+// tries is an error.
+func (l *Load) Audit(ctx context.Context, tailRows []string, through func(node string, read func() error) error) (Audit, error) {
 	rows := slices.Concat(l.cold, tailRows)
-	parts := make([]Audit, len(l.o.Nodes))
-	errs := make([]error, len(l.o.Nodes))
-	var wg sync.WaitGroup
-	for i, n := range l.o.Nodes {
-		wg.Go(func() { parts[i], errs[i] = l.auditThrough(ctx, n, rows) })
-	}
-	wg.Wait()
 	var all Audit
-	for _, p := range parts {
-		all.Rows += p.Rows
-		all.Old += p.Old
-		all.Missing += p.Missing
-		all.Faults = append(all.Faults, p.Faults...)
+	for _, n := range l.o.Nodes {
+		if err := through(n.Name, func() error {
+			part, err := l.auditThrough(ctx, n, rows)
+			all.Rows += part.Rows
+			all.Old += part.Old
+			all.Missing += part.Missing
+			all.Faults = append(all.Faults, part.Faults...)
+			return err
+		}); err != nil {
+			return Audit{}, err
+		}
 	}
-	return all, errors.Join(errs...)
+	return all, nil
 }
 
 func (l *Load) auditThrough(ctx context.Context, n Node, rows []string) (Audit, error) {

@@ -162,7 +162,7 @@ func TestPlainRestartIsSeenToBeStale(t *testing.T) {
 	t.Logf("after the start: stale %d of %d reads; all errors %+v %+v", final.Since(back).StaleReads, final.Since(back).Reads, final.WriteErrors, final.ReadErrors)
 
 	setSeverity(t, victim, 50) // the node reads past itself, as it may do by its own snitch
-	past, err := l.Audit(t.Context(), rows)
+	past, err := l.Audit(t.Context(), rows, func(_ string, read func() error) error { return read() })
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -196,11 +196,10 @@ func TestPlainRestartIsSeenToBeStale(t *testing.T) {
 // of a node that has just started may prefer all others for minutes.
 func auditOwn(t *testing.T, p demo.Plan, l *load.Load, rows []string) load.Audit {
 	t.Helper()
-	var audit load.Audit
-	if err := p.OwnReplicas(t.Context(), func() (err error) {
-		audit, err = l.Audit(t.Context(), rows)
-		return err
-	}); err != nil {
+	audit, err := l.Audit(t.Context(), rows, func(node string, read func() error) error {
+		return p.OwnReplica(t.Context(), node, read)
+	})
+	if err != nil {
 		t.Fatal(err)
 	}
 	return audit

@@ -76,12 +76,9 @@ func (s *stage) look(ctx context.Context, l *load.Load, f fault, h *Healed) {
 
 // audit reads every tail and cold row from every node's own disk.
 func (s *stage) audit(ctx context.Context, l *load.Load, f fault) (load.Audit, error) {
-	var audit load.Audit
-	err := s.plan.OwnReplicas(ctx, func() (err error) {
-		audit, err = l.Audit(ctx, f.tail)
-		return err
+	return l.Audit(ctx, f.tail, func(node string, read func() error) error {
+		return s.plan.OwnReplica(ctx, node, read)
 	})
-	return audit, err
 }
 
 // follow shows the story while it happens, and does what the scenario does
