@@ -133,6 +133,7 @@ func (d *desk) pulsed(_ context.Context, p pulse) {
 	}
 	if s.OperationMode == "NORMAL" {
 		d.inOrder()
+		d.state.Downs(downs(s, d.state.Picture.Hosts), now)
 	}
 	if s.HostID == "" {
 		return
@@ -140,6 +141,18 @@ func (d *desk) pulsed(_ context.Context, p pulse) {
 	d.cassandra = &incident.CassandraFacts{HostID: s.HostID, Cluster: s.ClusterName, Address: host(s.Address), Version: s.Release,
 		Schema: s.Schema, Tokens: s.Tokens, Seeds: hosts(s.Seeds), SnitchOff: !s.DynamicSnitch, Mode: s.OperationMode, Moving: s.Moving,
 		HintWindow: p.settings.HintWindow}
+}
+
+// downs are the nodes of the roster that a Cassandra believes down. Whom it does
+// not know it keeps no hints for either, but it reads nothing there.
+func downs(s cassandra.NodeState, hosts map[cluster.Name]cluster.Host) []cluster.Name {
+	var down []cluster.Name
+	for _, n := range sortedKeys(hosts) {
+		if peer, known := peerAt(s.Peers, hosts[n].Storage); known && !peer.Up {
+			down = append(down, n)
+		}
+	}
+	return down
 }
 
 // tellLeaving announces a drain as soon as it is seen: the native transport

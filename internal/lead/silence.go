@@ -49,7 +49,7 @@ func (s *State) noteSilences() {
 			}
 			delete(s.silent, n)
 		case !known && (incident.Worth(v) || unanswered(v)):
-			s.silent[n] = silence{Verdict: v}
+			s.silent[n] = s.silenceOf(v)
 		case known && incident.Silent(v) && !incident.Silent(noted.Verdict):
 			noted.Answer, noted.Cause = v.Answer, v.Cause
 			s.silent[n] = noted
@@ -104,7 +104,7 @@ func (s *State) noteBeginnings() {
 		case v.Answer == membership.Alive:
 			delete(s.well, n) // what the incident is about began before
 		case v.Answer != membership.Alive && !known && s.well[n]:
-			s.went[n] = min(v.Since, v.LastAlive)
+			s.went[n] = s.unhinted(n, min(v.Since, v.LastAlive))
 			delete(s.well, n)
 		}
 	}
@@ -149,7 +149,7 @@ func (s *State) worth(n cluster.Name, now cluster.Moment, wall time.Time) (openi
 		if known && incident.Silent(noted.Verdict) && v.Cause == membership.CQLDead {
 			v.Cause = noted.Cause // its clients are shut out now, and it took no writes before
 		}
-		return opening{v, v.Since}, true
+		return opening{v, s.unhinted(n, v.Since)}, true
 	}
 	if known && s.missedSome(noted.Verdict, v) {
 		return opening{noted.Verdict, noted.Since}, true
@@ -158,5 +158,5 @@ func (s *State) worth(n cluster.Name, now cluster.Moment, wall time.Time) (openi
 		return opening{v: s.toldVerdict(told, now, wall)}, true
 	}
 	v, is := incident.WorthUnasked(v, incident.World{Agents: s.Picture.Agents, Policy: s.Picture.Policy.Value, Topology: s.Topology()})
-	return opening{v, v.Since}, is
+	return opening{v, s.unhinted(n, v.Since)}, is
 }

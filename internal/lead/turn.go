@@ -35,6 +35,7 @@ type State struct {
 	view   membership.View
 	// silent are the verdicts that were worth an incident that nobody opened.
 	silent map[cluster.Name]silence
+	downs  map[cluster.Name]cluster.Moment // since when this host's Cassandra believes a node down
 	went   map[cluster.Name]cluster.Moment // when a node was last seen alive before it was not
 	well   map[cluster.Name]bool           // nodes that were seen alive without an incident, since they went last
 	lapsed map[cluster.Name]bool           // see incident.World
@@ -62,7 +63,7 @@ func New(clusterName string, self cluster.Name, region cluster.Region) *State {
 	return &State{Cluster: clusterName, Self: self, Region: region, Picture: NewPicture(),
 		clocks: map[string]clock{}, busy: map[cluster.Datacenter]bool{},
 		served: map[cluster.Datacenter]string{}, broken: map[cluster.Name]bool{},
-		silent: map[cluster.Name]silence{}, went: map[cluster.Name]cluster.Moment{}, well: map[cluster.Name]bool{}, lapsed: map[cluster.Name]bool{}}
+		silent: map[cluster.Name]silence{}, downs: map[cluster.Name]cluster.Moment{}, went: map[cluster.Name]cluster.Moment{}, well: map[cluster.Name]bool{}, lapsed: map[cluster.Name]bool{}}
 }
 
 // Input is one thing that happened to a leader.

@@ -37,6 +37,7 @@ func (a *agent) keepFences() {
 		}
 	}
 	a.straysFence()
+	a.tellDowns()
 	if len(p.Fences) == 0 {
 		return
 	}
@@ -65,6 +66,20 @@ func (a *agent) keepFences() {
 			a.tellFence(name, look)
 		}
 	}
+}
+
+// tellDowns hands on whom the own Cassandra believes down.
+func (a *agent) tellDowns() {
+	if !a.n.reads() || !a.n.met {
+		return
+	}
+	var down []cluster.Name
+	for _, of := range a.w.nodes {
+		if s, known := a.n.sees[of.name]; known && of != a.n && !s.up {
+			down = append(down, of.name)
+		}
+	}
+	a.state.Downs(down, a.now())
 }
 
 // fenceTold is what an agent reported of a fence, and when.

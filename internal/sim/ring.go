@@ -164,11 +164,12 @@ func (w *world) awayFor(c, r *node) time.Duration {
 	case r.hung:
 		return w.now.Sub(r.hungAt)
 	case r.takes():
-		if since, apart := w.apart[[2]cluster.Name{c.name, r.name}]; apart {
-			return w.now.Sub(since)
+		lost, is := w.apart[[2]cluster.Name{c.name, r.name}]
+		if lost.down {
+			return w.now.Sub(lost.convicted)
 		}
-		if !w.talks(c.name, r.name) {
-			return 0 // cut a moment ago
+		if is || !w.talks(c.name, r.name) {
+			return 0 // not given up
 		}
 	}
 	return w.hintWindow
@@ -286,6 +287,14 @@ func (w *world) dispatch() {
 // convictAfter is about when Cassandra's failure detector gives a silent peer up.
 const convictAfter = 7 * time.Second
 
+// apart is one node that does not hear another: since when, and since when it
+// believes it down, which is what its hints are counted from.
+type apart struct {
+	since     moment
+	down      bool
+	convicted moment
+}
+
 // gossip lets nodes that a cut set apart lose each other, and find each other
 // again with what they stored for one another. Processes that ended tell for
 // themselves.
@@ -305,7 +314,7 @@ func (w *world) gossip() {
 
 func (w *world) acquaint(n, of *node) {
 	k := [2]cluster.Name{n.name, of.name}
-	since, lost := w.apart[k]
+	is, lost := w.apart[k]
 	direct := w.talks(n.name, of.name)
 	switch heard := w.hears(n, of); {
 	case heard && direct:
@@ -319,8 +328,9 @@ func (w *world) acquaint(n, of *node) {
 		n.sees[of.name] = sight{true, of.generation, of.severity}
 		w.after(w.between(0, 15*second), func() { n.replay(of) })
 	case !lost:
-		w.apart[k] = w.now
-	case !heard && w.now.Sub(since) > convictAfter:
+		w.apart[k] = apart{since: w.now}
+	case !heard && !is.down && w.now.Sub(is.since) > convictAfter:
+		w.apart[k] = apart{is.since, true, w.now}
 		s := n.sees[of.name]
 		s.up = false
 		n.sees[of.name] = s

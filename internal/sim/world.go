@@ -121,7 +121,7 @@ type world struct {
 	places     []*place
 	writes     []write
 	unsettled  []int // writes that some replica may lack
-	apart      map[[2]cluster.Name]moment
+	apart      map[[2]cluster.Name]apart
 	partOf     map[cluster.Name]cluster.Name
 	partsAt    moment
 
@@ -157,7 +157,7 @@ func empty(o Options) *world {
 	w := &world{o: o, now: epoch, began: time.Date(2026, 3, 1, 12, 0, 0, 0, time.UTC), store: model.New(), decoded: lead.NewMemo(),
 		byName: map[cluster.Name]*node{}, net: network{links: map[link]*quality{}},
 		balancer: balancer{says: map[cluster.Name]loadbalancer.Wish{}}, standing: map[int]func(){},
-		apart: map[[2]cluster.Name]moment{}, factor: 3, archive: map[string][]byte{}, settled: map[string]bool{},
+		apart: map[[2]cluster.Name]apart{}, factor: 3, archive: map[string][]byte{}, settled: map[string]bool{},
 		tokens: map[string]cluster.Token{}, phases: map[string]incident.Phase{}, wants: map[cluster.Name]loadbalancer.Wish{},
 		acting: map[string]string{}, asked: map[string]bool{}}
 	w.rep.Struck, w.rep.Pairs = map[string]int{}, map[string]int{}
