@@ -146,7 +146,8 @@ func (u *turn) answer(x, prev *Verdict, onsets []cluster.Moment) {
 		settled := u.settled(x.Node, sure)
 		if prev.Answer == Gone || settled && warm {
 			x.Answer, x.Cause = Gone, cause
-			x.Drain = majority && x.Of >= u.b.ObserversMin && (settled || prev.Drain)
+			unreached := majority && (!e.disk || x.unreachedByOthers())
+			x.Drain = unreached && x.Of >= u.b.ObserversMin && (settled || prev.Drain)
 		}
 	} else if alive {
 		x.Answer, x.Cause = Alive, e.aliveCause(warm)
@@ -159,6 +160,22 @@ func (u *turn) answer(x, prev *Verdict, onsets []cluster.Moment) {
 	default:
 		x.Since = u.now
 	}
+}
+
+// unreachedByOthers tells whether most of the others that are heard do not reach
+// the node. That a disk failed is its own agent's word alone, and a copy of the
+// host says so too: that word does not count as a look at the node besides.
+func (x *Verdict) unreachedByOthers() bool {
+	bad, heard := x.For, x.Heard
+	for i := range x.Ballots {
+		switch t := &x.Ballots[i]; {
+		case t.Own && t.Vote == For:
+			bad, heard = bad-1, heard-1
+		case t.Own && t.Vote == Against:
+			heard--
+		}
+	}
+	return 2*bad > heard
 }
 
 // turnedBad is when a majority began to see the node badly. One observer that

@@ -74,6 +74,23 @@ func TestLastAliveIsTheYoungestAnswer(t *testing.T) {
 	}
 }
 
+// A copy of a host says that its disk failed and its process ended; one observer
+// does not reach the node, because it is cut off itself, and two do.
+func TestAFailedDiskDoesNotDrainWhatOthersReach(t *testing.T) {
+	for _, unreached := range []bool{false, true} {
+		v := judge(View{}, nil, four(), DefaultBars(), start)
+		at := start.Add(10 * time.Second)
+		out := map[bool]Outcome{false: Good, true: Refused}[unreached]
+		batch := []Report{look("n1", "n1", Process, Exited, at), look("n1", "n1", Disk, Wrong, at), look("n2", "n1", CQL, Refused, at),
+			look("n3", "n1", CQL, out, at)}
+		v = judge(v, batch, four(), DefaultBars(), at)
+		v = judge(v, nil, four(), DefaultBars(), at.Add(DefaultBars().StableMax))
+		if x := v.Verdicts["n1"]; x.For < 2 || x.Answer != Gone || x.Cause != DiskFailed || x.Drain != unreached {
+			t.Errorf("two of three others do not reach it %v: %v %v, %d of %d, drain %v", unreached, x.Answer, x.Cause, x.For, x.Heard, x.Drain)
+		}
+	}
+}
+
 // TestAnOldGoodWordIsNoWitness: storage accepted and the process ran a moment
 // before the crash; neither makes a crash look like a port that was turned off.
 func TestAnOldGoodWordIsNoWitness(t *testing.T) {
