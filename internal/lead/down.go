@@ -37,6 +37,15 @@ func (s *State) unhinted(n cluster.Name, m cluster.Moment) cluster.Moment {
 	return m
 }
 
+// beginning is when the silence of a verdict began; zero when nobody who is heard
+// saw the node alive before: all agents may have been started within it.
+func (s *State) beginning(v membership.Verdict) cluster.Moment {
+	if v.LastAlive == 0 {
+		return 0
+	}
+	return s.unhinted(v.Node, v.Since)
+}
+
 // silenceOf is a verdict as a silence that began when hints did.
 func (s *State) silenceOf(v membership.Verdict) silence {
 	v.Since = s.unhinted(v.Node, v.Since)

@@ -34,6 +34,7 @@ func TestASilenceBeginsWhenHintsBegan(t *testing.T) {
 			b := newBench(t)
 			gone := membership.Verdict{Answer: membership.Gone, Cause: membership.Hung, Drain: true, For: 3, Process: "p-n3"}
 			r.down(b)
+			gone.LastAlive = b.now
 			b.turn(Viewed{View: b.view(membership.Verdict{Answer: membership.Alive, Own: membership.Good, Process: "p-n3"})})
 			b.write(b.turn(Viewed{View: b.view(gone)}))
 			b.now = b.now.Add(30 * time.Second)
@@ -44,6 +45,19 @@ func TestASilenceBeginsWhenHintsBegan(t *testing.T) {
 				t.Errorf("by wall %v, elapsed %s, want %s and what the turns took", w.ByWall, w.Elapsed, r.want)
 			}
 		})
+	}
+}
+
+// All agents were started anew while the node was silent: how long it had been
+// so, nobody can say.
+func TestASilenceWhoseBeginningNobodySawIsNotMeasured(t *testing.T) {
+	b := newBench(t)
+	gone := membership.Verdict{Answer: membership.Gone, Cause: membership.Hung, Drain: true, For: 3, Process: "p-n3"}
+	b.write(b.turn(Viewed{View: b.view(gone)}))
+	b.turn(Viewed{View: b.view(gone)})
+	rec := b.record()
+	if w := about(rec, b.s.clocks[rec.ID], b.s.base(rec.Datacenter, b.now, rec.Began)); !w.ByWall {
+		t.Errorf("it is taken for %s long", w.Elapsed)
 	}
 }
 

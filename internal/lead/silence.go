@@ -149,7 +149,7 @@ func (s *State) worth(n cluster.Name, now cluster.Moment, wall time.Time) (openi
 		if known && incident.Silent(noted.Verdict) && v.Cause == membership.CQLDead {
 			v.Cause = noted.Cause // its clients are shut out now, and it took no writes before
 		}
-		return opening{v, s.unhinted(n, v.Since)}, true
+		return opening{v, s.beginning(v)}, true
 	}
 	if known && s.missedSome(noted.Verdict, v) {
 		return opening{noted.Verdict, noted.Since}, true
@@ -158,5 +158,5 @@ func (s *State) worth(n cluster.Name, now cluster.Moment, wall time.Time) (openi
 		return opening{v: s.toldVerdict(told, now, wall)}, true
 	}
 	v, is := incident.WorthUnasked(v, incident.World{Agents: s.Picture.Agents, Policy: s.Picture.Policy.Value, Topology: s.Topology()})
-	return opening{v, s.unhinted(n, v.Since)}, is
+	return opening{v, s.beginning(v)}, is
 }
