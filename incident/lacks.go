@@ -4,6 +4,7 @@ package incident
 
 import (
 	"slices"
+	"time"
 
 	"supervisor/cluster"
 	"supervisor/membership"
@@ -36,6 +37,20 @@ func (w *World) compares(n cluster.Name) bool {
 	_, there := w.Agents[n]
 	inRing := known && there && own.Running && own.Mode == "NORMAL" && own.Process == v.Process && v.Own == membership.Good
 	return inRing && (v.Answer == membership.Alive || v.Answer == membership.Gone && v.Cause == membership.CQLDead)
+}
+
+// keeperSkew is by how much two leaders' wall clocks may differ.
+const keeperSkew = 10 * time.Second
+
+// lostKeeper tells whether a process of another node ended, or its disk failed,
+// after this silence had begun: it may have kept hints for the node, which are
+// gone with it. Who was away before kept none. One that is only cut off hands
+// them over when it is back.
+func (t *turn) lostKeeper() bool {
+	return slices.ContainsFunc(t.w.Open, func(o Record) bool {
+		lost := o.Cause == membership.ProcessDown || o.Cause == membership.DiskFailed
+		return o.Node != t.r.Node && lost && o.Began.After(t.r.Began.Add(-keeperSkew))
+	})
 }
 
 // outageBegan is when the node began to lack writes, on this leader's clock.

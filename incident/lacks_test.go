@@ -111,3 +111,30 @@ func TestWhoIsComparedWith(t *testing.T) {
 		})
 	}
 }
+
+func TestHintsEndWithWhoKeptThem(t *testing.T) {
+	began := time.Date(2026, 3, 1, 12, 0, 0, 0, time.UTC)
+	rows := []struct {
+		why   string
+		other Record
+		lost  bool
+	}{
+		{"its process ended in the silence", Record{Node: "n1", Cause: membership.ProcessDown, Began: began.Add(20 * time.Second)}, true},
+		{"its disk failed in the silence", Record{Node: "n1", Cause: membership.DiskFailed, Began: began.Add(20 * time.Second)}, true},
+		{"both began at once, by two wall clocks", Record{Node: "n1", Cause: membership.ProcessDown, Began: began.Add(-5 * time.Second)}, true},
+		{"it was away before: it kept none", Record{Node: "n1", Cause: membership.ProcessDown, Began: began.Add(-time.Minute)}, false},
+		{"it is cut off, and hands its hints over later", Record{Node: "n1", Cause: membership.Isolated, Began: began.Add(20 * time.Second)}, false},
+		{"the silence itself", Record{Node: "n3", Cause: membership.ProcessDown, Began: began.Add(20 * time.Second)}, false},
+	}
+	for _, r := range rows {
+		t.Run(r.why, func(t *testing.T) {
+			v := membership.Verdict{Node: "n3", Answer: membership.Alive, Own: membership.Good, Since: cluster.Moment(time.Hour)}
+			w := World{Now: v.Since, Elapsed: 5 * time.Second, Open: []Record{r.other}, Hints: time.Hour,
+				View: membership.View{Verdicts: map[cluster.Name]membership.Verdict{"n3": v}}}
+			x := newTurn(Record{Node: "n3", Began: began, Cause: membership.Hung}, w)
+			if got := x.beyondHints(v); got != r.lost {
+				t.Errorf("taken for beyond the hints: %v", got)
+			}
+		})
+	}
+}

@@ -141,7 +141,7 @@ func BeyondHints(silent, window time.Duration) bool {
 // one too few. A beginning that is known by wall time alone is not known, and one
 // of a process that its gate started unasked may have been long before.
 func (t *turn) beyondHints(v membership.Verdict) bool {
-	return t.w.ByWall || t.w.Agents[t.r.Node].Unrepaired || BeyondHints(t.w.Elapsed-t.w.Now.Sub(v.Since), t.w.hintWindow())
+	return t.w.ByWall || t.w.Agents[t.r.Node].Unrepaired || t.lostKeeper() || BeyondHints(t.w.Elapsed-t.w.Now.Sub(v.Since), t.w.hintWindow())
 }
 
 // wanted tells whether every pool of the node already wants this.
