@@ -40,6 +40,7 @@ func (t *turn) suspected() {
 	opens := t.opensUnread(v)
 	t.r.Cause = v.Cause
 	t.enter(Draining)
+	t.countSilence()
 	t.drain()
 	if opens {
 		t.inPlace()
@@ -291,8 +292,8 @@ func (t *turn) inPlace() {
 	t.say(Decided, "decided_repair_in_place", "node", string(t.r.Node))
 }
 
-// afterDrain follows the table of causes. What would need a fence is Held in
-// this version: a node that may still act is never returned on a guess.
+// afterDrain follows the table of causes: a node that may still act is never
+// returned on a guess.
 func (t *turn) afterDrain(v membership.Verdict) {
 	if v.Answer == membership.Unknown && t.r.Cause != membership.DiskFailed {
 		t.wait(RuleEvidence, "waits_evidence", "for", count(v.For), "heard", count(v.Heard), "of", count(v.Of))
@@ -306,24 +307,15 @@ func (t *turn) afterDrain(v membership.Verdict) {
 		if t.w.InStep >= t.w.Policy.Ages.CQLDead {
 			t.hold(RuleMinAge, "the JVM lives and its native transport is off: was it turned off by hand? turn it on, or fence the node")
 		}
-	case membership.Hung, membership.HostGone, membership.Isolated:
-		t.wantsFence()
+	case membership.Hung:
+		t.wantsFence(v)
+	case membership.HostGone, membership.Isolated:
+		t.wantsFarFence()
 	case membership.DiskFailed:
 		t.wantsReplacement()
 	case membership.NoCause, membership.Slow, membership.AgentGone, membership.Planned:
 		t.wait(RuleEvidence, "waits_evidence", "for", count(v.For), "heard", count(v.Heard), "of", count(v.Of))
 	}
-}
-
-// wantsFence waits until the evidence is as old as a fence needs it, because it
-// may be a long collection, and then asks a person.
-func (t *turn) wantsFence() {
-	if age := t.w.Policy.Ages.Fence; t.w.InStep < age {
-		t.wait(RuleMinAge, "waits_fence", "age", seconds(age))
-		return
-	}
-	t.hold(RuleFencing, fmt.Sprintf("%s would need a fence, which this version does not raise by itself; it goes on when the node answers or its process is gone",
-		cluster.Title(t.r.Cause.String())))
 }
 
 // beginReturn checks the rate of exits and enters Returning.

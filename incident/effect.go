@@ -69,7 +69,10 @@ type Once struct {
 	Target cluster.Name   `json:"target"` // the node it is about
 	HostID cluster.HostID `json:"host_id"`
 	// Process names the Cassandra process meant by Kill and JoinRing.
-	Process  cluster.Boot     `json:"process,omitempty"`
+	Process cluster.Boot `json:"process,omitempty"`
+	// Silent is set of a Kill that is a fence: it is for a process that answers
+	// nothing, and one that answers its executor is left alone.
+	Silent   bool             `json:"silent,omitempty"`
 	Segments []repair.Segment `json:"segments,omitempty"` // Repair, Preview
 	First    int              `json:"first,omitempty"`    // index in the job of Segments[0]
 	Rows     []KnownRows      `json:"rows,omitempty"`     // ReadRows

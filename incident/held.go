@@ -38,12 +38,17 @@ func (t *turn) held() {
 	if t.r.HeldRule == RuleRate && !renewed && t.rateFault() != nil {
 		return // that somebody started it is no reason: it must end less often, or a person says so
 	}
+	if t.quarantined() && !renewed {
+		return
+	}
 	switch t.r.HeldFrom {
 	case Suspected, Draining:
 		t.heldDrained(renewed)
 	case Returning, Verifying:
 		t.heldReturn(renewed)
-	case PhaseUnknown, Fencing, Deciding, Replacing, Closed, Held:
+	case Fencing, Deciding:
+		t.heldFenced(renewed)
+	case PhaseUnknown, Replacing, Closed, Held:
 	}
 }
 
@@ -64,7 +69,7 @@ func (t *turn) heldDrained(renewed bool) {
 		t.wantsReplacement()
 		return
 	}
-	if renewed || t.answersAsAsked() || t.goneAsAsked() || t.opensUnread(t.w.verdict(t.r.Node)) || t.r.HeldFrom == Draining && t.restarted() {
+	if renewed || t.answersAsAsked() || t.goneAsAsked() || t.fencesAsAsked() || t.opensUnread(t.w.verdict(t.r.Node)) || t.r.HeldFrom == Draining && t.restarted() {
 		t.release(t.r.HeldFrom)
 	}
 }
@@ -191,7 +196,7 @@ func (t *turn) release(to Phase) {
 // lookedAway holds an incident in whose datacenter only observing is allowed
 // since it began: nothing more is done, nothing that stands is undone.
 func (t *turn) lookedAway() bool {
-	busy := t.r.Phase == Draining || t.r.Phase == Returning || t.r.Phase == Verifying
+	busy := t.r.Phase == Draining || t.r.Phase == Fencing || t.r.Phase == Deciding || t.r.Phase == Returning || t.r.Phase == Verifying
 	if !busy || t.w.mode(t.r.Datacenter) != Observe {
 		return false
 	}

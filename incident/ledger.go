@@ -16,10 +16,14 @@ type Ledger struct {
 	Holders []Holder `json:"holders"`
 	// Exits are the processes that ended lately, by node, whoever had started
 	// them; those that we ended ourselves are not among them.
-	Exits        map[cluster.Name][]Exit `json:"exits,omitempty"`
-	NextEvent    int64                   `json:"next_event"`
-	PrevHash     string                  `json:"prev_hash"`
-	NextIncident int64                   `json:"next_incident"`
+	Exits map[cluster.Name][]Exit `json:"exits,omitempty"`
+	// Fences are the moments at which a node was fenced lately, Silences those at
+	// which it was drained because it was silent; wall time, as of Exits.
+	Fences       map[cluster.Name][]time.Time `json:"fences,omitempty"`
+	Silences     map[cluster.Name][]time.Time `json:"silences,omitempty"`
+	NextEvent    int64                        `json:"next_event"`
+	PrevHash     string                       `json:"prev_hash"`
+	NextIncident int64                        `json:"next_incident"`
 }
 
 // Exit is a process that ended. The wall time is when that was noticed: an
@@ -44,12 +48,13 @@ type HolderKind string
 const (
 	HoldsOutage HolderKind = "outage" // it went by itself
 	HoldsReturn HolderKind = "return" // it hibernates or is being verified
+	HoldsFence  HolderKind = "fence"  // its process is being ended
 	exitsMax               = 101      // exits remembered per node: one more than a policy may allow
 )
 
 func (l Ledger) clone() Ledger {
 	l.Holders = slices.Clone(l.Holders)
-	l.Exits = maps.Clone(l.Exits)
+	l.Exits, l.Fences, l.Silences = maps.Clone(l.Exits), maps.Clone(l.Fences), maps.Clone(l.Silences)
 	return l
 }
 
@@ -67,11 +72,12 @@ func (l Ledger) without(id string) Ledger {
 	return l
 }
 
-// returning lists the nodes that incidents other than id are bringing back.
+// returning lists the nodes that incidents other than id are bringing back, or
+// ending so that they can be brought back.
 func (l Ledger) returning(id string) []cluster.Name {
 	var nodes []cluster.Name
 	for _, h := range l.Holders {
-		if h.Kind == HoldsReturn && h.Incident != id {
+		if h.Kind != HoldsOutage && h.Incident != id {
 			nodes = append(nodes, h.Node)
 		}
 	}
@@ -101,6 +107,42 @@ func (l Ledger) exitsSince(node cluster.Name, wall time.Time, window time.Durati
 	n := 0
 	for _, e := range l.Exits[node] {
 		if wall.Sub(e.At) < window {
+			n++
+		}
+	}
+	return n
+}
+
+// noted adds a moment to those of a node and forgets those before the window.
+func noted(all map[cluster.Name][]time.Time, node cluster.Name, wall time.Time, window time.Duration) map[cluster.Name][]time.Time {
+	if all == nil {
+		all = map[cluster.Name][]time.Time{}
+	}
+	log := slices.DeleteFunc(slices.Clone(all[node]), func(at time.Time) bool { return wall.Sub(at) >= window })
+	log = append(log, wall.UTC())
+	all[node] = log[max(0, len(log)-exitsMax):]
+	return all
+}
+
+// fenced notes that a fence of the node was decided; silent that it was drained
+// because it was silent.
+func (l Ledger) fenced(node cluster.Name, wall time.Time, window time.Duration) Ledger {
+	l = l.clone()
+	l.Fences = noted(l.Fences, node, wall, window)
+	return l
+}
+
+func (l Ledger) silent(node cluster.Name, wall time.Time, window time.Duration) Ledger {
+	l = l.clone()
+	l.Silences = noted(l.Silences, node, wall, window)
+	return l
+}
+
+// within counts the moments of a window.
+func within(moments []time.Time, wall time.Time, window time.Duration) int {
+	n := 0
+	for _, at := range moments {
+		if wall.Sub(at) < window {
 			n++
 		}
 	}

@@ -157,15 +157,19 @@ func (t *turn) advance() {
 		t.suspected()
 	case Draining:
 		t.draining()
+	case Fencing:
+		t.fencing()
+	case Deciding:
+		t.deciding()
 	case Returning:
 		t.returning()
 	case Verifying:
 		t.verifying()
 	case Held:
 		t.held()
-	case PhaseUnknown, Fencing, Deciding, Replacing, Closed:
-		// Fencing, Deciding and Replacing are not entered by this version; a
-		// record that stands there was written by a later one and is left alone.
+	case PhaseUnknown, Replacing, Closed:
+		// Replacing is not entered by this version; a record that stands there was
+		// written by a later one and is left alone.
 	}
 	if t.r.Step == before {
 		t.checkDeadline()
@@ -191,7 +195,9 @@ func (t *turn) finished(ev Finished) {
 	switch t.r.Phase {
 	case Returning, Verifying:
 		t.orderEnded(order, ev)
-	case PhaseUnknown, Suspected, Draining, Fencing, Deciding, Replacing, Closed, Held:
+	case Fencing:
+		t.killEnded(order, ev)
+	case PhaseUnknown, Suspected, Draining, Deciding, Replacing, Closed, Held:
 		// The incident moved on while the order was in flight; what it did is
 		// seen through the world, not believed from its word.
 	}
@@ -206,6 +212,8 @@ func (r *Record) check() {
 	}
 	must(r.Phase != Closed || len(r.Pending) == 0, ClosedIsQuiet)
 	must(r.Phase != Replacing, FenceBeforeReplace)
+	must(r.Phase != Fencing || r.Fenced != nil && r.Fenced.Process != "", UnknownDestroysNothing)
+	must(r.Phase != Deciding || r.Fenced != nil && len(r.Fenced.Proof) == paths, UnknownDestroysNothing)
 	must(r.Phase != Held || r.Held != "", NoSilentWait)
 	must(len(r.Pending) <= pendingMax, IntentFirst)
 	must(r.Phase != PhaseUnknown, NoSilentWait)

@@ -58,8 +58,28 @@ type Ages struct {
 type Budgets struct {
 	NodesPerDatacenter int `json:"nodes_per_datacenter" yaml:"nodes_per_datacenter"`
 	StartsMax          int `json:"starts_max" yaml:"starts_max"` // ends of one node within StartsWindow after which it is still brought back
-	// StartsWindow is the window of StartsMax.
+	// StartsWindow is the window of StartsMax and SilencesMax.
 	StartsWindow time.Duration `json:"starts_window" yaml:"starts_window"`
+	// SilencesMax is how often a node may be silent within StartsWindow and is
+	// still given back at once; one that flaps stays out of its pools until it is quiet.
+	SilencesMax int `json:"silences_max" yaml:"silences_max"`
+	// FencesMax is how often one node is fenced within FencesWindow; then it is in
+	// quarantine, and a person is asked.
+	FencesMax    int           `json:"fences_max" yaml:"fences_max"`
+	FencesWindow time.Duration `json:"fences_window" yaml:"fences_window"`
+}
+
+// told are the budgets with what a policy of an earlier program does not say: a
+// blank never means none, nor all.
+func (b Budgets) told() Budgets {
+	usual := DefaultPolicy().Budgets
+	if b.SilencesMax == 0 {
+		b.SilencesMax = usual.SilencesMax
+	}
+	if b.FencesMax == 0 || b.FencesWindow == 0 {
+		b.FencesMax, b.FencesWindow = usual.FencesMax, usual.FencesWindow
+	}
+	return b
 }
 
 // GatePolicy is what the gate does when nobody answers.
@@ -84,7 +104,7 @@ func DefaultPolicy() Policy {
 		Detection: Detection{Fresh: b.Fresh, Stable: b.Stable, StableMax: b.StableMax, MissesMax: b.MissesMax,
 			ObserversMin: b.ObserversMin, StormShare: b.StormShare},
 		Ages:     Ages{Fence: 15 * time.Second, Replace: 30 * time.Minute, CQLDead: 15 * time.Minute},
-		Budgets:  Budgets{NodesPerDatacenter: 1, StartsMax: 3, StartsWindow: 10 * time.Minute},
+		Budgets:  Budgets{NodesPerDatacenter: 1, StartsMax: 3, StartsWindow: 10 * time.Minute, SilencesMax: 3, FencesMax: 1, FencesWindow: time.Hour},
 		Versions: []string{"5.0"},
 		Gate:     GatePolicy{Unasked: isolate.Normal},
 		Return:   ReturnBars{TriesMax: 3, RoundsMax: 3, RampEvery: 2 * time.Second, BatchMax: 4},

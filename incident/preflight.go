@@ -146,6 +146,13 @@ func (t *turn) keptFromReaders() bool {
 	return stands && f.Returns()
 }
 
+// shutOut tells whether readers are kept off the node however it runs: by the
+// fence of a return, or by one that keeps its process from starting.
+func (t *turn) shutOut() bool {
+	f, stands := t.w.Fences[t.r.Node]
+	return t.keptFromReaders() || stands && f.Levels.Has(isolate.Clients|isolate.Reads|isolate.Process)
+}
+
 // ownInPlace is what the own agent says of a process that runs already and is
 // to be returned; told is false while that is missing, or of one that ended.
 func (t *turn) ownInPlace() (own isolate.OwnState, told bool) {

@@ -45,6 +45,7 @@ type Record struct {
 	Step       uint32                  `json:"step"` // names effects; is no token
 	Pending    []Effect                `json:"pending,omitempty"`
 	Return     *Return                 `json:"return,omitempty"`
+	Fenced     *Fenced                 `json:"fenced,omitempty"` // the fence of its process, if there was one
 	// Waits is the rule the incident waits for, said once in the journal.
 	Waits Rule `json:"waits,omitempty"`
 	// Would tells that mode observe already said what it would do.
@@ -101,6 +102,15 @@ type Return struct {
 	Uncertain int           `json:"uncertain,omitempty"`
 }
 
+// Fenced is how far the fence of a process has come.
+type Fenced struct {
+	Process cluster.Boot `json:"process"` // the one that is to end
+	Tries   int          `json:"tries"`   // orders to end it
+	// Proof are the words of two paths that it has ended, each with the token of
+	// the fence that stood; empty until then.
+	Proof []string `json:"proof,omitempty"`
+}
+
 // Pending effects never exceed this, so that a commit stays below sixteen
 // operations.
 const pendingMax = 8
@@ -115,6 +125,10 @@ func (r Record) clone() Record {
 		ret := *r.Return
 		ret.Differs, ret.Read, ret.Unread = slices.Clone(ret.Differs), slices.Clone(ret.Read), slices.Clone(ret.Unread)
 		r.Return = &ret
+	}
+	if r.Fenced != nil {
+		f := *r.Fenced
+		r.Fenced = &f
 	}
 	return r
 }

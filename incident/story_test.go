@@ -249,6 +249,10 @@ func (s *stage) pass(text string) {
 		s.t.Fatal(err)
 	}
 	s.w.Now, s.w.Wall = s.w.Now.Add(d), s.w.Wall.Add(d)
+	for n, v := range s.w.View.Verdicts { // order: each for itself; the judge goes on judging
+		v.At = s.w.Now
+		s.w.View.Verdicts[n] = v
+	}
 }
 
 func (s *stage) applyPolicy(names []cluster.Name, args map[string]string) string {
@@ -290,6 +294,7 @@ func (s *stage) judge(names []cluster.Name, args map[string]string) string {
 				err = v.Own.UnmarshalText([]byte(word))
 			case "process":
 				v.Process = cluster.Boot(word)
+			case "looks": // looks=silent or refused: what everybody else's connections meet
 			case "reached": // reached=yes: it is gone by its own agent's word alone
 			case "seen": // seen=never, or how long ago an observer had an answer from it
 			default:
@@ -307,6 +312,9 @@ func (s *stage) judge(names []cluster.Name, args map[string]string) string {
 		if v.Drain {
 			v.For, v.LastAlive = v.Of, s.w.Now.Add(-time.Second)
 		}
+		if args["looks"] != "" {
+			v.Ballots = s.ballots(v, args["looks"])
+		}
 		switch seen := args["seen"]; seen {
 		case "":
 		case "never":
@@ -317,6 +325,39 @@ func (s *stage) judge(names []cluster.Name, args map[string]string) string {
 		s.w.View.Verdicts[n] = v
 	}
 	return ""
+}
+
+// ballots are those of everybody when all connections meet the same since now;
+// own=good of a process that lives, which is silent to its own agent too.
+func (s *stage) ballots(v membership.Verdict, how string) []membership.Ballot {
+	var meets membership.Outcome
+	if err := meets.UnmarshalText([]byte(how)); err != nil {
+		s.t.Fatal(err)
+	}
+	met := func(o cluster.Name, p membership.Path, is membership.Outcome) membership.Report {
+		return membership.Report{Look: membership.Look{Subject: v.Node, Path: p, Outcome: is, Misses: 9}, Observer: o, At: s.w.Now}
+	}
+	var out []membership.Ballot
+	for _, o := range slices.Sorted(maps.Keys(s.w.Hosts)) {
+		b := membership.Ballot{Observer: o, Datacenter: "dc1", Rack: s.w.Hosts[o].Rack, Own: o == v.Node, Vote: membership.For}
+		switch {
+		case b.Own && v.Own == membership.NoWord:
+			b.Vote = membership.Unheard
+		case b.Own:
+			b.Cites = []membership.Report{met(o, membership.Process, v.Own), met(o, membership.CQL, meets), met(o, membership.Admin, meets)}
+		default:
+			storage := meets
+			if meets == membership.Silent {
+				storage = membership.Good // its kernel takes connections
+			}
+			b.Cites = []membership.Report{met(o, membership.CQL, meets), met(o, membership.Storage, storage)}
+		}
+		if meets == membership.Good {
+			b.Vote = membership.Against
+		}
+		out = append(out, b)
+	}
+	return out
 }
 
 func (s *stage) ago(text string) cluster.Moment {

@@ -129,7 +129,7 @@ func (t *turn) tellRead() {
 // counts as out.
 func (t *turn) waitAside() {
 	for _, h := range t.ledger.Holders {
-		if h.Incident == t.r.ID && h.Kind == HoldsReturn {
+		if h.Incident == t.r.ID && h.Kind != HoldsOutage {
 			t.ledger = t.ledger.with(t.r, HoldsOutage)
 		}
 	}
@@ -147,7 +147,7 @@ func (t *turn) unproven() bool {
 	proven := t.r.Return != nil && t.r.Return.Step >= Ramping && !t.replaced() && !broken
 	lost := t.r.Return != nil || t.r.Cause == membership.ProcessDown || broken
 	changed := t.r.HeldRule != RuleMode && t.r.HeldRule != RulePolicy
-	return lost && !proven && !t.keptFromReaders() && changed && !t.cold()
+	return lost && !proven && !t.shutOut() && changed && !t.cold()
 }
 
 // mark notes that a stage was reached, once.
@@ -258,7 +258,7 @@ func (t *turn) trackOutage() {
 func (t *turn) trackExits() {
 	v := t.w.verdict(t.r.Node)
 	same, known := t.sameProcess(t.r.Latest)
-	killing := t.r.Phase == Returning && t.r.Return != nil && t.r.Return.Step == Killing
+	killing := t.r.Phase == Fencing || t.r.Phase == Deciding || t.r.Phase == Returning && t.r.Return != nil && t.r.Return.Step == Killing
 	if !known || same || killing || v.Process == t.r.Process || t.w.mode(t.r.Datacenter) == Observe {
 		return
 	}

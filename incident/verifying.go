@@ -57,6 +57,7 @@ func (t *turn) goneAgain() bool {
 	t.r.Pending = nil
 	t.waitAside()
 	t.enter(Draining)
+	t.countSilence()
 	t.say(Saw, "gone_again", "node", string(t.r.Node), "cause", v.Cause.String())
 	t.wantPools(loadbalancer.Wish{Want: loadbalancer.Drain})
 	return true
@@ -100,6 +101,10 @@ func (t *turn) verifyUntouched() {
 		return
 	case !same, t.beyondHints(v), fenced:
 		t.inPlace()
+		return
+	}
+	if f := t.silenceFault(); f != nil && !t.wanted(loadbalancer.Full) {
+		t.hold(f.rule, f.reason)
 		return
 	}
 	if !t.wanted(loadbalancer.Full) {
@@ -276,6 +281,10 @@ func (t *turn) ramp(step ReturnStep) {
 	if len(t.w.Policy.PoolsOf(t.r.Node)) == 0 {
 		t.mark(StageServing)
 		t.finish()
+		return
+	}
+	if f := t.silenceFault(); f != nil && step == Ramping {
+		t.hold(f.rule, f.reason)
 		return
 	}
 	wish := rampWish(step)

@@ -154,7 +154,8 @@ const (
 	RuleFencing      Rule = "fencing"
 	RuleDeadline     Rule = "deadline"
 	RulePolicy       Rule = "policy"
-	RuleSize         Rule = "size" // the store would not take what is to be written
+	RuleSize         Rule = "size"       // the store would not take what is to be written
+	RuleQuarantine   Rule = "quarantine" // it comes and goes, or hung again after its fence
 )
 
 // Rules lists every rule, invariants first.
@@ -162,5 +163,5 @@ func Rules() []Rule {
 	return []Rule{FenceBeforeReplace, UnknownDestroysNothing, NoBorderCrossing, IntentFirst, TokenNeverFalls,
 		QuorumSurvives, PoolFloor, OneOpenIncident, NoSilentWait, ClosedIsQuiet,
 		RuleEvidence, RuleMinAge, RuleBudget, RuleRate, RuleStorm, RulePaused, RuleMode, RuleHintWindow, RuleGCGrace,
-		RulePreflight, RuleReach, RuleHibernation, RuleRepairQuorum, RuleVerify, RuleFencing, RuleDeadline, RulePolicy, RuleSize}
+		RulePreflight, RuleReach, RuleHibernation, RuleRepairQuorum, RuleVerify, RuleFencing, RuleDeadline, RulePolicy, RuleSize, RuleQuarantine}
 }

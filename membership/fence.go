@@ -14,7 +14,7 @@ import (
 // a majority of all eligible observers without any answer, in two racks where
 // the eligible ones stand in two; the own agent's word, or phi of 5 and more
 // on two peers while the own agent is silent; no fresh sign of life; and
-// evidence that has stood for age. Budget and storm are asked elsewhere.
+// evidence that has stood for age, the own agent's too. Budget and storm are asked elsewhere.
 // Each sentence of missing begins with the name of its rule.
 //
 // An isolated node whose own agent is heard does not meet the bar: that agent
@@ -52,6 +52,11 @@ func FenceBar(x Verdict, b Bars, age time.Duration, now cluster.Moment) (met boo
 			lack("min-age: a majority has stood for %s, needs %s", stood.Round(100*time.Millisecond), age)
 		}
 	}
+	if since, says := ownSilence(x); says {
+		if stood := now.Sub(since); stood < age {
+			lack("min-age: its own agent has no answer for %s, needs %s", stood.Round(100*time.Millisecond), age)
+		}
+	}
 	if old := now.Sub(x.At); old > b.Fresh {
 		lack("min-age: the verdict itself is %s old, at most %s", old.Round(100*time.Millisecond), b.Fresh)
 	}
@@ -85,6 +90,18 @@ func deafTo(x Verdict, b Bars) (onsets []cluster.Moment, racks, all int) {
 	}
 	slices.Sort(onsets)
 	return onsets, len(deaf), len(every)
+}
+
+// ownSilence is since when the own agent has no CQL answer, of one that sees the
+// process run. The others may have missed the node before that because of a cut,
+// and their age proves no hang.
+func ownSilence(x Verdict) (since cluster.Moment, says bool) {
+	for _, t := range x.Ballots {
+		if t.Own && t.Vote == For && t.look(Process).Outcome == Good {
+			return t.look(CQL).onset(), true
+		}
+	}
+	return 0, false
 }
 
 // ownOrPhi tells what is missing of the second witness.

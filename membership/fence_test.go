@@ -87,6 +87,14 @@ func TestFenceBarNeedsEachOfItsConditions(t *testing.T) {
 				x.Ballots[i].Cites[1].Outcome = Good
 			}
 		}, 0, nil},
+		{"the others missed it before it hung: its own agent has to see the hang for as long", func(x *Verdict) {
+			x.Cause, x.Own = Hung, Good
+			cql := look("n1", "n1", CQL, Silent, start)
+			cql.Misses, cql.Held = 4, 2*time.Second
+			x.Ballots[0] = own(Good)
+			x.Ballots[0].Vote = For
+			x.Ballots[0].Cites = append(x.Ballots[0].Cites, cql)
+		}, 0, []string{"min-age: its own agent has no answer for 2s, needs 15s"}},
 		{"three of five for 20 s, but the third for 14 s only", func(x *Verdict) {
 			for i := 3; i < 5; i++ {
 				x.Ballots[i].Cites[0].Held = 14 * time.Second

@@ -23,7 +23,7 @@ func (a *Agent) act(ctx context.Context, e errand) (incident.Result, error) {
 	case incident.VerbStart:
 		return a.start(ctx, e)
 	case incident.VerbKill:
-		return incident.Result{}, a.kill(ctx, o.Process)
+		return incident.Result{}, a.kill(ctx, e)
 	case incident.VerbJoinRing:
 		return incident.Result{}, a.joinRing(ctx, o.Process)
 	case incident.VerbRepair:
@@ -154,13 +154,18 @@ func (a *Agent) awaitStarted(ctx context.Context, p Process, hibernate bool) (in
 }
 
 // kill ends exactly the process that is meant.
-func (a *Agent) kill(ctx context.Context, boot cluster.Boot) error {
+func (a *Agent) kill(ctx context.Context, e errand) error {
 	p, running, err := a.o.Unit.Running(ctx)
 	if err != nil {
 		return fmt.Errorf("find the process: %w", err)
 	}
-	if !running || p.Boot != boot {
+	if !running || p.Boot != e.order.Once.Process {
 		return nil // the one that is meant is gone
+	}
+	if e.order.Once.Silent {
+		if err := a.fences(ctx, e.order.Incident); err != nil {
+			return err
+		}
 	}
 	if err := a.o.Unit.Kill(ctx, p); err != nil {
 		return fmt.Errorf("kill process %d: %w", p.PID, err)

@@ -75,7 +75,7 @@ func (n *fakeNode) begin(start isolate.Start) {
 
 // die ends the process; the caller holds mu.
 func (n *fakeNode) die() {
-	n.running, n.native, n.changedAt = false, false, time.Now()
+	n.running, n.paused, n.native, n.changedAt = false, false, false, time.Now()
 	n.r.did(n.name, "dies")
 }
 

@@ -153,6 +153,9 @@ func (c policyCheck) agesAndBudgets() {
 	c.count("budgets.nodes_per_datacenter", b.NodesPerDatacenter, 1, 100)
 	c.count("budgets.starts_max", b.StartsMax, 1, 100)
 	c.within("budgets.starts_window", b.StartsWindow, time.Minute, 24*time.Hour)
+	c.count("budgets.silences_max", b.SilencesMax, 1, 100)
+	c.count("budgets.fences_max", b.FencesMax, 1, 100)
+	c.within("budgets.fences_window", b.FencesWindow, 10*time.Minute, 30*24*time.Hour)
 }
 
 var (

@@ -30,7 +30,7 @@ func otherPolicy() incident.Policy {
 	p.Detection = incident.Detection{Fresh: 2500 * time.Millisecond, Stable: 301 * time.Microsecond * 10, StableMax: 2 * time.Second,
 		MissesMax: 4, ObserversMin: 5, StormShare: 1.0 / 3}
 	p.Ages = incident.Ages{Fence: 61 * time.Second, Replace: 24 * time.Hour, CQLDead: time.Hour + time.Second}
-	p.Budgets = incident.Budgets{NodesPerDatacenter: 2, StartsMax: 4, StartsWindow: time.Hour}
+	p.Budgets = incident.Budgets{NodesPerDatacenter: 2, StartsMax: 4, StartsWindow: time.Hour, SilencesMax: 5, FencesMax: 2, FencesWindow: 2 * time.Hour}
 	p.Pools = []loadbalancer.Declared{{Name: "cql", Backend: "true", Members: []cluster.Name{"n1", "2"}, Writers: []cluster.Name{"n1"},
 		Proxies: []loadbalancer.Proxy{{Name: "p:1", Socket: "/run/a b.sock"}, {Name: "p2", Socket: "[::1]:99"}}}}
 	p.KnownRows = []incident.KnownRows{{Keyspace: "demo", Table: "rows", Max: 7}}

@@ -34,6 +34,9 @@ const (
 	earlyEnd       = "early-end"
 	earlyFirst     = "early-first"
 	anyKill        = "any-kill"
+	hastyFence     = "hasty-fence"
+	lateKill       = "late-kill"
+	oneWord        = "one-word"
 	abroad         = "abroad"
 	strangerHost   = "stranger-host"
 	believeDown    = "believe-down"
@@ -61,6 +64,10 @@ func Bugs() []Bug {
 		{abroad, "the policy lets every region in", string(incident.NoBorderCrossing), killed(), nil},
 		{strangerHost, "leaders add a node of a forbidden region to every repair", string(incident.NoBorderCrossing), killed(), orders(addStranger)},
 		{believeDown, "agents report DOWN whatever their Cassandra says", hibernationDown, missed(), nil},
+		{hastyFence, "the policy wants evidence of a second for a fence", fenceEvidence, hung(), nil},
+		{lateKill, "executors end what hung when they were told, though it woke up", fenceEvidence, hung(), nil},
+		{oneWord, "executors report the end of a process and end nothing, and leaders believe the word", fenceProven, hung(), records(believeWord)},
+		{"forgotten-fences", "leaders keep no account of fences", oneFence, hungTwice(), edit(store.Ledgers, func(_ *world, l *incident.Ledger) { l.Fences = nil })},
 		{"cold-fences", "leaders write each fence as if the whole ring were down", coldStart, killedWithAgent(), edit(store.Fences, coldFence)},
 		{plainGate, "the gate hibernates nobody", gateObeys, killed(), nil},
 		{wanderingFence, "agents raise on their own node a fence that stands on another", string(incident.QuorumSurvives), stuckRepair(), nil},
@@ -137,6 +144,11 @@ func missed() []Stroke {
 }
 
 func hung() []Stroke { return []Stroke{{At: time.Second, Fault: "hang", Node: victim, Salt: 1}} }
+
+// hungTwice lets the victim hang again when it is back.
+func hungTwice() []Stroke {
+	return append(hung(), Stroke{At: 45 * time.Second, Fault: "hang", Node: victim, Salt: 2, Wait: 40 * time.Second})
+}
 
 // paused stops the victim and its agent for longer than some hint windows.
 func paused() []Stroke { return []Stroke{{At: time.Second, Fault: "vm-pause", Node: victim, Salt: 3}} }

@@ -136,7 +136,11 @@ func (w *world) quorumSurvives(n *node) {
 }
 
 // killOrdered ends a process by order: only one that nobody may read from.
-func (w *world) killOrdered(n *node, meant cluster.Boot) {
+func (w *world) killOrdered(n *node, o incident.Order) {
+	meant := o.Once.Process
+	if o.Once.Silent {
+		w.fences(n)
+	}
 	if n.process != meant || n.read() && !w.unnoticed(n) {
 		w.broken(string(incident.UnknownDestroysNothing), "%s is killed by order: it runs %s, %s was meant; anybody reads there: %v", n.name, n.process, meant, n.read())
 	}

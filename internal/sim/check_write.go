@@ -133,6 +133,9 @@ func (w *world) recordWritten(p store.Put) {
 	if was, known := w.phases[r.ID]; known && was != r.Phase && !slices.Contains(edges()[was], r.Phase) {
 		w.broken(legalEdges, "%s goes from %s to %s", r.ID, was, r.Phase)
 	}
+	if r.Phase == incident.Deciding && w.phases[r.ID] != incident.Deciding {
+		w.fenceHolds(r)
+	}
 	w.phases[r.ID] = r.Phase
 	w.asked[r.ID] = w.asked[r.ID] || r.Phase == incident.Held
 	w.note("%s %s %s %s waits %s held %s", r.ID, r.Node, r.Phase, step, r.Waits, r.Held)

@@ -31,6 +31,9 @@ const (
 	noStaleRead     = "no-stale-read"
 	heldIsSafe      = "held-is-safe"
 	hibernationDown = "hibernation-is-down"
+	fenceEvidence   = "fence-evidence"
+	fenceProven     = "fence-proven"
+	oneFence        = "one-fence"
 	coldStart       = "cold-start"
 	gateObeys       = "gate-obeys"
 	journalChain    = "journal-chain"
@@ -48,6 +51,9 @@ func Checks() []Check {
 		{string(incident.UnknownDestroysNothing), "a process is ended by order only when it is the one that was meant and nobody reads from it", onAct},
 		{string(incident.NoBorderCrossing), "no repair takes part of a node where the data may not stand", onAct},
 		{hibernationDown, "a repair of a sleeper begins only when no settled peer says UP of it", onAct},
+		{fenceEvidence, "a process is ended for hanging only while it hangs, after the age that the policy wants, and behind a fence that keeps the next from starting", onAct},
+		{fenceProven, "a fence counts as proven only when the process that was meant has ended", onWrite},
+		{oneFence, "a node is not fenced again before its quarantine is over", onAct},
 		{coldStart, "a plain start by order is of a node that missed no acknowledged write", onAct},
 		{gateObeys, "a node that is to hibernate is started no other way", onAct},
 		{string(incident.QuorumSurvives), "a fence that keeps readers off a serving node leaves every range of it its quorum", onAct},
@@ -72,9 +78,11 @@ func Checks() []Check {
 func edges() map[incident.Phase][]incident.Phase {
 	return map[incident.Phase][]incident.Phase{
 		incident.Suspected: {incident.Draining, incident.Verifying, incident.Returning, incident.Closed, incident.Held},
-		incident.Draining:  {incident.Returning, incident.Verifying, incident.Closed, incident.Held},
+		incident.Draining:  {incident.Fencing, incident.Returning, incident.Verifying, incident.Closed, incident.Held},
+		incident.Fencing:   {incident.Deciding, incident.Returning, incident.Held},
+		incident.Deciding:  {incident.Returning, incident.Held},
 		incident.Returning: {incident.Verifying, incident.Draining, incident.Closed, incident.Held},
 		incident.Verifying: {incident.Returning, incident.Draining, incident.Closed, incident.Held},
-		incident.Held:      {incident.Suspected, incident.Draining, incident.Returning, incident.Verifying, incident.Closed},
+		incident.Held:      {incident.Suspected, incident.Draining, incident.Fencing, incident.Deciding, incident.Returning, incident.Verifying, incident.Closed},
 	}
 }

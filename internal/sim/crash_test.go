@@ -21,6 +21,7 @@ var crashStories = map[string][]Stroke{
 	"a hibernation that is missed":  {{At: 0, Fault: "hibernation-missed", Node: 2, Salt: 1}, {At: time.Second, Fault: "kill", Node: 2, Salt: 1}},
 	"a pause beyond the hints":      {{At: time.Second, Fault: "vm-pause", Node: 2, Salt: 3}},
 	"a kill with its agent":         {{At: time.Second, Fault: "kill-with-agent", Node: 2, Salt: 1}},
+	"a hang":                        {{At: time.Second, Fault: "hang", Node: 2, Salt: 1}},
 	"a leader that is killed aside": {{At: time.Second, Fault: "kill", Node: 2, Salt: 1}, {At: 3 * time.Second, Fault: "kill-anyway", Node: 0, Salt: 1}},
 }
 
@@ -62,7 +63,7 @@ func TestEveryCrashPoint(t *testing.T) {
 			}
 		}
 	}
-	for _, phase := range []incident.Phase{incident.Suspected, incident.Draining, incident.Returning, incident.Verifying, incident.Closed} {
+	for _, phase := range []incident.Phase{incident.Suspected, incident.Draining, incident.Fencing, incident.Deciding, incident.Returning, incident.Verifying, incident.Closed} {
 		for _, p := range leader {
 			if !seen[Passage{p, phase.String()}] {
 				t.Errorf("no story dies %s in phase %s", p, phase)

@@ -12,6 +12,7 @@ import (
 	"supervisor/internal/obey"
 	"supervisor/internal/store"
 	"supervisor/isolate"
+	"supervisor/membership"
 )
 
 // errands takes up orders, the oldest token first, one at a time per resource.
@@ -156,10 +157,7 @@ func (a *agent) act(o incident.Order, ended outcome) {
 		a.start(o, ended)
 	case incident.VerbKill:
 		a.restarted()
-		if a.n.runs() && (a.n.process == o.Once.Process || a.w.bug(anyKill)) {
-			a.w.killOrdered(a.n, o.Once.Process)
-		}
-		ended(incident.Done, incident.Result{})
+		a.kill(o, ended)
 	case incident.VerbJoinRing:
 		a.join(o.Once.Process, ended)
 	case incident.VerbRepair:
@@ -171,6 +169,31 @@ func (a *agent) act(o incident.Order, ended outcome) {
 	default:
 		ended(incident.TurnedAway, incident.Result{Rule: incident.IntentFirst})
 	}
+}
+
+// kill ends the process that is meant; one that is to be ended because it hangs
+// is asked once more.
+func (a *agent) kill(o incident.Order, ended outcome) {
+	n := a.n
+	switch {
+	case a.w.bug(oneWord):
+	case !n.runs() || n.process != o.Once.Process && !a.w.bug(anyKill):
+	case o.Once.Silent && a.spared(o):
+		ended(incident.TurnedAway, incident.Result{Rule: incident.UnknownDestroysNothing, Why: "it does not hang"})
+		return
+	default:
+		a.w.killOrdered(n, o)
+	}
+	ended(incident.Done, incident.Result{})
+}
+
+// spared is the last look of an executor before it ends a process for hanging.
+func (a *agent) spared(incident.Order) bool {
+	if a.w.bug(lateKill) {
+		a.n.wakes()
+		return false
+	}
+	return a.n.reads() || cqlLook(a.n, true) != membership.Silent
 }
 
 func (a *agent) start(o incident.Order, ended outcome) {

@@ -54,7 +54,7 @@ func catalogue() []fault {
 		{"kill-with-agent", "process", 2, killWithAgent},
 		{"oom", "process", 1, func(b *blow) bool { return b.w.spare() && b.n.kill("out of memory") }},
 		{"restart-loop", "process", 1, restartLoop},
-		{"pause", "process", 3, func(b *blow) bool { return b.n.pauses(b.span(second, 8*second)) }},
+		{"pause", "process", 3, func(b *blow) bool { return b.n.pauses(b.long(second, 8*second)) }},
 		{"hang", "process", 1, hang},
 		{"thread-stuck", "process", 1, func(b *blow) bool { return b.marks(&b.n.mute, 2*second, 30*second) }},
 
@@ -242,6 +242,15 @@ func restartLoop(b *blow) bool {
 	return b.n.kill("the first of a loop")
 }
 
+// long is how long a fault stands that ends by itself in the calm, too.
+func (b *blow) long(low, high time.Duration) time.Duration {
+	span := b.span(low, high)
+	if b.stands > 0 {
+		return b.stands
+	}
+	return span
+}
+
 // hang stops a process until somebody ends it.
 func hang(b *blow) bool {
 	if !b.n.runs() || b.n.hung || !b.w.spare() {
@@ -249,7 +258,7 @@ func hang(b *blow) bool {
 	}
 	process := b.n.process
 	b.n.hangs()
-	b.w.after(b.span(20*second, 60*second), func() { b.n.ends(process, "by hand, hung") })
+	b.w.after(b.long(20*second, 60*second), func() { b.n.ends(process, "by hand, hung") })
 	return true
 }
 
@@ -305,7 +314,7 @@ func (b *blow) wallTurns(d time.Duration) bool {
 	if d == 0 || b.n.wallOff != 0 {
 		return false
 	}
-	b.n.wallOff = d
+	b.n.wallOff, b.w.jumped = d, true
 	return b.lasts(10*second, 90*second, func() { b.n.wallOff = 0 })
 }
 

@@ -65,6 +65,9 @@ type node struct {
 	// supervisor, and when the supervisor could do nothing about it.
 	wentAt     moment
 	hungAt     moment
+	silentAt   moment // when it began to hang, without wakings that nobody can have seen
+	wokeAt     moment
+	fencedAt   moment // when its process was ended for hanging
 	changedAt  moment
 	shakenAt   moment
 	helplessAt moment
@@ -252,6 +255,7 @@ func (n *node) start(sleeping bool) {
 	n.starts++
 	n.process = cluster.Boot(fmt.Sprintf("%s-p%d", n.name, n.starts))
 	n.mode, n.sleeps, n.native, n.severity, n.hung, n.met = starting, sleeping, false, 0, false, false
+	n.wokeAt = 0
 	n.generation = int64(w.now / moment(time.Millisecond))
 	n.changedAt = w.now
 	n.local.Clean, n.drainedAt, n.pardoned, n.trusting = false, 0, false, false
@@ -395,6 +399,9 @@ func (n *node) leaving() bool {
 // hangs stops the process; its ports stay open.
 func (n *node) hangs() {
 	n.hung, n.changedAt, n.hungAt = true, n.w.now, n.w.now
+	if n.wokeAt == 0 || n.w.now.Sub(n.wokeAt) >= noticed {
+		n.silentAt = n.w.now
+	}
 	n.w.note("%s hangs", n.name)
 }
 
@@ -418,7 +425,7 @@ func (n *node) pauses(d time.Duration) bool {
 func (n *node) wakes() {
 	n.sawSilent()
 	n.forgiveUnhinted()
-	n.hung, n.changedAt, n.shakenAt = false, n.w.now, n.w.now
+	n.hung, n.changedAt, n.shakenAt, n.wokeAt = false, n.w.now, n.w.now, n.w.now
 	n.w.note("%s goes on", n.name)
 	for _, id := range n.w.unsettled {
 		if x := &n.w.writes[id]; x.at >= n.hungAt && x.at < n.hungAt.Add(n.w.hintWindow) {

@@ -88,6 +88,13 @@ func waitOn(_ *world, r *incident.Record) {
 	r.Pending = append(r.Pending, incident.Effect{ID: r.ID + ".late", Once: &incident.Once{Agent: r.Node, Verb: incident.VerbKill}})
 }
 
+// believeWord takes a fence for proven when its order has ended.
+func believeWord(_ *world, r *incident.Record) {
+	if r.Phase == incident.Fencing && len(r.Pending) == 0 && r.Fenced != nil {
+		r.Phase, r.Fenced.Proof = incident.Deciding, []string{"its word", "its word"}
+	}
+}
+
 func suspectAgain(_ *world, r *incident.Record) {
 	if r.Phase == incident.Returning {
 		r.Phase = incident.Suspected

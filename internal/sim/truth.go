@@ -79,6 +79,16 @@ func startedAtMost(most int) Truth {
 	}}
 }
 
+// endedAtMost bounds how often processes may be ended for hanging.
+func endedAtMost(most int) Truth {
+	return Truth{Holds: fmt.Sprintf("at most %d processes are ended for hanging", most), fails: func(w *world) string {
+		if w.rep.Fenced <= most {
+			return ""
+		}
+		return fmt.Sprintf("%d were", w.rep.Fenced)
+	}}
+}
+
 // nobodySuspected wants no incident at all.
 func nobodySuspected() Truth {
 	return Truth{Holds: "no incident is opened", fails: func(w *world) string {

@@ -65,6 +65,7 @@ type Report struct {
 	Untrue                     string // the first of Options.Truths that did not hold, and why
 	Opened, Closed, Held       int
 	Kills, Crashes, Lost, Cold int
+	Fenced                     int // processes that were ended because they hung
 	Nodes                      int
 	Played                     time.Duration // simulated time
 	Active                     time.Duration // of it with a fault or an open incident
@@ -95,6 +96,7 @@ type world struct {
 	recent   []struck
 	moving   bool // the ring is being changed by somebody
 	missed   bool // the next hibernation is missed by a peer
+	jumped   bool // the wall clock of a host was set
 
 	// The store, the network, the proxy.
 	store    *model.Store
@@ -257,7 +259,10 @@ func (w *world) makePolicy(hosts []cluster.Host) {
 	p := incident.DefaultPolicy()
 	p.Version = 1
 	p.Ages.Replace = 5 * time.Minute // steps are held after so long: a run is short
-	p.Budgets.StartsMax = 6
+	p.Budgets.StartsMax, p.Budgets.SilencesMax = 6, 6
+	if w.bug(hastyFence) {
+		p.Ages.Fence = second
+	}
 	var pool []cluster.Name
 	for _, h := range hosts {
 		if h.Datacenter == w.forbidden {

@@ -1,0 +1,103 @@
+// SPDX-License-Identifier: Apache-2.0
+
+package agent
+
+import (
+	"slices"
+	"strings"
+	"testing"
+	"time"
+
+	"supervisor/cluster"
+	"supervisor/incident"
+	"supervisor/internal/store"
+	"supervisor/isolate"
+	"supervisor/membership"
+)
+
+func hangs(n *fakeNode) { n.paused = true }
+
+// The process is ended only behind the drain, after the age of its evidence,
+// and the way back is that of a node that crashed.
+func TestAHungNodeIsEndedAndComesBackProven(t *testing.T) {
+	inRegion(t, incident.Auto, func(r *region) {
+		began := time.Now()
+		r.set("n3", hangs)
+		r.wait("the end of the process", time.Minute, func() bool { return r.count("n3 kill") == 1 })
+		if took := time.Since(began); took < 15*time.Second || took > 25*time.Second {
+			t.Errorf("it was ended after %v, want 15 s and a little", took)
+		}
+		local, err := r.nodes["n3"].disk.Local()
+		if gate, _ := isolate.BeforeAsking(local, time.Now()); err != nil || gate.Start != isolate.Refuse {
+			t.Errorf("its unit would start it again at once: the gate says %+v by %+v (%v)", gate, local, err)
+		}
+		r.awaitClosed(1, time.Minute)
+		want := slices.Concat([]string{"n3 pool drain", "n3 kill", "n3 dies"}, theReturn[2:])
+		if !slices.Equal(r.story, want) {
+			t.Errorf("done: %s\nwant: %s", strings.Join(r.story, "; "), strings.Join(want, "; "))
+		}
+		rec := r.closed()[0]
+		for _, s := range incident.Stages() {
+			if _, reached := rec.Marks[s]; !reached {
+				t.Errorf("stage %s was not reached", s)
+			}
+		}
+		if rec.Fenced == nil || len(rec.Fenced.Proof) != 2 || rec.Cause != membership.Hung {
+			t.Errorf("the archive says %+v of the fence, cause %s", rec.Fenced, rec.Cause)
+		}
+	})
+}
+
+func TestAPauseOfEightSecondsIsNotFenced(t *testing.T) {
+	inRegion(t, incident.Auto, func(r *region) {
+		for range 3 {
+			r.set("n3", hangs)
+			time.Sleep(8 * time.Second)
+			r.set("n3", func(n *fakeNode) { n.paused = false })
+			r.awaitClosed(1, time.Minute)
+			time.Sleep(30 * time.Second)
+		}
+		if kills := r.count("n3 kill"); kills != 0 || r.count("n3 native off") != 0 || r.count("n3 severity 50") != 0 {
+			t.Errorf("fenced: %v", r.story)
+		}
+	})
+}
+
+// A process that wakes up between the decision and the act is left alone,
+// whatever the leader knew.
+func TestAProcessThatWokeUpIsNotEnded(t *testing.T) {
+	inRegion(t, incident.Auto, func(r *region) {
+		r.store.mu.Lock()
+		r.store.fault = func(_ cluster.Name, t store.Txn) fault {
+			if o, claims, _ := orderOf(t); claims && o.Once.Verb == incident.VerbKill {
+				time.AfterFunc(0, func() { r.set("n3", func(n *fakeNode) { n.paused = false }) })
+			}
+			return noFault
+		}
+		r.store.mu.Unlock()
+		r.set("n3", hangs)
+		r.wait("the end of the incident", 3*time.Minute, func() bool { return len(r.closed()) == 1 })
+		if kills := r.count("n3 kill"); kills != 0 {
+			t.Errorf("ended all the same: %v", r.story)
+		}
+	})
+}
+
+func TestTheAgentOfAHungNodeThatIsDeadIsMissed(t *testing.T) {
+	inRegion(t, incident.Auto, func(r *region) {
+		r.set("n3", hangs)
+		r.halt("n3", false)
+		r.wait("a person is asked", 2*time.Minute, func() bool {
+			rec, open := r.open()
+			return open && rec.Phase == incident.Held
+		})
+		if kills := r.count("n3 kill"); kills != 0 {
+			t.Errorf("ended by nobody's hand: %v", r.story)
+		}
+		r.start("n3")
+		r.awaitClosed(1, 3*time.Minute)
+		if kills := r.count("n3 kill"); kills != 1 {
+			t.Errorf("%d kills, want 1: %v", kills, r.story)
+		}
+	})
+}

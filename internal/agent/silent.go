@@ -1,0 +1,72 @@
+// SPDX-License-Identifier: Apache-2.0
+
+package agent
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"time"
+
+	"supervisor/incident"
+	"supervisor/isolate"
+	"supervisor/membership"
+)
+
+// lastWordMax is how long a process that is to be ended because it hangs is
+// given to answer once more: longer than any look waits.
+const lastWordMax = time.Second
+
+// fences makes sure of what must hold before a process that hangs is ended: the
+// gate lets no next one start, whoever tries, and the process still answers
+// nothing. One that woke up since the leader decided is left alone: a fresh
+// answer is worth more than any evidence.
+func (a *Agent) fences(ctx context.Context, id string) error {
+	if err := a.bars(ctx, id); err != nil {
+		return err
+	}
+	if met := a.looks(); met != membership.Silent {
+		return refusal{incident.UnknownDestroysNothing, "it does not hang: the last look at its native protocol met " + met.String()}
+	}
+	cctx, cancel := context.WithTimeout(ctx, lastWordMax)
+	defer cancel()
+	if _, err := a.o.Admin.State(cctx); err == nil {
+		return refusal{incident.UnknownDestroysNothing, "its admin interface answers"}
+	}
+	return nil
+}
+
+// bars has the gate know the standing fence, on its disk, before a process ends
+// that the host's own unit would start again at once.
+func (a *Agent) bars(ctx context.Context, id string) error {
+	if f, err := a.ownFence(ctx, id); err != nil {
+		return err
+	} else if !f.Levels.Has(isolate.Process) {
+		return refusal{incident.IntentFirst, "no fence stands that keeps a process from starting"}
+	}
+	err, asked := ask(ctx, a, func(d *desk) error {
+		f, _, stands := d.state.Picture.Standing(d.a.o.Self)
+		if !stands {
+			return errors.New("the fence is gone")
+		}
+		local := d.local
+		local.Fence, local.Incident = &f, f.Incident
+		return d.saveLocal(local)
+	})
+	if err := errors.Join(asked, err); err != nil {
+		return refusal{incident.IntentFirst, fmt.Sprintf("the gate cannot be told: %v", err)}
+	}
+	return nil
+}
+
+// looks tells what this host's own last look at its Cassandra over the native
+// protocol met. Only silence is a hang: what refuses has closed its port, by hand
+// or behind a fence.
+func (a *Agent) looks() membership.Outcome {
+	for _, l := range a.o.Observer.Looks() {
+		if l.Subject == a.o.Self && l.Path == membership.CQL {
+			return l.Outcome
+		}
+	}
+	return membership.NoWord
+}
