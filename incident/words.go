@@ -16,7 +16,7 @@ const (
 	PhaseUnknown Phase = iota
 	Suspected          // seen, nothing done
 	Draining           // being taken out of the pools
-	Fencing            // being kept from doing harm
+	Fencing            // its process, which hangs, is being ended
 	Deciding           // fenced and proven: return or replace?
 	Returning          // being brought back, hibernated until it is repaired
 	Replacing          // another host takes its place

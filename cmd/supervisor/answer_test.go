@@ -110,7 +110,7 @@ func TestUnknownCommand(t *testing.T) {
 		"store init":            "--hosts is missing",
 		"help nonsense":         `unknown command "nonsense"`,
 		"help config nonsense":  `unknown command "config nonsense"`,
-		"demo run --scenario x": "known: crash, outage",
+		"demo run --scenario x": "known: crash, outage, hang",
 		"completion ksh":        "known: bash, zsh, fish, powershell",
 	} {
 		if exit, out, errs := typed(strings.Fields(args)...); exit != 2 || out != "" || !strings.Contains(errs, says) {

@@ -150,8 +150,8 @@ func (f Fleet) Policy(mode incident.Mode) incident.Policy {
 	}
 	p.Pools = []loadbalancer.Declared{pool}
 	// A demo breaks the same node again and again on purpose; on a host the
-	// fourth end within ten minutes is a person's business.
-	p.Budgets.StartsMax = 100
+	// fourth end within ten minutes is a person's business, and the second hang.
+	p.Budgets.StartsMax, p.Budgets.SilencesMax, p.Budgets.FencesMax = 100, 100, 100
 	p.KnownRows = []incident.KnownRows{{Keyspace: load.Keyspace, Table: load.Table, Max: knownRows}}
 	return p
 }

@@ -7,6 +7,7 @@ import (
 	"errors"
 	"fmt"
 	"io"
+	"syscall"
 	"time"
 
 	"supervisor/internal/api"
@@ -14,6 +15,7 @@ import (
 	"supervisor/internal/demo"
 	"supervisor/internal/demo/load"
 	"supervisor/internal/demo/node"
+	"supervisor/internal/demo/process"
 )
 
 // Alone is the first half: nobody but those who were there before us.
@@ -130,10 +132,33 @@ func (s *stage) stayAway(ctx context.Context, f fault) error {
 	return pause(ctx, max(agentLead, time.Until(f.at.Add(outageMin))))
 }
 
-// startPlainly is the demo's own start command, as a person would type it.
+// startPlainly is the demo's own start command, as a person would type it; what
+// hangs is killed first.
 func (s *stage) startPlainly(ctx context.Context) error {
+	if s.o.Scenario == Hang {
+		if err := s.killHung(ctx); err != nil {
+			return err
+		}
+	}
 	_, err := node.Start(ctx, s.victim, s.o.Binary, io.Discard)
 	return err
+}
+
+// killHung ends the victim's stopped process and waits until it is gone.
+func (s *stage) killHung(ctx context.Context) error {
+	id, err := process.Read(s.victim.PidFile())
+	if err != nil {
+		return fmt.Errorf("kill what hangs: %w", err)
+	}
+	if err := id.Signal(syscall.SIGKILL); err != nil {
+		return fmt.Errorf("kill what hangs: %w", err)
+	}
+	for id.Alive() {
+		if err := pause(ctx, lookEvery); err != nil {
+			return fmt.Errorf("wait until what hung is gone: %w", err)
+		}
+	}
+	return nil
 }
 
 // awaitBack waits until the node answers, every peer sees it, and HAProxy

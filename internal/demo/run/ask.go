@@ -24,8 +24,21 @@ func get[T any](ctx context.Context, c *api.Client, path string) (T, error) {
 	return e.Data, err
 }
 
+// ask asks the first agent, not the victim's, that answers: another one may have
+// been ended.
+func ask[T any](ctx context.Context, s *stage, path string) (v T, err error) {
+	var errs []error
+	for _, c := range s.asks {
+		if v, err = get[T](ctx, c, path); err == nil {
+			return v, nil
+		}
+		errs = append(errs, err)
+	}
+	return v, errors.Join(errs...)
+}
+
 func (s *stage) status(ctx context.Context) (api.Status, error) {
-	return get[api.Status](ctx, s.asks, "/v1/status")
+	return ask[api.Status](ctx, s, "/v1/status")
 }
 
 func leader(st api.Status) cluster.Name {
@@ -61,7 +74,7 @@ func said(why []string) error {
 
 // known are the incidents that were there before a fault.
 func (s *stage) known(ctx context.Context) (map[string]bool, error) {
-	all, err := get[[]api.IncidentLine](ctx, s.asks, "/v1/incidents")
+	all, err := ask[[]api.IncidentLine](ctx, s, "/v1/incidents")
 	if err != nil {
 		return nil, err
 	}
@@ -75,7 +88,7 @@ func (s *stage) known(ctx context.Context) (map[string]bool, error) {
 // opened is the first incident about the victim that was not known before;
 // empty while there is none.
 func (s *stage) opened(ctx context.Context, before map[string]bool) (string, error) {
-	all, err := get[[]api.IncidentLine](ctx, s.asks, "/v1/incidents")
+	all, err := ask[[]api.IncidentLine](ctx, s, "/v1/incidents")
 	if err != nil {
 		return "", err
 	}
@@ -90,7 +103,7 @@ func (s *stage) opened(ctx context.Context, before map[string]bool) (string, err
 }
 
 func (s *stage) timeline(ctx context.Context, id string) (api.Timeline, error) {
-	return get[api.Timeline](ctx, s.asks, api.Path("v1", "incidents", id, "timeline"))
+	return ask[api.Timeline](ctx, s, api.Path("v1", "incidents", id, "timeline"))
 }
 
 // pause waits for d, or returns why it could not.

@@ -41,7 +41,7 @@ func (s *stage) between(ctx context.Context) error {
 // serve.
 func (s *stage) awaitQuiet(ctx context.Context) error {
 	for {
-		open, err := get[[]api.IncidentLine](ctx, s.asks, "/v1/incidents")
+		open, err := ask[[]api.IncidentLine](ctx, s, "/v1/incidents")
 		if err == nil && allClosed(open) {
 			break
 		}

@@ -44,7 +44,7 @@ func (s *stage) struck(ctx context.Context, l *load.Load) (fault, error) {
 	f.before = l.Counts()
 	f.at = time.Now()
 	if ended == nil {
-		ended = s.kill()
+		ended = s.strike()
 	}
 	f.tail = tail.Stop(f.at)
 	f.stale = f.before.Since(began).StaleReads
@@ -54,26 +54,38 @@ func (s *stage) struck(ctx context.Context, l *load.Load) (fault, error) {
 
 // words tell what is done to the node.
 func (s Scenario) words() string {
-	if s == Outage {
+	switch s {
+	case Outage:
 		return "fault: kill -9 of " + Victim + "'s Cassandra and of its agent"
+	case Hang:
+		return "fault: SIGSTOP of " + Victim + "'s Cassandra, for good; its ports stay open"
+	case Crash:
 	}
 	return "fault: kill -9 of " + Victim + "'s Cassandra"
 }
 
-// kill ends the agent first: a host that goes takes both at the same moment,
+// strike ends the agent first: a host that goes takes both at the same moment,
 // and nobody is left to report the exit.
-func (s *stage) kill() error {
-	files := []string{s.victim.PidFile()}
-	if s.o.Scenario == Outage {
-		files = []string{s.victim.AgentPidFile(), s.victim.PidFile()}
+func (s *stage) strike() error {
+	switch s.o.Scenario {
+	case Outage:
+		return signal(syscall.SIGKILL, s.victim.AgentPidFile(), s.victim.PidFile())
+	case Hang:
+		return signal(syscall.SIGSTOP, s.victim.PidFile())
+	case Crash:
 	}
+	return signal(syscall.SIGKILL, s.victim.PidFile())
+}
+
+// signal sends a signal to the processes of pid files, in their order.
+func signal(sig syscall.Signal, files ...string) error {
 	for _, file := range files {
 		id, err := process.Read(file)
 		if err != nil {
-			return fmt.Errorf("kill: %w", err)
+			return fmt.Errorf("%s: %w", sig, err)
 		}
-		if err := id.Signal(syscall.SIGKILL); err != nil {
-			return fmt.Errorf("kill: %w", err)
+		if err := id.Signal(sig); err != nil {
+			return fmt.Errorf("%s: %w", sig, err)
 		}
 	}
 	return nil
@@ -92,8 +104,9 @@ func (s *stage) stopAgent(ctx context.Context) error {
 }
 
 // absence is what the demo does while the node is away, the same in both
-// halves: the cold rows are rewritten, in an outage only when no peer keeps
-// hints any more, and then the victim's agent is started again.
+// halves: the cold rows are rewritten, in an outage and of a node that hangs only
+// when no peer keeps hints any more, and after an outage the victim's agent is
+// started again.
 func (s *stage) absence(ctx context.Context, l *load.Load, f fault, note func(string)) error {
 	if s.o.Scenario == Crash {
 		return l.RewriteCold(ctx, Victim)
@@ -104,6 +117,9 @@ func (s *stage) absence(ctx context.Context, l *load.Load, f fault, note func(st
 	note(fmt.Sprintf("T+%s no peer keeps hints for %s any more; the cold rows are rewritten", since(f.at), Victim))
 	if err := l.RewriteCold(ctx, Victim); err != nil {
 		return err
+	}
+	if s.o.Scenario == Hang {
+		return nil // its agent was there all the time
 	}
 	if err := s.fleet.Start(s.victim); err != nil {
 		return err

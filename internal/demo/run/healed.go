@@ -24,6 +24,8 @@ type Healed struct {
 	Audit     *load.Audit // nil when a node did not answer
 	Lost      *int        // nil when it could not be looked for
 	Unclear   error       // why one of those is nil
+	Killed    time.Time   // the leader's agent, and whose; zero: none was
+	Leader    string
 }
 
 // healed gives the fault while the supervisor is at work and follows it.
@@ -42,7 +44,7 @@ func (s *stage) healed(ctx context.Context, prefix string) (Healed, error) {
 	watch, enough := context.WithCancel(ctx)
 	defer enough()
 	proxy := s.watchProxy(watch)
-	if h.Story, err = s.follow(ctx, l, f); err != nil {
+	if h.Story, err = s.follow(ctx, l, f, &h); err != nil {
 		return h, err
 	}
 	h.Away = awayOf(h.Story, f.at)
@@ -83,7 +85,7 @@ func (s *stage) audit(ctx context.Context, l *load.Load, f fault) (load.Audit, e
 
 // follow shows the story while it happens, and does what the scenario does
 // meanwhile. It returns when the incident is closed or held, or after healMax.
-func (s *stage) follow(ctx context.Context, l *load.Load, f fault) (*api.Timeline, error) {
+func (s *stage) follow(ctx context.Context, l *load.Load, f fault, h *Healed) (*api.Timeline, error) {
 	ctx, cancel := context.WithDeadline(ctx, f.at.Add(healMax))
 	defer cancel()
 	done := make(chan error, 1)
@@ -91,12 +93,16 @@ func (s *stage) follow(ctx context.Context, l *load.Load, f fault) (*api.Timelin
 	go func() { done <- s.absence(ctx, l, f, func(text string) { notes <- text }) }()
 	t := tale{stage: s, before: f.known}
 	acting := true
+	heir := s.heir(h)
 	for {
 		t.goOn(ctx)
+		if err := heir.turn(ctx, t.story); err != nil {
+			return t.story, err
+		}
 		for len(notes) > 0 {
 			s.tell(<-notes)
 		}
-		if !acting && t.over() {
+		if !acting && t.over() && heir.done() {
 			return t.story, nil
 		}
 		select {

@@ -13,6 +13,7 @@ package run
 import (
 	"errors"
 	"fmt"
+	"slices"
 	"time"
 
 	"supervisor/internal/api"
@@ -26,10 +27,11 @@ type Scenario string
 const (
 	Crash  Scenario = "crash"  // Cassandra is killed; it may start again at once
 	Outage Scenario = "outage" // Cassandra and agent are killed, until no peer keeps hints any more
+	Hang   Scenario = "hang"   // Cassandra is stopped for good, its ports stay open
 )
 
 // Scenarios lists them.
-func Scenarios() []Scenario { return []Scenario{Crash, Outage} }
+func Scenarios() []Scenario { return []Scenario{Crash, Outage, Hang} }
 
 // Victim is the node that gets the fault. It is never the leader's.
 const Victim = "n3"
@@ -39,7 +41,9 @@ type Options struct {
 	Scenario Scenario
 	Runs     int    // how many times the pair of faults is given to the one cluster
 	Binary   string // absolute; the supervisor
-	Up       demo.Options
+	// KillLeader ends the leader's agent in the middle of each second half.
+	KillLeader bool
+	Up         demo.Options
 	// Line draws one event of the journal as the command that shows timelines does.
 	Line func(api.Event) string
 }
@@ -54,7 +58,7 @@ const RunsMax = 20
 
 func (o Options) check() error {
 	var faults []error
-	if o.Scenario != Crash && o.Scenario != Outage {
+	if !slices.Contains(Scenarios(), o.Scenario) {
 		faults = append(faults, fmt.Errorf("scenario %q: want one of %v", o.Scenario, Scenarios()))
 	}
 	if o.Runs < 1 || o.Runs > RunsMax {
@@ -64,6 +68,15 @@ func (o Options) check() error {
 		faults = append(faults, errors.New("binary, line and progress: want all of them"))
 	}
 	return errors.Join(faults...)
+}
+
+// members is how many agents carry a member of the store: three where an
+// agent that does is ended, or where the store has to show what it is for.
+func (o Options) members() int {
+	if o.KillLeader || o.Scenario == Hang {
+		return 3
+	}
+	return 1
 }
 
 // Bounds and paces of a run.
@@ -77,6 +90,7 @@ const (
 	backMax    = 2 * time.Minute  // from a plain start until the node serves
 	restMax    = 3 * time.Minute  // until nothing of the first half is left
 	healMax    = 5 * time.Minute  // from the fault until the incident is closed, or held
+	heirMax    = 20 * time.Second // an agent that was killed stays away so long
 	afterwards = 5 * time.Second  // the load goes on after all is over
 	lookEvery  = 200 * time.Millisecond
 	proxyEvery = 10 * time.Millisecond

@@ -35,6 +35,9 @@ func (s *stage) rest(ctx context.Context) (Rest, error) {
 	if s.atRest != nil {
 		return *s.atRest, nil
 	}
+	if s.o.members() == len(s.plan.Nodes) {
+		return Rest{}, nil
+	}
 	s.show.Show("agents", fmt.Sprintf("measuring the agents at rest for %.0f s", restFor.Seconds()))
 	var before []used
 	files := s.withoutStore()
@@ -69,10 +72,10 @@ func (s *stage) rest(ctx context.Context) (Rest, error) {
 }
 
 // withoutStore are the pid files of the agents that carry no member of the
-// store: all but the first one.
+// store: all but the first one, or none.
 func (s *stage) withoutStore() []string {
 	var files []string
-	for _, n := range s.plan.Nodes[1:] {
+	for _, n := range s.plan.Nodes[min(s.o.members(), len(s.plan.Nodes)):] {
 		files = append(files, n.AgentPidFile())
 	}
 	return files

@@ -20,7 +20,7 @@ type stage struct {
 	plan   demo.Plan
 	fleet  agents.Fleet
 	victim node.Node
-	asks   *api.Client // of an agent that is not the victim's
+	asks   []*api.Client // of the agents that are not the victim's
 	show   *demo.Progress
 	atRest *Rest // of the first pair
 }
@@ -32,7 +32,7 @@ func Run(ctx context.Context, o Options, each func(Result)) error {
 	if err := o.check(); err != nil {
 		return err
 	}
-	o.Up.Attach = agents.Attach(o.Binary, 1)
+	o.Up.Attach = agents.Attach(o.Binary, o.members())
 	plan, err := demo.Up(ctx, o.Up)
 	if err != nil {
 		return UpFailed{err}
@@ -41,7 +41,7 @@ func Run(ctx context.Context, o Options, each func(Result)) error {
 	if err != nil {
 		return err
 	}
-	defer s.asks.Close()
+	defer s.close()
 	for i := range o.Runs {
 		r, err := s.pair(ctx, i)
 		if err != nil {
@@ -67,8 +67,19 @@ func newStage(o Options, p demo.Plan) (*stage, error) {
 	if err != nil {
 		return nil, err
 	}
-	return &stage{o: o, plan: p, fleet: agents.Fleet{Plan: p, Binary: o.Binary}, victim: victim,
-		asks: api.NewClient(agents.Socket(p.Nodes[0])), show: o.Up.Progress}, nil
+	s := &stage{o: o, plan: p, fleet: agents.Fleet{Plan: p, Binary: o.Binary, Members: o.members()}, victim: victim, show: o.Up.Progress}
+	for _, n := range p.Nodes {
+		if n.Name != Victim {
+			s.asks = append(s.asks, api.NewClient(agents.Socket(n)))
+		}
+	}
+	return s, nil
+}
+
+func (s *stage) close() {
+	for _, c := range s.asks {
+		c.Close()
+	}
 }
 
 // pair gives the fault twice.

@@ -29,6 +29,9 @@ func (r Result) Table() string {
 	row("", "supervisor", "Cassandra alone", "HAProxy tcp-check")
 	row("knows", took(d.VerdictMS), notWithin(d.CassandraDownMS), notWithin(d.HAProxyDownMS))
 	row("sends no new client there", took(d.DrainedMS), "-", notWithin(d.HAProxyDownMS))
+	if d.FencedMS != nil {
+		row("ended what hung, proven", took(d.FencedMS), "-", "-")
+	}
 	row("clean and serving again", took(d.ServingMS), "-", "-")
 	row("closed, all given back", took(d.ClosedMS), "-", "-")
 	line("old rows in the audit at ONE", fmt.Sprintf("%s of %s, without us %s of %s", known(d.AuditOld), known(d.AuditRows), grouped(d.AuditOldWithout), grouped(r.Alone.Audit.Rows)))
@@ -37,6 +40,9 @@ func (r Result) Table() string {
 	line("tail rows lost without us", fmt.Sprintf("%d of %d", r.Alone.TailLost, r.Alone.TailRows))
 	line("client errors", r.Healed.errorWords())
 	line("node away until its start", awayWords(r.Healed.Away)+", without us "+awayWords(r.Alone.Away))
+	if !r.Healed.Killed.IsZero() {
+		line("the leader's agent killed", fmt.Sprintf("of %s, at T+%.1f s", r.Healed.Leader, r.Healed.Killed.Sub(r.Healed.Fault).Seconds()))
+	}
 	line("agent at rest", r.Alone.Rest.short())
 	for _, f := range r.Faults() {
 		fmt.Fprintf(&b, "NOT REACHED: %s\n", f)
@@ -53,6 +59,9 @@ func (h Healed) errorWords() string {
 }
 
 func (r Rest) short() string {
+	if r.Resident == 0 {
+		return "not measured: every agent carries a member of the store"
+	}
 	return fmt.Sprintf("%s MiB (%s anonymous), %.1f %% of a core", mebi(r.Resident), mebi(r.Anonymous), 100*r.CPU)
 }
 
