@@ -132,10 +132,9 @@ func (t *turn) fencing() {
 	}
 }
 
-// ended tells whether the own agent says that the very process has ended.
-func (t *turn) ended(v membership.Verdict) bool {
-	return v.Own == membership.Exited && v.Process == t.r.Fenced.Process
-}
+// ended tells whether the own agent says that nothing runs there any more. Which
+// process it was the agent may not know by now: it was started after its end.
+func (t *turn) ended(v membership.Verdict) bool { return v.Own == membership.Exited }
 
 // wokeUp tells whether somebody has an answer of the node, or another process
 // runs there: who started it went past its gate.
