@@ -149,7 +149,7 @@ func (u *turn) answer(x, prev *Verdict, onsets []cluster.Moment) {
 			unreached := majority && (!e.disk || x.unreachedByOthers())
 			x.Drain = unreached && x.Of >= u.b.ObserversMin && (settled || prev.Drain)
 		}
-	} else if alive {
+	} else if alive && (prev.Answer == Alive || answeredAny(x)) {
 		x.Answer, x.Cause = Alive, e.aliveCause(warm)
 	}
 	switch {
@@ -176,6 +176,14 @@ func (x *Verdict) unreachedByOthers() bool {
 		}
 	}
 	return 2*bad > heard
+}
+
+// answeredAny tells whether an observer that speaks for the node has an answer
+// from it. Others that began to look a moment ago speak for it too, because a
+// silence or two says nothing; they leave a node that answered Alive, and make
+// none Alive that did not.
+func answeredAny(x *Verdict) bool {
+	return slices.ContainsFunc(x.Ballots, func(t Ballot) bool { return t.Vote == Against && t.look(CQL).answered() })
 }
 
 // turnedBad is when a majority began to see the node badly. One observer that

@@ -19,7 +19,8 @@ import (
 // do not abstain say so, at least two of them, and their picture stood still;
 // or when its own agent says that the data disk refuses writes, which alone
 // never drains. It is Alive when a majority of them, at least two where there
-// are two, say so. Everything else is Unknown. With fewer eligible observers
+// are two, say so, and one of them has an answer, if it was not Alive before.
+// Everything else is Unknown. With fewer eligible observers
 // than Bars.ObserversMin the answer is advice: Drain stays false.
 //
 // Only nodes are judged again about which something new was said, whose

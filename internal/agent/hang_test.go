@@ -3,6 +3,7 @@
 package agent
 
 import (
+	"fmt"
 	"slices"
 	"strings"
 	"testing"
@@ -100,4 +101,55 @@ func TestTheAgentOfAHungNodeThatIsDeadIsMissed(t *testing.T) {
 			t.Errorf("%d kills, want 1: %v", kills, r.story)
 		}
 	})
+}
+
+// Whoever is restarted after whatever was done, the process is ended once, and
+// the node is back in the end.
+func TestAnAgentRestartedWhileANodeIsFencedGoesOn(t *testing.T) {
+	for _, e := range []string{"n3 verdict", "n3 pool drain", "n3 kill", "n3 start"} {
+		for _, who := range []string{"own", "leader", "both"} {
+			t.Run(e+", "+who, func(t *testing.T) {
+				t.Parallel()
+				inRegion(t, incident.Auto, func(r *region) {
+					r.set("n3", hangs)
+					r.reach(e, 1)
+					leader := r.leader()
+					if who != "leader" {
+						r.restart("n3")
+					}
+					if who != "own" && leader != nil && (who != "both" || leader.name != "n3") {
+						r.restart(leader.name)
+					}
+					r.awaitClosed(1, 5*time.Minute)
+					if kills, starts := r.count("n3 kill"), r.count("n3 start"); kills != 1 || starts != 1 {
+						t.Errorf("%d kills and %d starts: %v", kills, starts, r.story)
+					}
+				})
+			})
+		}
+	}
+}
+
+// The order to end a process may be lost, or its answer, at each of its moments.
+func TestAStoreThatDiesWhileANodeIsFencedCostsTimeOnly(t *testing.T) {
+	for _, what := range []string{"claim", "settling", "commit"} {
+		for nth, f := range []fault{neverThere, answerLost, writtenLater} {
+			t.Run(fmt.Sprintf("%s, %s", what, f), func(t *testing.T) {
+				t.Parallel()
+				inRegion(t, incident.Auto, func(r *region) {
+					d := death{what: what, nth: 1, fault: f, away: time.Duration(nth) * time.Second, hits: func(t store.Txn) bool {
+						o, claims, settles := orderOf(t)
+						ends := o.Once != nil && o.Once.Verb == incident.VerbKill
+						return what == "claim" && claims && ends || what == "settling" && settles && ends || what == "commit" && ends && !claims && !settles
+					}}
+					struck := r.strike(d)
+					r.set("n3", hangs)
+					r.awaitClosed(1, 5*time.Minute)
+					if kills := r.count("n3 kill"); kills != 1 || !struck() {
+						t.Errorf("%d kills, the store died: %v; %v", kills, struck(), r.story)
+					}
+				})
+			})
+		}
+	}
 }

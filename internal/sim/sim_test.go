@@ -45,6 +45,7 @@ func TestSeeds(t *testing.T) {
 		}
 		sum.Steps, sum.Opened, sum.Closed, sum.Held = sum.Steps+r.Steps, sum.Opened+r.Opened, sum.Closed+r.Closed, sum.Held+r.Held
 		sum.Kills, sum.Crashes, sum.Lost, sum.Cold = sum.Kills+r.Kills, sum.Crashes+r.Crashes, sum.Lost+r.Lost, sum.Cold+r.Cold
+		sum.Fenced += r.Fenced
 		sum.Played, sum.Active, sum.Nodes = sum.Played+r.Played, sum.Active+r.Active, sum.Nodes+r.Nodes
 		for f, n := range r.Struck {
 			struck[f] += n
