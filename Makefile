@@ -50,7 +50,7 @@ sim: ## seeds of the simulator for four minutes; SEED=edition:number STEPS=n pla
 sim-long: ## the long run: an hour and three quarters, entered in docs/simulator.md
 	go run -tags $(TAGS) ./cmd/simulate -commit "$$(git rev-parse --short HEAD)" -for 105m -ledger docs/simulator.md
 
-real: test-tools build ## tests on real Cassandra processes; about 20 minutes
+real: test-tools build ## tests on real Cassandra processes; about 25 minutes
 	TAGS=$(TAGS) scripts/real.sh
 
 test: test-tools build check sim real ## everything, with its own set-up
