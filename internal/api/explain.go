@@ -166,7 +166,7 @@ func bars(s Snapshot, v membership.Verdict, r incident.Record, open bool) []Bar 
 	if !s.judges() {
 		return []Bar{}
 	}
-	return []Bar{drainBar(s, v, r, open), fenceBar(s, v), returnBar(r, open), replaceBar(v)}
+	return []Bar{drainBar(s, v, r, open), fenceBar(s, v, r, open), returnBar(r, open), replaceBar(v)}
 }
 
 func drainBar(s Snapshot, v membership.Verdict, r incident.Record, open bool) Bar {
@@ -198,7 +198,10 @@ func out(s Snapshot, n cluster.Name) bool {
 	return w == nil || *w == 0
 }
 
-func fenceBar(s Snapshot, v membership.Verdict) Bar {
+func fenceBar(s Snapshot, v membership.Verdict, r incident.Record, open bool) Bar {
+	if open && r.Phase == incident.Fencing && r.Fenced != nil { // wanted, and not proven yet
+		return Bar{Step: "fence", Answer: "under_way", Reasons: []string{"the end of " + string(r.Fenced.Process) + " has to be proven by two paths" + waitWords(r)}}
+	}
 	if f, stands := s.World.Fences[v.Node]; stands && f.Levels != 0 {
 		return Bar{Step: "fence", Answer: "done", Reasons: levelWords(f.Levels)}
 	}
