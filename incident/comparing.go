@@ -37,23 +37,42 @@ func (r *Return) uncompare() {
 // preview orders the next part of the comparison. Every segment is compared,
 // in as many orders as it takes.
 func (t *turn) preview() {
-	if t.r.Return.Job == nil || len(t.r.Return.Job.Segments) == 0 {
-		t.say(Proved, "proved_nothing_shared", "node", string(t.r.Node))
-		t.mark(StageReturned)
-		t.open()
+	if t.r.Return.Comparison().Complete() {
+		t.compared()
+		return
+	}
+	if t.proofWaits() {
 		return
 	}
 	agent, segments := t.previewPlan()
-	if agent == "" {
-		t.wait(RuleReach, "waits_reader", "node", string(t.r.Node))
-		return
-	}
 	t.order(Once{Verb: VerbPreview, Agent: agent, Segments: segments}, LimitMax)
 }
 
+// proofWaits tells whether the next step of a proof waits for other nodes, and
+// says for what: for one that can be asked, or, before the node is opened, for
+// those that whoever reads through it would read from.
+func (t *turn) proofWaits() bool {
+	comparing := t.r.Return.Step == Previewing
+	if comparing && t.r.Return.Comparison().Complete() {
+		rest := t.unrepaired()
+		if len(rest) > 0 {
+			t.waitForOthers(RuleRepairQuorum, "waits_repaired", "peers", names(rest))
+		}
+		return len(rest) > 0
+	}
+	agent := t.reader()
+	if comparing {
+		agent, _ = t.previewPlan()
+	}
+	if agent == "" {
+		t.waitForOthers(RuleReach, "waits_reader", "node", string(t.r.Node))
+	}
+	return agent == ""
+}
+
 // previewPlan chooses a live peer and the next segments that are not compared
-// yet and in which it takes part, with itself as coordinator. A segment of
-// which no peer can be asked waits.
+// yet and that it may compare, with itself as coordinator. A segment of which no
+// peer can be asked waits.
 func (t *turn) previewPlan() (cluster.Name, []repair.Segment) {
 	var agent cluster.Name
 	var segments []repair.Segment
@@ -63,32 +82,52 @@ func (t *turn) previewPlan() (cluster.Name, []repair.Segment) {
 		if agent == "" {
 			agent = t.coordinator(s)
 		}
-		if agent != "" && slices.Contains(s.Hosts, agent) && len(segments) < previewBatch {
+		if agent != "" && len(segments) < previewBatch && t.mayCompare(agent, s) {
 			segments = append(segments, t.seenFrom(agent, s))
 		}
 	}
 	return agent, segments
 }
 
-// coordinator is the first peer of a segment that serves and has an agent.
+// coordinator is the first peer of a segment that serves and has an agent, and
+// while none does, one behind its fence: in a ring that is fenced as a whole
+// nobody serves until one was compared.
 func (t *turn) coordinator(s repair.Segment) cluster.Name {
 	for _, h := range s.Hosts {
-		if _, reachable := t.w.Agents[h]; h != t.r.Node && reachable && t.w.Serves(h) {
+		if t.w.Serves(h) && t.mayCompare(h, s) {
+			return h
+		}
+	}
+	for _, h := range s.Hosts {
+		if t.mayCompare(h, s) {
 			return h
 		}
 	}
 	return ""
 }
 
-// seenFrom is a segment as a peer compares it, with the replicas that serve: one
-// that stopped since the repair would only make it fail.
+// mayCompare tells whether a peer may compare a segment. One behind its fence,
+// which lacks writes itself perhaps, does so only with every replica that the
+// repair counted: fewer could agree about what they all lack.
+func (t *turn) mayCompare(peer cluster.Name, s repair.Segment) bool {
+	_, reachable := t.w.Agents[peer]
+	if peer == t.r.Node || !reachable || !slices.Contains(s.Hosts, peer) {
+		return false
+	}
+	return t.w.Serves(peer) || !slices.ContainsFunc(s.Hosts, func(h cluster.Name) bool { return h != t.r.Node && !t.w.compares(h) })
+}
+
+// seenFrom is a segment as a peer compares it: one that serves with the replicas
+// that serve, as one that stopped since the repair would only make it fail; one
+// behind its fence with all of them.
 func (t *turn) seenFrom(peer cluster.Name, s repair.Segment) repair.Segment {
 	out := repair.Segment{Keyspace: s.Keyspace, Tables: s.Tables, Ranges: s.Ranges, Hosts: []cluster.Name{peer}}
 	if again := tablesOf(t.r.Return.Unread, s.Keyspace); again != nil {
 		out.Tables = again
 	}
+	all := !t.w.Serves(peer)
 	for _, h := range s.Hosts {
-		if h != peer && (h == t.r.Node || t.w.Serves(h)) {
+		if h != peer && (h == t.r.Node || all || t.w.Serves(h)) {
 			out.Hosts = append(out.Hosts, h)
 		}
 	}
@@ -145,9 +184,15 @@ func (t *turn) compared() {
 		t.comparedAgain()
 		return
 	}
-	if len(ret.Differs) == 0 {
+	if t.proofWaits() {
+		return
+	}
+	switch {
+	case len(ret.Comparison().Segments) == 0:
+		t.say(Proved, "proved_nothing_shared", "node", string(t.r.Node))
+	case len(ret.Differs) == 0:
 		t.say(Proved, "proved_preview", "node", string(t.r.Node))
-	} else {
+	default:
 		t.say(Saw, "saw_preview_differs", "tables", someOf(ret.Differs))
 		t.under(RuleVerify)
 	}

@@ -131,6 +131,46 @@ func (t *turn) heldReturn(renewed bool) {
 			t.ledger = t.ledger.with(t.r, HoldsReturn)
 			t.release(Returning)
 		}
+	case t.r.HeldRule == RuleDeadline && t.r.Return.Uncertain <= uncertainMax:
+		t.heldForOthers()
+	}
+}
+
+// awaitAnew is where a repair begins that is planned anew: with the peers' word.
+func (r *Record) awaitAnew() {
+	if r.Return.Step == Repairing {
+		r.Return.Step, r.Return.Job = AwaitDown, nil
+		return
+	}
+	r.Return.Step, r.Return.Job = AwaitUp, nil
+}
+
+// heldForOthers lets go of a repair or a proof that had to wait for other nodes
+// until its deadline, when they are there.
+func (t *turn) heldForOthers() {
+	if t.budgetFault() != nil {
+		return
+	}
+	switch t.r.Return.Step {
+	case Repairing, RepairingAgain:
+		try := *t
+		try.r = t.r.clone()
+		if try.r.awaitAnew(); try.peersSpoke() && try.plannable() {
+			t.r.awaitAnew()
+			t.release(Returning)
+		}
+	case Previewing, Reading:
+		try := *t
+		try.r = t.r.clone()
+		if !t.w.compares(t.r.Node) || try.proofWaits() {
+			return
+		}
+		t.ledger = t.ledger.with(t.r, HoldsReturn)
+		t.release(Verifying)
+		if t.r.Return.Step == Reading && t.keptFromReaders() {
+			t.open() // its fence was raised when it was held
+		}
+	case Preflight, Starting, AwaitDown, Killing, Joining, AwaitUp, Opening, Ramping, RampingFull:
 	}
 }
 

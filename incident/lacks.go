@@ -84,6 +84,30 @@ func (r Record) lacks(v membership.Verdict) bool {
 	return costsWrites(r.Cause)
 }
 
+// unrepaired lists the nodes of the datacenter that lack writes, were not repaired
+// yet and may be in the ring, if nobody there serves. A fence makes others avoid a
+// node and no more: where it stands on every replica of a range, whoever is the
+// first to serve would read from them.
+func (t *turn) unrepaired() []cluster.Name {
+	var rest []cluster.Name
+	for _, n := range t.w.nodes() {
+		if n == t.r.Node || t.w.Topology.Nodes[n].Datacenter != t.r.Datacenter {
+			continue
+		}
+		if t.w.Serves(n) {
+			return nil
+		}
+		own, known := t.w.own(n)
+		sleeps := known && own.Mode != "NORMAL" && own.Process == t.w.verdict(n).Process
+		r, lacks := t.w.lacking(n)
+		repaired := r.Return != nil && r.Return.Step > RepairingAgain && !t.w.Lapsed[n]
+		if lacks && !repaired && !sleeps && t.w.mayRead(n) {
+			rest = append(rest, n)
+		}
+	}
+	return rest
+}
+
 // ended tells whether a process of the node ended since its incident began, for
 // all that is known.
 func (r Record) ended(v membership.Verdict) bool {

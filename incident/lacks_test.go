@@ -9,6 +9,7 @@ import (
 	"supervisor/cluster"
 	"supervisor/isolate"
 	"supervisor/membership"
+	"supervisor/repair"
 )
 
 func TestWhoLacksWritesIsNoSource(t *testing.T) {
@@ -134,6 +135,40 @@ func TestHintsEndWithWhoKeptThem(t *testing.T) {
 			x := newTurn(Record{Node: "n3", Began: began, Cause: membership.Hung}, w)
 			if got := x.beyondHints(v); got != r.lost {
 				t.Errorf("taken for beyond the hints: %v", got)
+			}
+		})
+	}
+}
+
+// A repair counted n1 and n2 beside n3, which is proven.
+func TestWhoComparesANode(t *testing.T) {
+	serves := membership.Verdict{Answer: membership.Alive}
+	behind := membership.Verdict{Answer: membership.Gone, Cause: membership.CQLDead, Own: membership.Good, Process: "p1"}
+	rows := []struct {
+		why      string
+		n1, n2   membership.Verdict
+		want     cluster.Name
+		together int // hosts of the comparison
+	}{
+		{"who serves comes first, with those that serve", behind, serves, "n2", 2},
+		{"nobody serves: one behind its fence, with all", behind, behind, "n1", 3},
+		{"one behind its fence alone could lack the same", behind, membership.Verdict{}, "", 0},
+	}
+	for _, r := range rows {
+		t.Run(r.why, func(t *testing.T) {
+			w := World{View: membership.View{Verdicts: map[cluster.Name]membership.Verdict{"n1": r.n1, "n2": r.n2}},
+				Agents: map[cluster.Name]Agent{"n1": {}, "n2": {}}, Fences: map[cluster.Name]StandingFence{}, Seen: map[cluster.Name]map[cluster.Name]isolate.Seen{}}
+			for _, n := range []cluster.Name{"n1", "n2"} {
+				if w.verdict(n).Answer == membership.Gone {
+					w.Fences[n] = StandingFence{Fence: isolate.Fence{Levels: isolate.Clients | isolate.Reads, Start: isolate.Hibernate}}
+				}
+				w.Seen[n] = map[cluster.Name]isolate.Seen{n: {Own: &isolate.OwnState{Running: true, Mode: "NORMAL", Process: "p1"}}}
+			}
+			segment := repair.Segment{Keyspace: "ks", Hosts: []cluster.Name{"n3", "n1", "n2"}}
+			x := newTurn(Record{Node: "n3", Return: &Return{Step: Previewing, Job: &repair.Job{Segments: []repair.Segment{segment}}}}, w)
+			agent, segments := x.previewPlan()
+			if agent != r.want || len(segments) > 0 && len(segments[0].Hosts) != r.together {
+				t.Errorf("%q compares %v", agent, segments)
 			}
 		})
 	}

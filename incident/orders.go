@@ -39,6 +39,10 @@ func (t *turn) planRepair(step ReturnStep) bool {
 		t.hold(RuleGCGrace, t.expiredReason())
 		return false
 	}
+	if f := t.budgetFault(); f != nil {
+		t.preflightWaits(*f)
+		return false
+	}
 	job, refused, err := repair.Plan(repair.PlanInput{
 		Schema: *t.w.Schema, Node: t.r.Node,
 		Live:      func(n cluster.Name) bool { return n == t.r.Node || t.w.compares(n) },
@@ -61,9 +65,10 @@ func (t *turn) planRepair(step ReturnStep) bool {
 		}
 	}
 	if len(refused) > 0 {
-		t.wait(RuleRepairQuorum, "waits_preflight", "reason", fmt.Sprintf("repair of %s: %s", refused[0].Keyspace, refused[0].Why))
+		t.waitForReplicas(fmt.Sprintf("repair of %s: %s", refused[0].Keyspace, refused[0].Why))
 		return false
 	}
+	t.takesTurn()
 	t.r.Return.Job = &job
 	t.r.Return.uncompare()
 	t.to(step)
@@ -73,6 +78,17 @@ func (t *turn) planRepair(step ReturnStep) bool {
 	}
 	t.nextBatch()
 	return true
+}
+
+// waitForReplicas waits for those that are to be compared with. A node in the ring
+// gives its turn to them meanwhile. One that hibernates keeps it: no more may
+// hibernate at a time than the budget says.
+func (t *turn) waitForReplicas(why string) {
+	if t.r.Return.Step >= AwaitUp {
+		t.waitForOthers(RuleRepairQuorum, "waits_preflight", "reason", why)
+		return
+	}
+	t.wait(RuleRepairQuorum, "waits_preflight", "reason", why)
 }
 
 func (t *turn) regions() map[cluster.Name]cluster.Region {

@@ -187,6 +187,9 @@ func (t *turn) redo(step ReturnStep) {
 			t.planRepair(step)
 			return
 		}
+		if !t.takesTurn() {
+			return
+		}
 		t.nextStep()
 		t.nextBatch()
 	case Preflight, AwaitDown, AwaitUp, Previewing, Opening, Reading, Ramping, RampingFull:

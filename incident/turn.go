@@ -135,6 +135,34 @@ func (t *turn) waitAside() {
 	}
 }
 
+// waitForOthers waits for what only other nodes can give, and gives the turn to
+// return back meanwhile: it may be they who need it before they can.
+func (t *turn) waitForOthers(rule Rule, code string, pairs ...string) {
+	if t.holdsTurn() {
+		t.waitAside()
+		t.changed = true
+	}
+	t.wait(rule, code, pairs...)
+}
+
+// takesTurn takes the turn to return for who gave it back, or waits for it.
+func (t *turn) takesTurn() bool {
+	if t.holdsTurn() {
+		return true
+	}
+	if f := t.budgetFault(); f != nil {
+		t.preflightWaits(*f)
+		return false
+	}
+	t.ledger = t.ledger.with(t.r, HoldsReturn)
+	t.changed = true
+	return true
+}
+
+func (t *turn) holdsTurn() bool {
+	return slices.ContainsFunc(t.ledger.Holders, func(h Holder) bool { return h.Incident == t.r.ID && h.Kind == HoldsReturn })
+}
+
 // mustStayFenced tells whether a node that is handed to people would be read
 // with old data if it ran: then its fence is raised with the hold, so that it
 // hibernates however it is started.

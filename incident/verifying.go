@@ -187,18 +187,12 @@ func (t *turn) opening() {
 // readRows orders the reading of the next known rows through the node, by
 // another agent than its own.
 func (t *turn) readRows() {
-	rows := t.rows()
-	agent := t.reader()
-	if len(rows) > 0 && agent == "" && !t.r.Return.Cold {
-		t.to(Reading)
-		t.wait(RuleReach, "waits_reader", "node", string(t.r.Node))
-		return
-	}
 	if t.r.Return.Cold {
 		t.say(Decided, "cold_started", "node", string(t.r.Node))
 		t.ramp(Ramping)
 		return
 	}
+	rows := t.rows()
 	if len(rows) == 0 {
 		t.say(Waited, "no_known_rows", "node", string(t.r.Node))
 		t.under(RulePolicy)
@@ -206,7 +200,10 @@ func (t *turn) readRows() {
 		return
 	}
 	t.to(Reading)
-	t.order(Once{Verb: VerbReadRows, Agent: agent, Rows: rows[:min(len(rows), readBatch)]}, readMax)
+	if t.proofWaits() {
+		return
+	}
+	t.order(Once{Verb: VerbReadRows, Agent: t.reader(), Rows: rows[:min(len(rows), readBatch)]}, readMax)
 }
 
 // rows are the policy's known rows and the tables whose preview differed,
@@ -257,22 +254,18 @@ func (t *turn) rowsRead(o Once, res Result) {
 // behindFence is where a node that was open and served old rows begins again.
 func (t *turn) behindFence() { t.r.Return.Step, t.r.Return.Job = AwaitUp, nil }
 
-// reorder gives a verifying order again when the last one came to nothing.
+// reorder gives a verifying order again when the last one came to nothing, or
+// the first when somebody can be asked.
 func (t *turn) reorder() {
-	if len(t.r.Pending) > 0 || t.w.InStep < retryAfter {
+	if len(t.r.Pending) > 0 || t.w.InStep < retryAfter || t.proofWaits() || !t.takesTurn() {
 		return
 	}
+	t.nextStep()
 	if t.r.Return.Step == Previewing {
-		if agent, _ := t.previewPlan(); agent != "" {
-			t.nextStep()
-			t.preview()
-		}
+		t.preview()
 		return
 	}
-	if t.reader() != "" {
-		t.nextStep()
-		t.readRows()
-	}
+	t.readRows()
 }
 
 // ramp gives the node its next weight in every pool.
