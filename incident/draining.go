@@ -132,7 +132,7 @@ func (t *turn) wantPoolsStill(wish loadbalancer.Wish) {
 // wants tells whether a pool stands written and wants this of the node.
 func (t *turn) wants(d loadbalancer.Declared, wish loadbalancer.Wish) bool {
 	standing, stands := t.w.Pools[d.Name]
-	return stands && standing.Wants[t.r.Node] == wish
+	return stands && !standing.Older && standing.Wants[t.r.Node] == wish
 }
 
 func (t *turn) taken(d loadbalancer.Declared, wish loadbalancer.Wish) (loadbalancer.Pool, error) {
@@ -185,7 +185,7 @@ func (t *turn) leave(left []string) {
 // Any agent's reading counts: it is a look, not the writer's word.
 func (t *turn) proxiesOf(d loadbalancer.Declared) (confirmed int, differ bool, silent []string) {
 	standing, written := t.w.Pools[d.Name]
-	if !written {
+	if !written || standing.Older {
 		return 0, true, nil
 	}
 	only := loadbalancer.Pool{Name: d.Name, Wants: map[cluster.Name]loadbalancer.Wish{t.r.Node: standing.Wants[t.r.Node]}}

@@ -22,6 +22,10 @@ func (t *turn) held() {
 	if t.r.HeldRule == NoSilentWait || t.w.mode(t.r.Datacenter) == Observe {
 		return
 	}
+	if t.r.HeldRule == RuleEra {
+		t.rederive()
+		return
+	}
 	renewed := t.r.HeldRule == RuleMode || t.r.HeldRule == RulePolicy || t.w.Policy.version() > t.r.Policy
 	if t.tellRead(); (failed || !renewed) && t.unproven() && t.quorumAllows() {
 		// The others could not spare it when it was held, and now they can; or

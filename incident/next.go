@@ -59,6 +59,11 @@ func Next(r Record, ev Event, w World) Decision {
 		return Decision{Record: r, Ledger: w.Ledger}
 	}
 	t := newTurn(r, w)
+	if w.Older {
+		t.recovered() // whatever happened is about steps that are not believed
+		t.r.check()
+		return t.decision()
+	}
 	switch ev := ev.(type) {
 	case Looked:
 		t.advance()

@@ -27,6 +27,10 @@ func supervisorRows() []Row {
 	return []Row{
 		{"STORE_NO_QUORUM", Error, ScopeStore, "the store does not answer: {why}; nothing new is started, nothing standing is undone",
 			"mend the etcd members named; nothing starts until then", false, storeLost},
+		{"STORE_WENT_BACK", Error, ScopeStore, "the store that answers is not the one this agent knows: {why}; nothing of it is obeyed, nothing standing is undone",
+			"bring the right store back, or take this one into use: supervisor store recover", false, storeBack},
+		{"STORE_UNACKNOWLEDGED", Error, ScopeStore, "{by} recovered the store at {at} from {from} (era {era}): everything is only observed until a person acknowledges that",
+			"look at what the copy does not know, then supervisor store acknowledge", false, storeUnacknowledged},
 		{"LEADER_MISSING", Error, ScopeStore, "no leader for {seconds} s: nothing is judged or decided",
 			"look at the control agents of the region", true, leaderMissing},
 		{"INVARIANT_BROKEN", Error, ScopeIncident, "{invariant} broke while deciding about {incident}: {detail}; nothing more is done there",
@@ -131,6 +135,7 @@ func poolRows() []Row {
 // StoreFacts is what an agent knows of its own store connection.
 type StoreFacts struct {
 	Lost     string        // why the store does not answer; empty: it does
+	Back     string        // why the store that answers is not believed: it went back, or is another; Lost says so too
 	LostFor  time.Duration // since the last answer
 	Leader   cluster.Name  // empty: none
 	Leadless time.Duration // for how long there has been none
@@ -144,7 +149,7 @@ type Breach struct {
 }
 
 func storeLost(w World) []Subjected {
-	if w.Store.Lost == "" {
+	if w.Store.Lost == "" || w.Store.Back != "" {
 		return nil
 	}
 	return one("store", "why", w.Store.Lost)
@@ -209,7 +214,7 @@ func modes(w World) []Subjected {
 		return nil
 	}
 	for _, dc := range w.datacenters() {
-		if m := w.Policy.ModeOf(dc); m != Auto {
+		if m := w.ModeOf(dc); m != Auto {
 			out = append(out, subject(string(dc), "datacenter", string(dc), "mode", m.String()))
 		}
 	}

@@ -13,7 +13,7 @@ var sentences = map[string]string{
 	// the journal
 	"saw_looks":               "{observers}",
 	"judged":                  "{cause}: {for} of {heard} observers heard ({of} eligible) in {racks} racks besides its own, own agent {own}",
-	"saw_unasked":             "the gate of {node} started it and nobody who knows was asked: it may lack writes",
+	"saw_unasked":             "the agent of {node} says that it may lack writes: its gate started it unasked, or it was in an incident that the store does not know",
 	"would_drain":             "would drain {node} and bring it back; mode {mode} only looks",
 	"waits_evidence":          "not sure enough: {for} of {heard} observers heard ({of} eligible) say it is gone",
 	"decided_drain":           "drain {node}. After it {margin}",
@@ -80,6 +80,11 @@ var sentences = map[string]string{
 	"closed_returned":         "{node} is clean and serves again after {after}, {cassandra} of it Cassandra's own work; budget given back",
 	"policy_stale":            "the policy of {by} was made against another version than the one that stands: refused",
 	"policy_applied":          "policy v{version} by {by}: {why}",
+	"saw_recovered":           "the store was recovered (era {era}) since this was written: {orders} orders may have been done, and no step of it is believed",
+	"decided_anew":            "the recovered store is acknowledged: what is known of {node} is old, and it begins anew",
+	"era_recovered":           "{by} recovered the store from {from}, era {era}: {why}; everything is only observed until it is acknowledged",
+	"era_acknowledged":        "{by} acknowledged the recovered store, era {era}: {why}",
+	"word_of_an_older_era":    "the word of {by} was given before the store was recovered: refused; say it again",
 	"gate_said":               "gate of {node}: {start}, {why}",
 }
 

@@ -76,6 +76,7 @@ type stage struct {
 	closed  map[cluster.Name]int
 	byWall  map[cluster.Name]bool // its leader did not see the node go
 	lapsed  map[cluster.Name]bool
+	older   map[cluster.Name]bool // its record was written before the store was recovered
 }
 
 func newStage(t *testing.T) *stage {
@@ -409,6 +410,7 @@ func (s *stage) worldOf(n cluster.Name) World {
 			delete(s.lapsed, n)
 		}
 	}
+	w.Older = s.older[n]
 	w.Open = nil
 	for _, other := range slices.Sorted(maps.Keys(s.records)) {
 		w.Open = append(w.Open, s.records[other])
@@ -428,6 +430,7 @@ func (s *stage) take(d Decision) string {
 	}
 	s.records[n] = d.Record
 	s.w.Ledger = d.Ledger
+	delete(s.older, n)
 	ops := 2 + len(d.Lines) + len(d.Effects)
 	out := ""
 	for _, l := range d.Lines {
@@ -476,7 +479,7 @@ func (s *stage) quiet(r Record) string {
 }
 
 func (s *stage) effect(e Effect) string {
-	token := cluster.Token{Era: 1, Rev: s.rev}
+	token := cluster.Token{Era: max(1, s.w.Era), Rev: s.rev}
 	switch {
 	case e.Fence != nil:
 		s.w.Fences[e.Fence.Node] = StandingFence{*e.Fence, token}
@@ -485,7 +488,7 @@ func (s *stage) effect(e Effect) string {
 		delete(s.w.Fences, e.Lift)
 		return "lift the fence of " + string(e.Lift)
 	case e.Pool != nil:
-		s.w.Pools[e.Pool.Name] = StandingPool{*e.Pool, token}
+		s.w.Pools[e.Pool.Name] = StandingPool{Pool: *e.Pool, Token: token}
 		var out []string
 		for _, m := range e.Pool.Members() {
 			if e.Pool.Wants[m] != loadbalancer.Full {

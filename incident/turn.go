@@ -174,7 +174,7 @@ func (t *turn) unproven() bool {
 	broken := t.brokenUnread()
 	proven := t.r.Return != nil && t.r.Return.Step >= Ramping && !t.replaced() && !broken
 	lost := t.r.Return != nil || t.r.Cause == membership.ProcessDown || broken
-	changed := t.r.HeldRule != RuleMode && t.r.HeldRule != RulePolicy
+	changed := t.r.HeldRule != RuleMode && t.r.HeldRule != RulePolicy && t.r.HeldRule != RuleEra
 	return lost && !proven && !t.shutOut() && changed && !t.cold()
 }
 

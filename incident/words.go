@@ -156,6 +156,7 @@ const (
 	RulePolicy       Rule = "policy"
 	RuleSize         Rule = "size"       // the store would not take what is to be written
 	RuleQuarantine   Rule = "quarantine" // it comes and goes, or hung again after its fence
+	RuleEra          Rule = "era"        // the store was recovered from an older copy of itself
 )
 
 // Rules lists every rule, invariants first.
@@ -163,5 +164,5 @@ func Rules() []Rule {
 	return []Rule{FenceBeforeReplace, UnknownDestroysNothing, NoBorderCrossing, IntentFirst, TokenNeverFalls,
 		QuorumSurvives, PoolFloor, OneOpenIncident, NoSilentWait, ClosedIsQuiet,
 		RuleEvidence, RuleMinAge, RuleBudget, RuleRate, RuleStorm, RulePaused, RuleMode, RuleHintWindow, RuleGCGrace,
-		RulePreflight, RuleReach, RuleHibernation, RuleRepairQuorum, RuleVerify, RuleFencing, RuleDeadline, RulePolicy, RuleSize, RuleQuarantine}
+		RulePreflight, RuleReach, RuleHibernation, RuleRepairQuorum, RuleVerify, RuleFencing, RuleDeadline, RulePolicy, RuleSize, RuleQuarantine, RuleEra}
 }

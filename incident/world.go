@@ -44,6 +44,11 @@ type World struct {
 	Open []Record
 	// Store is what this agent knows of its own store connection.
 	Store StoreFacts
+	// Era is the store's, and Recovery how it began; nil: with the store.
+	Era      uint32
+	Recovery *Recovery
+	// Older tells that the record was last written before the store was recovered.
+	Older bool
 }
 
 // StandingFence is a fence with the token of the transaction that wrote it.
@@ -56,6 +61,7 @@ type StandingFence struct {
 type StandingPool struct {
 	loadbalancer.Pool
 	Token cluster.Token
+	Older bool // of an era before the store was recovered: nobody acts on it
 }
 
 // PoolSeen is what one agent read back from the proxies of a pool.
@@ -256,4 +262,4 @@ func (w *World) own(n cluster.Name) (isolate.OwnState, bool) {
 }
 
 // mode of the record's datacenter.
-func (w *World) mode(dc cluster.Datacenter) Mode { return w.Policy.ModeOf(dc) }
+func (w *World) mode(dc cluster.Datacenter) Mode { return w.ModeOf(dc) }

@@ -200,6 +200,8 @@ type desk struct {
 	ended         map[string]int64  // orders that ended here, with the revision that tells so
 	unsent        []lead.Commit     // what the store is to be told, at most one a datacenter
 	doubt         string            // why the store is not believed; empty: it is
+	doubtBack     bool              // because it is another store than the one that is meant
+	era           uint32            // of the store that this agent went over to; 0: it did not
 	refuses       string            // why nothing is obeyed, beside the troubles that say so themselves
 	mendAt        cluster.Moment    // when the state directory is tried again
 	announcedOnce bool              // the store has shown this agent's own key

@@ -37,10 +37,10 @@ func (d *desk) gate(waited time.Duration) isolate.Answer {
 	}
 	p := d.state.Picture
 	// Before the store was read once nobody knows the mode: it is not taken for observe.
-	q := isolate.Asked{Local: d.local, Observe: d.whole, Waited: waited,
-		Store: d.whole && d.state.Store.Lost == ""}
+	q := isolate.Asked{Local: d.local, Observe: d.whole && p.Trusted(), Waited: waited,
+		Store: d.whole && d.state.Store.Lost == "" && p.Trusted()}
 	if me, listed := p.Hosts[d.a.o.Self]; listed {
-		q.Observe = p.Policy.Value.ModeOf(me.Datacenter) == incident.Observe
+		q.Observe = p.Policy.Value.ModeOf(me.Datacenter) == incident.Observe && p.Trusted()
 	}
 	if q.Store {
 		q.Fence = nil // the store's word counts, the copy is for when it is silent

@@ -151,6 +151,12 @@ func (d Disk) NoteAsleep(ans isolate.Answer) error {
 	return d.write(unrepairedFile, []byte(ans.Why+"\n"))
 }
 
+// NoteOrphan leaves word that the node was in an incident of which the store knows
+// nothing any more.
+func (d Disk) NoteOrphan(incident string) error {
+	return d.write(unrepairedFile, []byte("the recovered store does not know its incident "+incident+"\n"))
+}
+
 // Unrepaired tells whether such a start is not made good yet.
 func (d Disk) Unrepaired() bool {
 	_, err := os.Stat(filepath.Join(d.dir, unrepairedFile))

@@ -44,12 +44,16 @@ func (d *desk) passWanted() {
 	p := d.state.Picture
 	w := fenceWork{era: p.Era.Mod, closed: d.closed() != "", fences: map[cluster.Name]standing{}}
 	for n := range p.Fences {
-		f, token, _ := p.Standing(n)
+		f, token, stands := p.Standing(n)
+		if !stands {
+			continue
+		}
 		w.fences[n] = standing{fence: f, token: token, storage: p.Hosts[n].Storage, said: shown(p.Seen[n], d.a.o.Self)}
 	}
 	latest(d.a.wanted, w)
 	d.passPools()
-	if _, listed := p.Hosts[d.a.o.Self]; d.whole && listed && d.state.Store.Lost == "" {
+	d.orphaned()
+	if _, listed := p.Hosts[d.a.o.Self]; d.whole && listed && d.state.Store.Lost == "" && p.Trusted() {
 		d.keepOwnFence()
 		d.keepGateRules()
 	}

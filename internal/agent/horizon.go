@@ -5,6 +5,7 @@ package agent
 import (
 	"context"
 	"fmt"
+	"slices"
 	"time"
 
 	"go.uber.org/zap"
@@ -94,18 +95,109 @@ func (d *desk) lastHorizon() {
 // doubt nothing is: what was known before stands, as when the store is lost.
 // A later whole reading may end it.
 func (d *desk) believes(b store.Batch) bool {
-	id, _ := d.a.o.Seen()
-	why := lead.Doubt(b, id, max(d.a.o.Horizon.Era, d.state.Picture.Era.Value.Era))
+	known := d.known()
+	why, back := lead.Doubt(b, known.EtcdCluster, known.Era)
 	switch {
 	case why != "" && d.doubt == "":
-		d.log.Error("the store is not believed, only observing goes on; see docs/hosts.md", zap.String("finding", "STORE_NO_QUORUM"), zap.String("why", why))
+		d.log.Error("the store is not believed, only observing goes on; see docs/hosts.md", zap.String("finding", doubtCode(back)), zap.String("why", why))
 		fallthrough
 	case why != "":
-		d.doubt, d.state.Store.Lost = why, why
+		d.doubt, d.doubtBack = why, back
+		d.lost(why, back)
 	case b.Whole:
-		d.doubt = "" // the next word about the store clears the finding
+		d.doubt, d.doubtBack = "", false // the next word about the store clears the finding
+	case d.doubt != "" && toldEra(b):
+		wake(d.a.relists) // it may be in order now, and only a whole reading says so
 	}
 	return d.doubt == ""
+}
+
+// doubtCode is the finding of a store that is not believed.
+func doubtCode(back bool) string {
+	if back {
+		return "STORE_WENT_BACK"
+	}
+	return "STORE_NO_QUORUM"
+}
+
+func toldEra(b store.Batch) bool {
+	return slices.ContainsFunc(b.KVs, func(kv store.KV) bool { return kv.Key == store.Era || kv.Key == store.Level })
+}
+
+// lost notes why the store is not used; empty: it is.
+func (d *desk) lost(why string, back bool) {
+	d.state.Store.Lost, d.state.Store.Back = why, ""
+	if back {
+		d.state.Store.Back = why
+	}
+}
+
+// known is the store as this agent knows it.
+func (d *desk) known() lead.Known {
+	k := lead.Known{Era: max(d.a.o.Horizon.Era, d.state.Picture.Era.Value.Era, d.era)}
+	k.EtcdCluster, k.Rev = d.a.o.Seen()
+	return k
+}
+
+// another looks at a store that is not the one this agent knows, and goes over to
+// it if it is of a higher era. The error says why it does not.
+func (a *Agent) another(ctx context.Context, back error) error {
+	cctx, cancel := context.WithTimeout(ctx, requestMax)
+	sight, err := a.o.Pulse.Look(cctx)
+	cancel()
+	if err != nil {
+		return back
+	}
+	why, err := ask(ctx, a, func(d *desk) string { return d.follow(sight) })
+	switch {
+	case err != nil:
+		return back
+	case why != "":
+		return fmt.Errorf("%w: %s", store.ErrWentBack, why)
+	}
+	return nil
+}
+
+// follow goes over to another store, or says why not. It is on the disk before it
+// is believed: after a restart, too, nothing of the one before is. All that was
+// read is forgotten; what stands on this host and at its Cassandra stays.
+func (d *desk) follow(sight store.Sight) (why string) {
+	over, why := lead.Follow(d.known(), sight)
+	if !over {
+		return why
+	}
+	var doc lead.EraDoc
+	if err := store.Strict(sight.Era, &doc); err != nil {
+		return err.Error()
+	}
+	if err := d.a.o.Disk.SaveHorizon(Horizon{Schema: horizonSchema, EtcdCluster: sight.EtcdCluster, Rev: sight.Rev, Era: doc.Era}); err != nil {
+		return "it is of a higher era, and that cannot be noted here: " + err.Error()
+	}
+	if err := d.a.o.Pulse.Follow(sight); err != nil {
+		return err.Error()
+	}
+	d.log.Warn("goes over to a store of a higher era", zap.Uint32("era", doc.Era), zap.String("etcd_cluster", sight.EtcdCluster), zap.Int64("revision", sight.Rev))
+	if d.state.Leading() {
+		d.giveUpTerm()
+	}
+	d.era, d.whole, d.unsent = doc.Era, false, nil
+	d.state.Forget()
+	return ""
+}
+
+// orphaned notes that this node may lack writes when its disk speaks of an
+// incident that the recovered store does not know: it says so until a return has
+// taken the node.
+func (d *desk) orphaned() {
+	if !d.whole || d.unrepaired || !d.state.Picture.Orphaned(d.a.o.Self, d.local) {
+		return
+	}
+	if err := d.a.o.Disk.NoteOrphan(d.local.Incident); err != nil {
+		d.log.Warn("note that the node may lack writes", zap.Error(err))
+		return
+	}
+	d.unrepaired = true
+	d.log.Warn("the recovered store does not know the incident of this node: it may lack writes", zap.String("incident", d.local.Incident))
 }
 
 // mayLead waits while the store is in doubt or the desk does not answer: who

@@ -18,11 +18,12 @@ func TestAStoreThatIsDoubtedIsNotObeyed(t *testing.T) {
 		why        string
 		key, value string
 		restarts   bool
+		code       string
 	}{
-		{"a copy of another store, restored while the agents were away", store.Era, `{"era":1,"etcd_cluster_id":"c0"}`, true},
-		{"a store of an earlier era, found by agents that come back", store.Era, `{"era":0,"etcd_cluster_id":"c1"}`, true},
-		{"a level of a later program, found by agents that come back", store.Level, `2`, true},
-		{"a level of a later program, raised while the agents run", store.Level, `2`, false},
+		{"a copy of another store, restored while the agents were away", store.Era, `{"era":1,"etcd_cluster_id":"c0"}`, true, "STORE_WENT_BACK"},
+		{"a store of an earlier era, found by agents that come back", store.Era, `{"era":0,"etcd_cluster_id":"c1"}`, true, "STORE_WENT_BACK"},
+		{"a level of a later program, found by agents that come back", store.Level, `2`, true, "STORE_NO_QUORUM"},
+		{"a level of a later program, raised while the agents run", store.Level, `2`, false, "STORE_NO_QUORUM"},
 	}
 	for _, row := range rows {
 		t.Run(row.why, func(t *testing.T) {
@@ -41,7 +42,7 @@ func TestAStoreThatIsDoubtedIsNotObeyed(t *testing.T) {
 					}
 				}
 				for _, n := range names {
-					r.host(n).shows("STORE_NO_QUORUM")
+					r.host(n).shows(row.code)
 				}
 				written := len(r.store.list(store.Logs))
 				r.crash("n3")

@@ -51,6 +51,7 @@ func (d *desk) passPools() {
 	}
 	for _, decl := range p.Policy.Value.Pools {
 		at, intended := p.Pools[decl.Name]
+		intended = intended && !p.Older(at.Mod)
 		wp := wantedPool{declared: decl, want: decl.Pool(at.Value), token: p.Token(at.Mod), intended: intended,
 			write: d.writes(decl), stood: d.stood(decl, p.Token(at.Mod)), said: shown(p.PoolSeen[decl.Name], d.a.o.Self)}
 		w.pools[decl.Name] = wp

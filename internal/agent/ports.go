@@ -31,9 +31,12 @@ type Election interface {
 }
 
 // Pulse asks the store how it does; it returns the answer's age in the store's
-// own time and an error when it cannot be written now.
+// own time and an error when it cannot be written now. store.ErrWentBack: it is
+// not the one that is known, and may be looked at and followed.
 type Pulse interface {
 	Pulse(ctx context.Context) (took time.Duration, err error)
+	Look(ctx context.Context) (store.Sight, error)
+	Follow(store.Sight) error
 }
 
 // Courier carries digests between agents. None of its methods wait.

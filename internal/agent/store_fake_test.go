@@ -23,6 +23,7 @@ import (
 type fakeStore struct {
 	mu       sync.Mutex
 	m        *model.Store
+	cluster  string // the ID of its etcd cluster
 	down     bool
 	changed  chan struct{} // closed and made anew at every change
 	sessions map[*session]bool
@@ -59,7 +60,7 @@ const (
 )
 
 func newFakeStore() *fakeStore {
-	return &fakeStore{m: model.New(), changed: make(chan struct{}), sessions: map[*session]bool{}}
+	return &fakeStore{m: model.New(), cluster: "c1", changed: make(chan struct{}), sessions: map[*session]bool{}}
 }
 
 // touch tells everybody who waits that something changed; mu is held.
@@ -161,7 +162,8 @@ type client struct {
 	seat   *session // the candidacy
 	wanted map[string][]byte
 	kick   chan struct{}
-	cut    bool // this client alone cannot reach the store
+	cut    bool   // this client alone cannot reach the store
+	knows  string // the etcd cluster that it believes
 }
 
 func newClient(ctx context.Context, s *fakeStore, name cluster.Name) *client {
@@ -169,6 +171,19 @@ func newClient(ctx context.Context, s *fakeStore, name cluster.Name) *client {
 	c.wg.Go(c.keep)
 	return c
 }
+
+// believe gives the client the etcd cluster that an earlier run knew; without one
+// it believes what it finds.
+func (c *client) believe(etcdCluster string) {
+	c.s.mu.Lock()
+	defer c.s.mu.Unlock()
+	if c.knows = etcdCluster; c.knows == "" {
+		c.knows = c.s.cluster
+	}
+}
+
+// strange tells whether another store answers than the one the client knows; mu is held.
+func (c *client) strange() bool { return c.knows != c.s.cluster }
 
 // away tells whether the store is out of this client's reach; mu is held.
 func (c *client) away() bool { return c.s.down || c.cut }
@@ -178,7 +193,7 @@ func (c *client) keep() {
 	standing := map[string][]byte{}
 	for {
 		c.s.mu.Lock()
-		if !c.away() {
+		if !c.away() && !c.strange() {
 			if c.own == nil || c.own.over {
 				c.own, standing = c.s.open(), map[string][]byte{}
 			}
@@ -244,6 +259,9 @@ func (c *client) travel(ctx context.Context) error {
 	if c.away() {
 		return errStore
 	}
+	if c.strange() {
+		return store.ErrWentBack
+	}
 	return nil
 }
 
@@ -288,7 +306,7 @@ func (c *client) write(t store.Txn) (store.Result, error) {
 func (c *client) seen() (string, int64) {
 	c.s.mu.Lock()
 	defer c.s.mu.Unlock()
-	return "c1", c.s.m.Rev()
+	return c.knows, c.s.m.Rev()
 }
 
 func (c *client) List(ctx context.Context, prefix string) ([]store.KV, int64, error) {
@@ -311,7 +329,7 @@ func (c *client) Watch(ctx context.Context, prefix string) <-chan store.Batch {
 			c.s.mu.Lock()
 			var b store.Batch
 			some := false
-			if c.away() {
+			if c.away() || c.strange() {
 				w = model.Watch{Prefix: prefix}
 			} else {
 				b, some = c.s.m.Pull(&w)
@@ -379,6 +397,25 @@ func (c *client) Pulse(ctx context.Context) (time.Duration, error) {
 		return 0, err
 	}
 	return storeTakes, nil
+}
+
+func (c *client) Look(ctx context.Context) (store.Sight, error) {
+	pause(ctx, storeTakes)
+	c.s.mu.Lock()
+	defer c.s.mu.Unlock()
+	if c.away() {
+		return store.Sight{}, errStore
+	}
+	kv, _ := c.s.m.Get(store.Era)
+	return store.Sight{EtcdCluster: c.s.cluster, Rev: c.s.m.Rev(), Era: kv.Value}, nil
+}
+
+func (c *client) Follow(sight store.Sight) error {
+	c.s.mu.Lock()
+	defer c.s.mu.Unlock()
+	c.knows = sight.EtcdCluster
+	c.s.touch()
+	return nil
 }
 
 // Kinds of transactions, as tests name them.

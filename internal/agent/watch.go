@@ -4,6 +4,7 @@ package agent
 
 import (
 	"context"
+	"errors"
 	"math/rand/v2"
 	"time"
 
@@ -78,6 +79,9 @@ func (a *Agent) checkStore(ctx context.Context) {
 		cctx, cancel := context.WithTimeout(ctx, requestMax)
 		took, err := a.o.Pulse.Pulse(cctx)
 		cancel()
+		if errors.Is(err, store.ErrWentBack) {
+			err = a.another(ctx, err)
+		}
 		_, _ = ask(ctx, a, func(d *desk) struct{} { d.storeWord(ctx, took, err); return struct{}{} })
 		pause(ctx, pulseEvery)
 	}
@@ -89,18 +93,19 @@ func (d *desk) storeWord(ctx context.Context, took time.Duration, err error) {
 	now := d.a.o.Clock.Now()
 	d.member()
 	if err == nil && d.doubt != "" {
-		d.state.Store.Lost = d.doubt
+		d.lost(d.doubt, d.doubtBack)
 		return
 	}
 	if err != nil {
+		another := errors.Is(err, store.ErrWentBack)
 		if d.state.Store.Lost == "" {
-			d.log.Warn("the store does not answer: nothing new is started, nothing standing is undone", zap.String("finding", "STORE_NO_QUORUM"), zap.Error(err))
+			d.log.Warn("the store does not answer, or is another: nothing new is started, nothing standing is undone", zap.String("finding", doubtCode(another)), zap.Error(err))
 		}
-		d.state.Store.Lost = err.Error()
+		d.lost(err.Error(), another)
 		return
 	}
 	back := d.state.Store.Lost != ""
-	d.state.Store.Lost = ""
+	d.lost("", false)
 	d.storeOK = now
 	if back {
 		d.log.Info("the store answers again", zap.String("finding", "STORE_NO_QUORUM"))

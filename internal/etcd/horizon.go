@@ -3,17 +3,17 @@
 package etcd
 
 import (
-	"errors"
+	"context"
 	"fmt"
 	"sync"
 
 	pb "go.etcd.io/etcd/api/v3/etcdserverpb"
+
+	"supervisor/internal/store"
 )
 
-// ErrWentBack tells that the store stands at a smaller revision than it had,
-// or is another cluster: restored, swapped, wiped or set up anew. Only observing
-// goes on until a person has said which.
-var ErrWentBack = errors.New("the store went back or is another one, see docs/hosts.md")
+// ErrWentBack is the error of every request to a store that went back.
+var ErrWentBack = store.ErrWentBack
 
 // horizon is the highest revision the store was seen at, and which cluster it
 // was.
@@ -29,6 +29,34 @@ func (s *Store) Seen() (cluster uint64, rev int64) {
 	s.horizon.mu.Lock()
 	defer s.horizon.mu.Unlock()
 	return s.horizon.cluster, s.horizon.rev
+}
+
+// Look reads the store that answers, without believing it.
+func (s *Store) Look(ctx context.Context) (store.Sight, error) {
+	ctx, cancel := context.WithTimeout(ctx, s.o.RequestTimeout)
+	defer cancel()
+	resp, err := s.client.Get(ctx, s.o.Prefix+store.Era)
+	if err != nil {
+		return store.Sight{}, fmt.Errorf("look at the store: %w", err)
+	}
+	sight := store.Sight{EtcdCluster: store.EtcdCluster(resp.Header.ClusterId), Rev: resp.Header.Revision}
+	if len(resp.Kvs) == 1 {
+		sight.Era = resp.Kvs[0].Value
+	}
+	return sight, nil
+}
+
+// Follow goes over to a store that was looked at: from now on it is the one that
+// answers are held against.
+func (s *Store) Follow(sight store.Sight) error {
+	id, err := store.EtcdClusterID(sight.EtcdCluster)
+	if err != nil {
+		return err
+	}
+	s.horizon.mu.Lock()
+	defer s.horizon.mu.Unlock()
+	s.horizon.cluster, s.horizon.rev = id, sight.Rev
+	return nil
 }
 
 // floor is what the answer to a linearizable request made now must reach.

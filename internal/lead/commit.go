@@ -125,6 +125,9 @@ func (t *txn) record(before, rec incident.Record) {
 		t.put(store.Open(rec.Node), rec.ID)
 	}
 	if rec.Ended() {
+		if f, stands := p.Fences[rec.Node]; stands && p.Older(f.Mod) {
+			t.lift(rec.Node) // it is shown to nobody who decides, and nobody else takes it away
+		}
 		t.t.Delete = append(t.t.Delete, store.Record(rec.ID), store.Open(rec.Node))
 		t.put(store.Archived(rec.ID), rec)
 		return
@@ -137,6 +140,12 @@ func (t *txn) ledger(dc cluster.Datacenter, l incident.Ledger) {
 	t.put(store.Ledger(dc), l)
 }
 
+// lift takes a fence away.
+func (t *txn) lift(n cluster.Name) {
+	t.compare(store.Fence(n), t.s.Picture.Fences[n].Mod)
+	t.t.Delete = append(t.t.Delete, store.Fence(n))
+}
+
 // effect writes one effect at its key. A kind nobody taught it is an error,
 // and nothing is written.
 func (t *txn) effect(e incident.Effect, rec incident.Record, d incident.Decision) {
@@ -146,8 +155,7 @@ func (t *txn) effect(e incident.Effect, rec incident.Record, d incident.Decision
 		t.compare(store.Fence(e.Fence.Node), p.Fences[e.Fence.Node].Mod)
 		t.put(store.Fence(e.Fence.Node), e.Fence)
 	case e.Lift != "":
-		t.compare(store.Fence(e.Lift), p.Fences[e.Lift].Mod)
-		t.t.Delete = append(t.t.Delete, store.Fence(e.Lift))
+		t.lift(e.Lift)
 	case e.Pool != nil:
 		t.compare(store.Pool(e.Pool.Name), p.Pools[e.Pool.Name].Mod)
 		t.put(store.Pool(e.Pool.Name), e.Pool)
@@ -206,17 +214,7 @@ func (s *State) fold(dc cluster.Datacenter, wall time.Time) (Commit, bool) {
 		line = incident.Line{Kind: incident.Asked, Code: "policy_applied", Args: map[string]string{
 			"version": fmt.Sprint(p.Version), "by": p.By, "why": p.Why}}
 	}
-	stub := incident.Record{Datacenter: dc, Region: s.Region, Mode: s.Picture.Policy.Value.ModeOf(dc)}
-	writer := incident.Writer{Cluster: s.Cluster, Actor: incident.Actor{Kind: "operator", Name: word.Value.Who}, Wall: wall}
-	ledger, _, entries, err := incident.Append(s.Picture.Ledgers[dc].Value, stub, []incident.Line{line}, writer)
-	if err != nil {
-		return Commit{}, false
-	}
-	t.ledger(dc, ledger)
-	for _, e := range entries {
-		t.put(store.Log(dc, number(e)), e)
-	}
-	return Commit{Datacenter: dc, Txn: t.t, Entries: entries}, t.err == nil
+	return s.spoken(dc, t, s.Picture.Ledgers[dc].Value, line, word.Value.Who, wall)
 }
 
 // newPolicy is the next version a word asks for; nil when the word was made

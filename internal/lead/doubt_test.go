@@ -29,9 +29,12 @@ func TestAStoreIsDoubted(t *testing.T) {
 	}
 	for _, r := range rows {
 		t.Run(r.why, func(t *testing.T) {
-			got := Doubt(store.Batch{KVs: []store.KV{r.kv}}, "c1", 3)
+			got, back := Doubt(store.Batch{KVs: []store.KV{r.kv}}, "c1", 3)
 			if got == "" != (r.want == "") || !strings.Contains(got, r.want) {
 				t.Errorf("doubt %q, want %q", got, r.want)
+			}
+			if want := strings.Contains(got, "store"); back != want {
+				t.Errorf("another store: %v, want %v", back, want)
 			}
 		})
 	}

@@ -25,12 +25,6 @@ type At[T any] struct {
 	Mod   int64
 }
 
-// EraDoc is the key meta/era.
-type EraDoc struct {
-	Era           uint32 `json:"era"`
-	EtcdClusterID string `json:"etcd_cluster_id"`
-}
-
 // Picture is the store as this agent last read it, decoded once. It is owned
 // by one loop and changed only by Apply.
 type Picture struct {

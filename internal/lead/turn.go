@@ -11,7 +11,6 @@ import (
 	"supervisor/cluster"
 	"supervisor/incident"
 	"supervisor/internal/store"
-	"supervisor/isolate"
 	"supervisor/membership"
 )
 
@@ -271,7 +270,7 @@ func (s *State) datacenters() []cluster.Datacenter {
 // decideIn looks for the next commit in a datacenter: operators first, then
 // open incidents in turn, then new ones, then what was left lying about.
 func (s *State) decideIn(dc cluster.Datacenter, now cluster.Moment, wall time.Time) (Commit, bool) {
-	if c, ok := s.fold(dc, wall); ok {
+	if c, ok := s.words(dc, wall); ok {
 		return c, true
 	}
 	if s.lawless() {
@@ -318,6 +317,7 @@ func (s *State) step(rec incident.Record, base incident.World) (Commit, bool) {
 		s.clocks[rec.ID] = ck
 	}
 	w := about(rec, ck, base)
+	w.Older = s.Picture.Older(s.Picture.Records[rec.ID].Mod)
 	if !mine {
 		return s.next(rec, incident.Adopted{By: s.Self}, w, "")
 	}
@@ -466,13 +466,15 @@ func (s *State) World(dc cluster.Datacenter, now cluster.Moment, wall time.Time)
 		Schema: s.Schema, Ledger: p.Ledgers[dc].Value, Seen: p.Seen, PoolSeen: p.PoolSeen, Agents: p.Agents,
 		Fences: make(map[cluster.Name]incident.StandingFence, len(p.Fences)),
 		Pools:  make(map[string]incident.StandingPool, len(p.Pools)),
-		Open:   p.OpenRecords(), Store: s.Store, Lapsed: s.lapses(), Hints: s.hints,
+		Open:   p.OpenRecords(), Store: s.Store, Lapsed: s.lapses(), Hints: s.hints, Era: p.Era.Value.Era, Recovery: p.Era.Value.Recovered,
 	}
-	for n, f := range p.Fences {
-		w.Fences[n] = incident.StandingFence{Fence: f.Value, Token: p.Token(f.Mod)}
+	for n := range p.Fences {
+		if f, token, stands := p.Standing(n); stands {
+			w.Fences[n] = incident.StandingFence{Fence: f, Token: token}
+		}
 	}
 	for n, pool := range p.Pools {
-		w.Pools[n] = incident.StandingPool{Pool: pool.Value, Token: p.Token(pool.Mod)}
+		w.Pools[n] = incident.StandingPool{Pool: pool.Value, Token: p.Token(pool.Mod), Older: p.Older(pool.Mod)}
 	}
 	return w
 }
@@ -491,10 +493,4 @@ func (s *State) Topology() membership.Topology {
 		p.topology = &t
 	}
 	return *p.topology
-}
-
-// Standing is the fence of a node with its token; ok is false when none stands.
-func (p *Picture) Standing(n cluster.Name) (f isolate.Fence, t cluster.Token, ok bool) {
-	at, ok := p.Fences[n]
-	return at.Value, p.Token(at.Mod), ok
 }

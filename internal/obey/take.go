@@ -94,7 +94,11 @@ func Take(marks Marks, o incident.Order, token cluster.Token, f Facts) Taken {
 		return t.refuse(incident.IntentFirst, f.Closed)
 	case !known:
 		return t.refuse(incident.IntentFirst, fmt.Sprintf("verb %s is not known here", o.Once.Verb))
-	case o.Era != f.Era:
+	case o.Era < f.Era:
+		// Written before the store was recovered: it may have been done since, and
+		// nobody waits for it any more.
+		return t.unknown(fmt.Sprintf("it was written in era %d, the store is in era %d: it may have been done", o.Era, f.Era))
+	case o.Era > f.Era:
 		return t.refuse(incident.TokenNeverFalls, fmt.Sprintf("it was written in era %d, the store is in era %d", o.Era, f.Era))
 	case same && mark.Done:
 		return Taken{What: Known, Resource: resource, Mark: mark}
@@ -104,7 +108,7 @@ func Take(marks Marks, o incident.Order, token cluster.Token, f Facts) Taken {
 	case marked && token.Compare(mark.Token) <= 0:
 		return t.refuse(incident.TokenNeverFalls, fmt.Sprintf("token %s is not above %s, obeyed for %s", token, mark.Token, mark.Effect))
 	case o.State == incident.Claimed && o.By != f.Boot:
-		return t.forgotten(o.By)
+		return t.unknown(fmt.Sprintf("boot %s claimed it, and this disk does not know what became of it", o.By))
 	case resource == Cassandra && f.HostID != "" && o.Once.HostID != "" && f.HostID != o.Once.HostID:
 		return t.refuse(incident.IntentFirst, fmt.Sprintf("it is about host ID %s, here is %s", o.Once.HostID, f.HostID))
 	}
@@ -117,13 +121,13 @@ func (t Taken) refuse(rule incident.Rule, why string) Taken {
 	return t
 }
 
-// forgotten ends an order that an earlier boot claimed and of which this disk
-// has no mark. It died before it marked it, or the disk is an older one and it
-// was done: nobody knows, and it is not done again.
-func (t Taken) forgotten(by cluster.Boot) Taken {
+// unknown ends an order of which this disk cannot say whether it was done. So is
+// one that an earlier boot claimed and that has no mark here: that boot died before
+// it marked it, or the disk is an older one. It is not done again.
+func (t Taken) unknown(why string) Taken {
 	t.What = Known
 	t.Mark.Done, t.Mark.Outcome = true, incident.Uncertain
-	t.Mark.Result.Why = fmt.Sprintf("boot %s claimed it, and this disk does not know what became of it", by)
+	t.Mark.Result.Why = why
 	return t
 }
 

@@ -15,6 +15,7 @@ import (
 	"cmp"
 	"errors"
 	"fmt"
+	"maps"
 	"slices"
 	"strings"
 
@@ -182,4 +183,31 @@ func (s *Store) Compact(rev int64) {
 	s.compacted = max(s.compacted, min(rev, s.rev))
 	i, _ := slices.BinarySearchFunc(s.changes, s.compacted+1, func(c change, rev int64) int { return cmp.Compare(c.rev, rev) })
 	s.changes = slices.Clone(s.changes[i:])
+}
+
+// Copy is the store as it stands, for Restore: what a backup holds.
+func (s *Store) Copy() *Store {
+	c := New()
+	c.rev, c.keys = s.rev, maps.Clone(s.keys)
+	return c
+}
+
+// Restore brings the store back from a copy, as `store recover` does: it goes on
+// at a revision that is higher by raise than the copy's, nothing of its history is
+// left, and what was bound to a lease is gone.
+func (s *Store) Restore(from *Store, raise int64) {
+	s.rev = from.rev + raise
+	s.compacted, s.changes = s.rev, nil
+	s.keys, s.folders, s.live = map[string]held{}, map[string]map[string]bool{}, map[Lease]bool{}
+	for key, h := range from.keys { // order: into a map
+		if h.lease != 0 {
+			continue
+		}
+		s.keys[key] = h
+		f := folder(key)
+		if s.folders[f] == nil {
+			s.folders[f] = map[string]bool{}
+		}
+		s.folders[f][key] = true
+	}
 }

@@ -1,0 +1,96 @@
+// SPDX-License-Identifier: Apache-2.0
+
+package incident
+
+import (
+	"fmt"
+	"time"
+
+	"supervisor/cluster"
+	"supervisor/loadbalancer"
+)
+
+// Recovery tells that the store was brought back from an older copy of itself:
+// what was written between that copy and its loss is gone, and may have been
+// done.
+type Recovery struct {
+	By   string    `json:"by"`
+	Why  string    `json:"why"`
+	From string    `json:"from"` // the file or directory it was brought back from
+	At   time.Time `json:"at"`   // wall time, for people
+	// Rev is the revision of the store right before its new era was written: what
+	// was changed last at or before it belongs to an older era.
+	Rev int64 `json:"revision"`
+	// Acknowledged is the word of a person who looked; without it everything is
+	// only observed.
+	Acknowledged *Acknowledgement `json:"acknowledged,omitempty"`
+}
+
+// Acknowledgement is a person's word that the recovered store may be acted upon.
+type Acknowledgement struct {
+	By  string    `json:"by"`
+	Why string    `json:"why"`
+	At  time.Time `json:"at"`
+}
+
+// Waits tells whether the store was recovered and nobody has acknowledged it.
+func (r *Recovery) Waits() bool { return r != nil && r.Acknowledged == nil }
+
+// ModeOf is the mode in which a datacenter is led: that of the policy, and
+// Observe while the store waits for a person's word.
+func (w *World) ModeOf(dc cluster.Datacenter) Mode {
+	if w.Recovery.Waits() {
+		return Observe
+	}
+	return w.Policy.ModeOf(dc)
+}
+
+// recovered takes up a record that the store had before it was recovered. What
+// was decided about it since is lost and may have been done: the orders that it
+// waits for are nobody's any more, their end is not known, and no step that its
+// return had reached is believed. Where something was done it is Held until the
+// store is acknowledged, and then begins again with what is always right.
+func (t *turn) recovered() {
+	lost, untouched := len(t.r.Pending), t.r.Phase == Suspected && t.r.Mode == Observe
+	t.r.Pending, t.r.Approx = nil, true
+	t.nextStep()
+	t.say(Saw, "saw_recovered", "era", fmt.Sprint(t.w.Era), "orders", count(lost), "node", string(t.r.Node))
+	t.under(RuleEra)
+	if t.r.Return != nil {
+		t.r.Return.Step, t.r.Return.Job, t.r.Return.InPlace = Preflight, nil, true
+	}
+	if t.r.Phase == Held || untouched {
+		return
+	}
+	t.hold(RuleEra, fmt.Sprintf("the store was recovered (era %d): what was done about %s after the copy it came from is not known; "+
+		"when the store is acknowledged the node is kept from readers and repaired", t.w.Era, t.r.Node))
+}
+
+// rederive goes on with an incident of an older era once a person has
+// acknowledged the store. Whatever had been done and forgotten, a node that is
+// out of its pools, behind a fence of this era and repaired is sound.
+func (t *turn) rederive() {
+	t.r.Held, t.r.HeldRule, t.r.HeldFrom = "", "", PhaseUnknown
+	t.say(Decided, "decided_anew", "node", string(t.r.Node))
+	t.under(RuleEra)
+	if t.r.Return != nil {
+		t.r.Return.Tries, t.r.Return.Kills, t.r.Return.Rounds, t.r.Return.Uncertain = 0, 0, 0, 0
+	}
+	t.inPlace()
+	t.wantPoolsStill(loadbalancer.Wish{Want: loadbalancer.Drain})
+}
+
+func storeBack(w World) []Subjected {
+	if w.Store.Back == "" {
+		return nil
+	}
+	return one("store", "why", w.Store.Back)
+}
+
+func storeUnacknowledged(w World) []Subjected {
+	r := w.Recovery
+	if !r.Waits() {
+		return nil
+	}
+	return one("store", "by", r.By, "from", r.From, "at", r.At.UTC().Format(time.RFC3339), "era", fmt.Sprint(w.Era))
+}

@@ -1,0 +1,176 @@
+// SPDX-License-Identifier: Apache-2.0
+
+package lead
+
+import (
+	"fmt"
+	"maps"
+	"slices"
+	"time"
+
+	"supervisor/cluster"
+	"supervisor/incident"
+	"supervisor/internal/store"
+	"supervisor/isolate"
+)
+
+// EraDoc is the key meta/era. `store init` writes the first era, `store recover`
+// each later one, and `store acknowledge` a person's word about it.
+type EraDoc struct {
+	Era           uint32             `json:"era"`
+	EtcdClusterID string             `json:"etcd_cluster_id"`
+	Recovered     *incident.Recovery `json:"recovered,omitempty"` // nil: the store began with it
+}
+
+// Older tells whether a key that was changed last at mod is of an era before the
+// store was recovered: what it asks for may have been done, and undone, since.
+func (p *Picture) Older(mod int64) bool {
+	r := p.Era.Value.Recovered
+	return r != nil && mod <= r.Rev
+}
+
+// Standing is the fence of a node with its token; ok is false when none stands.
+// One of an older era does not: whoever decides raises it anew.
+func (p *Picture) Standing(n cluster.Name) (f isolate.Fence, t cluster.Token, ok bool) {
+	at, ok := p.Fences[n]
+	return at.Value, p.Token(at.Mod), ok && !p.Older(at.Mod)
+}
+
+// Trusted tells whether the store's word may be acted upon: it was never
+// recovered, or a person has acknowledged that it was.
+func (p *Picture) Trusted() bool { return !p.Era.Value.Recovered.Waits() }
+
+// Orphaned tells whether a host's own disk speaks of an incident that the
+// recovered store knows nothing of: it was opened after the copy was taken, and
+// nobody but that host knows that its node may lack writes.
+func (p *Picture) Orphaned(n cluster.Name, l isolate.Local) bool {
+	if p.Era.Value.Recovered == nil || l.Fence == nil && !l.Returning && l.Incident == "" && l.Deadline.IsZero() {
+		return false
+	}
+	_, open := p.Opens[n]
+	over, closed := p.Archive[l.Incident]
+	return !open && !(closed && over.Node == n)
+}
+
+// Known is a store as an agent believed it last; the zero value is none.
+type Known struct {
+	EtcdCluster string
+	Rev         int64
+	Era         uint32
+}
+
+// Follow tells whether an agent goes over to another store than the one it
+// knows: only to one whose era is higher, and was written in the etcd cluster
+// that answers. why is the reason against it.
+func Follow(k Known, f store.Sight) (follow bool, why string) {
+	if len(f.Era) == 0 {
+		return false, fmt.Sprintf("etcd cluster %s has no era: it is empty, or belongs to others", f.EtcdCluster)
+	}
+	var doc EraDoc
+	if err := store.Strict(f.Era, &doc); err != nil {
+		return false, "its era cannot be read: " + err.Error()
+	}
+	switch {
+	case doc.EtcdClusterID != f.EtcdCluster:
+		return false, copied(f.EtcdCluster, doc)
+	case doc.Era < k.Era:
+		return false, older(doc, k.Era)
+	case doc.Era > k.Era:
+		return true, ""
+	case f.EtcdCluster != k.EtcdCluster:
+		return false, fmt.Sprintf("it is etcd cluster %s, this agent knows %s, and both are in era %d: two stores were made of one, or set up", f.EtcdCluster, k.EtcdCluster, doc.Era)
+	}
+	return false, fmt.Sprintf("it stands at revision %d, and this agent has seen %d: it went back", f.Rev, k.Rev)
+}
+
+func copied(etcdCluster string, doc EraDoc) string {
+	return fmt.Sprintf("it is etcd cluster %s and its era was written in %s: it is a copy of another store", etcdCluster, doc.EtcdClusterID)
+}
+
+func older(doc EraDoc, era uint32) string {
+	return fmt.Sprintf("it is in era %d, and this agent has seen era %d: it is an older store", doc.Era, era)
+}
+
+// Forget drops all that is known of the store, for one that is another now. What
+// this agent saw itself stays.
+func (s *State) Forget() {
+	s.Picture.reset()
+	s.term, s.resync = nil, false
+	s.clocks, s.busy = map[string]clock{}, map[cluster.Datacenter]bool{}
+}
+
+// The numbers that a datacenter leaves out when its store was recovered: what was
+// written after the copy was taken may have used them, and people quote them.
+const (
+	incidentsLeft = 1000
+	eventsLeft    = 100_000
+)
+
+// words takes in what is said to a datacenter from outside its incidents: that
+// the store was recovered or acknowledged, words of an older era, operators.
+func (s *State) words(dc cluster.Datacenter, wall time.Time) (Commit, bool) {
+	if c, ok := s.tellEra(dc, wall); ok {
+		return c, true
+	}
+	if c, ok := s.dropWord(dc, wall); ok {
+		return c, true
+	}
+	return s.fold(dc, wall)
+}
+
+// tellEra writes into the journal, once for each, that the store was recovered
+// and that it was acknowledged. Every transaction compares the era, and this one
+// comes first in its datacenter, so a ledger that is older than the era has not
+// told of it.
+func (s *State) tellEra(dc cluster.Datacenter, wall time.Time) (Commit, bool) {
+	era, ledger := s.Picture.Era, s.Picture.Ledgers[dc]
+	r := era.Value.Recovered
+	if r == nil || ledger.Mod >= era.Mod {
+		return Commit{}, false
+	}
+	if s.Picture.Older(ledger.Mod) {
+		ledger.Value.NextIncident += incidentsLeft
+		ledger.Value.NextEvent += eventsLeft
+	}
+	line := incident.Line{Kind: incident.Asked, Code: "era_recovered", Rule: incident.RuleEra,
+		Args: map[string]string{"by": r.By, "from": r.From, "why": r.Why, "era": fmt.Sprint(era.Value.Era)}}
+	by := r.By
+	if a := r.Acknowledged; a != nil {
+		line.Code, line.Args["by"], line.Args["why"], by = "era_acknowledged", a.By, a.Why, a.By
+	}
+	return s.spoken(dc, &txn{s: s, t: store.Txn{Compare: s.guards()}}, ledger.Value, line, by, wall)
+}
+
+// dropWord turns an operator's word away that was given before the store was
+// recovered: it may have been followed since, and is not followed twice.
+func (s *State) dropWord(dc cluster.Datacenter, wall time.Time) (Commit, bool) {
+	if dcs := s.datacenters(); len(dcs) == 0 || dcs[0] != dc {
+		return Commit{}, false
+	}
+	for _, id := range slices.Sorted(maps.Keys(s.Picture.Inbox)) {
+		word := s.Picture.Inbox[id]
+		if !s.Picture.Older(word.Mod) {
+			continue
+		}
+		t := &txn{s: s, t: store.Txn{Compare: s.guards(), Delete: []string{store.Word(id)}}}
+		t.compare(store.Word(id), word.Mod)
+		line := incident.Line{Kind: incident.Refused, Code: "word_of_an_older_era", Rule: incident.RuleEra, Args: map[string]string{"by": word.Value.Who}}
+		return s.spoken(dc, t, s.Picture.Ledgers[dc].Value, line, word.Value.Who, wall)
+	}
+	return Commit{}, false
+}
+
+// spoken completes a transaction that tells a datacenter's journal what a person said.
+func (s *State) spoken(dc cluster.Datacenter, t *txn, ledger incident.Ledger, line incident.Line, by string, wall time.Time) (Commit, bool) {
+	stub := incident.Record{Datacenter: dc, Region: s.Region, Mode: s.Picture.Policy.Value.ModeOf(dc)}
+	writer := incident.Writer{Cluster: s.Cluster, Actor: incident.Actor{Kind: "operator", Name: by}, Wall: wall}
+	ledger, _, entries, err := incident.Append(ledger, stub, []incident.Line{line}, writer)
+	if err != nil {
+		return Commit{}, false
+	}
+	t.ledger(dc, ledger)
+	for _, e := range entries {
+		t.put(store.Log(dc, number(e)), e)
+	}
+	return Commit{Datacenter: dc, Txn: t.t, Entries: entries}, t.err == nil
+}
