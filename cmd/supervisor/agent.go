@@ -13,7 +13,6 @@ import (
 	"os/signal"
 	"path/filepath"
 	"runtime"
-	"strconv"
 	"syscall"
 	"time"
 
@@ -219,28 +218,18 @@ func storeOptions(cfg settings.Agent, seen agent.Horizon) (etcd.Options, error) 
 	o := etcd.DefaultOptions(string(cfg.Host.Name), store.Prefix(cfg.Cluster, cfg.Region), cfg.Store.Endpoints...)
 	o.TLS = files(cfg.Store.TLS)
 	o.SeenRev = seen.Rev
-	if seen.EtcdCluster != "" {
-		id, err := strconv.ParseUint(seen.EtcdCluster, 16, 64)
-		if err != nil {
-			return o, fmt.Errorf("the etcd cluster that this agent knew: %w", err)
-		}
-		o.SeenCluster = id
+	id, err := store.EtcdClusterID(seen.EtcdCluster)
+	if err != nil {
+		return o, fmt.Errorf("the etcd cluster that this agent knew: %w", err)
 	}
+	o.SeenCluster = id
 	return o, nil
-}
-
-// etcdCluster spells the ID of an etcd cluster as meta/era and the horizon keep it.
-func etcdCluster(id uint64) string {
-	if id == 0 {
-		return ""
-	}
-	return strconv.FormatUint(id, 16)
 }
 
 func seenBy(client *etcd.Store) func() (string, int64) {
 	return func() (string, int64) {
 		id, rev := client.Seen()
-		return etcdCluster(id), rev
+		return store.EtcdCluster(id), rev
 	}
 }
 

@@ -8,7 +8,6 @@ import (
 	"errors"
 	"fmt"
 	"io"
-	"os/user"
 	"slices"
 	"strings"
 	"time"
@@ -31,7 +30,7 @@ func newStoreCommand() *cobra.Command {
 		Args:  noArgs,
 		RunE:  func(c *cobra.Command, _ []string) error { return c.Help() },
 	}
-	c.AddCommand(newStoreInit(), newStoreBackup(), newStoreReplaceMember())
+	c.AddCommand(newStoreInit(), newStoreBackup(), newStoreReplaceMember(), newStoreRecover(), newStoreAcknowledge())
 	return c
 }
 
@@ -145,13 +144,9 @@ func firstKeys(roster []cluster.Host, reason string, clusterID uint64) (store.Tx
 		txn.Put = append(txn.Put, store.Put{Key: key, Value: b})
 		return nil
 	}
-	err := errors.Join(put(store.Era, lead.EraDoc{Era: 1, EtcdClusterID: etcdCluster(clusterID)}), put(store.Level, lead.LevelNow))
-	by := "unknown"
-	if u, uerr := user.Current(); uerr == nil {
-		by = u.Username
-	}
+	err := errors.Join(put(store.Era, lead.EraDoc{Era: 1, EtcdClusterID: store.EtcdCluster(clusterID)}), put(store.Level, lead.LevelNow))
 	for _, h := range roster {
-		h.By, h.Why = by, reason
+		h.By, h.Why = person(), reason
 		err = errors.Join(err, put(store.Host(h.Name), h))
 	}
 	return txn, err

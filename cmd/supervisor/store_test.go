@@ -7,13 +7,14 @@ import (
 
 	"supervisor/internal/agent"
 	"supervisor/internal/settings"
+	"supervisor/internal/store"
 )
 
 // What an earlier run knew of the store reaches the client, in the spelling in
 // which `store init` writes the etcd cluster into the era.
 func TestTheStoreIsHeldAgainstWhatWasSeen(t *testing.T) {
 	const id = 0xcdf818194e3a8c32
-	o, err := storeOptions(settings.Agent{}, agent.Horizon{EtcdCluster: etcdCluster(id), Rev: 108})
+	o, err := storeOptions(settings.Agent{}, agent.Horizon{EtcdCluster: store.EtcdCluster(id), Rev: 108})
 	if err != nil || o.SeenCluster != id || o.SeenRev != 108 {
 		t.Errorf("cluster %x, revision %d: %v", o.SeenCluster, o.SeenRev, err)
 	}

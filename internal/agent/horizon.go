@@ -44,6 +44,9 @@ func (d Disk) Horizon() (Horizon, error) {
 	return h, nil
 }
 
+// HorizonIn is the horizon that an agent keeps in its directory.
+func HorizonIn(dir string) (Horizon, error) { return Disk{dir}.Horizon() }
+
 // SaveHorizon writes it.
 func (d Disk) SaveHorizon(h Horizon) error { return d.save(horizonFile, h) }
 
