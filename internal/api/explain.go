@@ -283,8 +283,11 @@ func guards(s Snapshot, n cluster.Name) []Guard {
 		why = "no"
 	}
 	list = append(list, Guard{incident.RuleStorm, storm, why})
-	mode := s.World.Policy.ModeOf(dc)
+	mode := s.World.ModeOf(dc)
 	list = append(list, Guard{incident.RuleMode, mode == incident.Observe, mode.String()})
+	if s.World.Recovery.Waits() {
+		list = append(list, Guard{incident.RuleEra, true, fmt.Sprintf("the store was recovered, era %d, and nobody has acknowledged that", s.World.Era)})
+	}
 	if floor, inPool := floorGuard(s, n); inPool {
 		list = append(list, floor)
 	}

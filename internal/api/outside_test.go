@@ -22,7 +22,7 @@ import (
 
 func TestMetrics(t *testing.T) {
 	api.TestMetrics(t, map[string]api.Snapshot{"healthy": apitest.Healthy(), "returning": apitest.Returning(), "held": apitest.Held(),
-		"blind": apitest.Blind(), "deaf": apitest.Deaf(), "unsure": apitest.Unsure(), "observing": apitest.Observing(), "empty": {Version: "0.1.0"}})
+		"blind": apitest.Blind(), "recovered": apitest.Recovered(), "back": apitest.Back(), "deaf": apitest.Deaf(), "unsure": apitest.Unsure(), "observing": apitest.Observing(), "empty": {Version: "0.1.0"}})
 	_, families := api.Gathered(t, apitest.Returning())
 	golden(t, "metrics.txt", []byte(api.NamesOf(families)))
 	for _, tt := range []struct {

@@ -28,6 +28,8 @@ func TestState(t *testing.T) {
 		{"a held incident waits for a person, not for us", apitest.Held(), api.NeedsYou, "residency"},
 		{"in mode observe nobody but a person acts", apitest.Observing(), api.NeedsYou, "observe"},
 		{"without a store nothing is started", apitest.Blind(), api.Blind, "store"},
+		{"a store that went back is not obeyed", apitest.Back(), api.Blind, "another store answers"},
+		{"a recovered store waits for a person", apitest.Recovered(), api.NeedsYou, "STORE_UNACKNOWLEDGED"},
 		{"without a leader nothing is judged", about(apitest.Healthy(), func(s *api.Snapshot) { s.Leader = "" }), api.Blind, "nobody leads"},
 		{"an agent that hears nobody has no picture", about(apitest.Healthy(), func(s *api.Snapshot) {
 			s.World.View.Observers = map[cluster.Name]membership.Heard{}

@@ -73,6 +73,8 @@ type StoreLine struct {
 	Available bool   `json:"available"`
 	Lost      string `json:"lost"`      // why it does not answer
 	CommitMS  *int64 `json:"commit_ms"` // of this agent's last commit; null: it made none
+	Era       uint32 `json:"era"`       // raised whenever the store is recovered; 0: it was not read yet
+	Waits     bool   `json:"waits"`     // it was recovered, and nobody has acknowledged that
 }
 
 // PolicyLine is the policy in one line.
@@ -85,7 +87,7 @@ type PolicyLine struct {
 // StatusOf computes the status.
 func StatusOf(s Snapshot) Status {
 	out := Status{Cluster: s.Cluster, Mode: modeWord(s), Datacenters: []DatacenterLine{}, Incidents: openLines(s), Suspects: suspects(s),
-		Last: lastClosed(s), Findings: FindingsOf(s), Store: StoreLine{Available: s.StoreLost == "", Lost: s.StoreLost}}
+		Last: lastClosed(s), Findings: FindingsOf(s), Store: StoreLine{Available: s.StoreLost == "", Lost: s.StoreLost, Era: s.World.Era, Waits: s.World.Recovery.Waits()}}
 	if s.StoreCommit > 0 {
 		took := ms(s.StoreCommit)
 		out.Store.CommitMS = &took
@@ -106,7 +108,7 @@ func StatusOf(s Snapshot) Status {
 }
 
 func datacenterLine(s Snapshot, dc cluster.Datacenter) DatacenterLine {
-	line := DatacenterLine{Datacenter: dc, Mode: s.World.Policy.ModeOf(dc), Margin: tightest(s, dc, ""), Budget: budgetOf(s, dc)}
+	line := DatacenterLine{Datacenter: dc, Mode: s.World.ModeOf(dc), Margin: tightest(s, dc, ""), Budget: budgetOf(s, dc)}
 	for _, h := range roster(s) {
 		if h.Datacenter != dc {
 			continue
@@ -151,7 +153,7 @@ func datacenters(s Snapshot) []cluster.Datacenter {
 func modeWord(s Snapshot) string {
 	word := ""
 	for _, dc := range datacenters(s) {
-		m := s.World.Policy.ModeOf(dc).String()
+		m := s.World.ModeOf(dc).String()
 		if word != "" && word != m {
 			return "mixed"
 		}
@@ -178,7 +180,10 @@ func stateOf(s Snapshot) (State, []string) {
 // not blind while somebody leads: its answer is partial.
 func blind(s Snapshot) []string {
 	var why []string
-	if s.StoreLost != "" {
+	switch {
+	case s.World.Store.Back != "":
+		why = append(why, "another store answers than the one that is known: "+s.World.Store.Back)
+	case s.StoreLost != "":
 		why = append(why, "the store does not answer: "+s.StoreLost)
 	}
 	if s.Leader == "" {
@@ -220,7 +225,7 @@ func soonHandled(s Snapshot, f incident.Finding) bool {
 	if _, open := openAt(s, n); open || f.Scope != incident.ScopeNode {
 		return false
 	}
-	return incident.Worth(verdictOf(s, n)) && s.World.Policy.ModeOf(s.World.Hosts[n].Datacenter) != incident.Observe
+	return incident.Worth(verdictOf(s, n)) && s.World.ModeOf(s.World.Hosts[n].Datacenter) != incident.Observe
 }
 
 func degraded(s Snapshot) []string {

@@ -127,6 +127,8 @@ func storeWords(p Page, s api.StoreLine) string {
 	switch {
 	case !s.Available:
 		return "store LOST: " + s.Lost
+	case s.Waits:
+		return fmt.Sprintf("store RECOVERED, era %d, waits for a person's word", s.Era)
 	case s.CommitMS == nil || p.Steady:
 		return "store ok"
 	}

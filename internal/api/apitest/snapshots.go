@@ -33,7 +33,7 @@ func Healthy() api.Snapshot {
 		StoreCommit: 4 * time.Millisecond, Ledgers: map[cluster.Datacenter]incident.Ledger{"dc1": {}}, Closed: []incident.Record{closed(41, At.Add(-21*24*time.Hour))}}
 	s.World = incident.World{Now: now, Wall: At, Policy: Policy(), Hosts: map[cluster.Name]cluster.Host{}, Schema: schema(),
 		Fences: map[cluster.Name]incident.StandingFence{}, Seen: map[cluster.Name]map[cluster.Name]isolate.Seen{},
-		Agents: map[cluster.Name]incident.Agent{}, Store: incident.StoreFacts{Leader: "n1"}}
+		Agents: map[cluster.Name]incident.Agent{}, Store: incident.StoreFacts{Leader: "n1"}, Era: 1}
 	var hosts []cluster.Host
 	for i, n := range names {
 		rack := cluster.Rack([]string{"a", "b", "c"}[i])
@@ -210,6 +210,24 @@ func Blind() api.Snapshot {
 	s := Healthy()
 	s.StoreLost, s.Leader = "1 of 3 etcd members", ""
 	s.World.Store = incident.StoreFacts{Lost: s.StoreLost, LostFor: 12 * time.Second, Leadless: 12 * time.Second}
+	s.Findings = incident.Diagnose(s.World)
+	return s
+}
+
+// Recovered is a store that came back from a copy, before anybody acknowledged it.
+func Recovered() api.Snapshot {
+	s := Healthy()
+	s.World.Era = 2
+	s.World.Recovery = &incident.Recovery{By: "ana", Why: "two disks are lost", From: "/backup/store on n1", At: At.Add(-time.Hour), Rev: 1_000_000_118}
+	s.Findings = incident.Diagnose(s.World)
+	return s
+}
+
+// Back is an agent that another store answers than the one that it knows.
+func Back() api.Snapshot {
+	s := Blind()
+	s.StoreLost = "it stands at revision 90, and this agent has seen 118: it went back"
+	s.World.Store.Lost, s.World.Store.Back = s.StoreLost, s.StoreLost
 	s.Findings = incident.Diagnose(s.World)
 	return s
 }
