@@ -21,6 +21,10 @@ const drainWait = 10 * time.Second
 func (t *turn) suspected() {
 	v := t.w.verdict(t.r.Node)
 	observed := t.w.mode(t.r.Datacenter) == Observe
+	if observed && t.waitsForPerson() {
+		t.would() // also when it answers again: what it missed is repaired when a person says so
+		return
+	}
 	if answers(v) {
 		t.answeredAtOnce(observed)
 		return
@@ -55,7 +59,7 @@ func (t *turn) answeredAtOnce(observed bool) {
 	same, known := t.sameProcess(t.r.Process)
 	beyond := t.beyondHints(t.w.verdict(t.r.Node))
 	switch {
-	case observed || same && !beyond:
+	case observed || same && !beyond && !t.leftOut():
 		t.close("closed_untouched")
 	case beyond:
 		t.inPlace()
@@ -75,6 +79,9 @@ func (t *turn) would() {
 	t.r.Would = true
 	t.say(Waited, "would_drain", "node", string(t.r.Node), "mode", Observe.String())
 	t.under(RuleMode)
+	if t.waitsForPerson() {
+		t.under(RuleEra)
+	}
 }
 
 // drain takes the node out of its pools, or says which rule forbids it.
@@ -142,7 +149,12 @@ func (t *turn) taken(d loadbalancer.Declared, wish loadbalancer.Wish) (loadbalan
 // pool is the standing wanted state of a declared pool; before anybody wrote
 // one, every member is wanted ready.
 func (t *turn) pool(d loadbalancer.Declared) loadbalancer.Pool {
-	return d.Pool(t.w.Pools[d.Name].Pool)
+	standing, stands := t.w.Pools[d.Name]
+	pool := d.Pool(standing.Pool)
+	if t.w.Recovery != nil && (!stands || standing.Older) {
+		t.keepOut(d, pool)
+	}
+	return pool
 }
 
 // poolsStand tells whether every proxy of the node's pools was read back with

@@ -22,6 +22,9 @@ func (t *turn) held() {
 	if t.r.HeldRule == NoSilentWait || t.w.mode(t.r.Datacenter) == Observe {
 		return
 	}
+	if t.fenceAgain() {
+		return
+	}
 	if t.r.HeldRule == RuleEra {
 		t.rederive()
 		return

@@ -4,9 +4,11 @@ package incident
 
 import (
 	"fmt"
+	"slices"
 	"time"
 
 	"supervisor/cluster"
+	"supervisor/isolate"
 	"supervisor/loadbalancer"
 )
 
@@ -45,6 +47,12 @@ func (w *World) ModeOf(dc cluster.Datacenter) Mode {
 	return w.Policy.ModeOf(dc)
 }
 
+// waitsForPerson tells whether something would be done about the incident, if the
+// store were acknowledged.
+func (t *turn) waitsForPerson() bool {
+	return t.w.Recovery.Waits() && t.w.Policy.ModeOf(t.r.Datacenter) != Observe
+}
+
 // recovered takes up a record that the store had before it was recovered. What
 // was decided about it since is lost and may have been done: the orders that it
 // waits for are nobody's any more, their end is not known, and no step that its
@@ -66,6 +74,18 @@ func (t *turn) recovered() {
 		"when the store is acknowledged the node is kept from readers and repaired", t.w.Era, t.r.Node))
 }
 
+// fenceAgain raises the fence of a held node in this era that an older one had
+// raised: why it was is not known any more.
+func (t *turn) fenceAgain() bool {
+	if !t.w.OlderFence || !t.quorumAllows() {
+		return false
+	}
+	t.nextStep()
+	t.say(Decided, "decided_fence_reads", "node", string(t.r.Node))
+	t.fence(isolate.Clients|isolate.Reads, isolate.Hibernate)
+	return true
+}
+
 // rederive goes on with an incident of an older era once a person has
 // acknowledged the store. Whatever had been done and forgotten, a node that is
 // out of its pools, behind a fence of this era and repaired is sound.
@@ -78,6 +98,41 @@ func (t *turn) rederive() {
 	}
 	t.inPlace()
 	t.wantPoolsStill(loadbalancer.Wish{Want: loadbalancer.Drain})
+}
+
+// keepOut wants those other members of a pool drained that a proxy has not ready
+// and that an incident is open about, or will be: whoever drained them, nobody
+// wrote it in this era, and what is written first must not let them in. The end of
+// their incident does.
+func (t *turn) keepOut(d loadbalancer.Declared, pool loadbalancer.Pool) {
+	for _, n := range d.Members {
+		open := slices.ContainsFunc(t.w.Open, func(r Record) bool { return r.Node == n })
+		if n != t.r.Node && (open || t.w.Agents[n].Unrepaired || Worth(t.w.verdict(n))) && t.foundOut(d, n) {
+			pool.Wants[n] = loadbalancer.Wish{Want: loadbalancer.Drain}
+		}
+	}
+}
+
+// leftOut tells whether a node to which nothing was done, for all that a recovered
+// store knows, stands out of a pool: then it is given back like any other.
+func (t *turn) leftOut() bool {
+	return t.w.Recovery != nil && slices.ContainsFunc(t.w.Policy.PoolsOf(t.r.Node), func(d loadbalancer.Declared) bool {
+		return t.pool(d).Wants[t.r.Node] != loadbalancer.Full || t.foundOut(d, t.r.Node)
+	})
+}
+
+// foundOut tells whether any proxy of a pool was read back with a member not ready.
+func (t *turn) foundOut(d loadbalancer.Declared, n cluster.Name) bool {
+	for _, s := range t.w.PoolSeen[d.Name] { // order: only whether there is one
+		for _, p := range s.Proxies { // order: the same
+			for _, a := range p.Actual {
+				if a.Server == n && a.Want != loadbalancer.Ready {
+					return true
+				}
+			}
+		}
+	}
+	return false
 }
 
 func storeBack(w World) []Subjected {

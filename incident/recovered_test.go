@@ -7,6 +7,7 @@ import (
 	"time"
 
 	"supervisor/cluster"
+	"supervisor/loadbalancer"
 	"supervisor/membership"
 )
 
@@ -100,6 +101,75 @@ func TestARecordOfAnOlderEraWaits(t *testing.T) {
 					t.Errorf("the reason for which it waits was lost: %s %q", got.HeldRule, got.Held)
 				}
 			})
+		}
+	}
+}
+
+// A pool that nobody has written in this era is written first with those kept out
+// that a proxy has out and that an incident is, or will be, open about.
+func TestWhoStandsOutOfAPoolIsNotLetInByTheWay(t *testing.T) {
+	rows := []struct {
+		why        string
+		open       bool // an incident about n2 is open
+		unrepaired bool // the agent of n2 says that it may lack writes
+		out        bool // a proxy has n2 drained
+		recovered  bool
+		want       loadbalancer.Want
+	}{
+		{"it stands out and is in an incident", true, false, true, true, loadbalancer.Drain},
+		{"it stands out and will be in one", false, true, true, true, loadbalancer.Drain},
+		{"it stands out and nobody says why", false, false, true, true, loadbalancer.Ready},
+		{"it is in an incident and served", true, false, false, true, loadbalancer.Ready},
+		{"the store was never recovered", true, false, true, false, loadbalancer.Ready},
+	}
+	for _, r := range rows {
+		t.Run(r.why, func(t *testing.T) {
+			s := newStage(t)
+			s.ring(3)
+			w := s.worldOf("n3")
+			if r.recovered {
+				w.Recovery = &Recovery{Acknowledged: &Acknowledgement{}}
+			}
+			if r.open {
+				w.Open = []Record{{ID: "inc-1", Node: "n2"}}
+			}
+			a := w.Agents["n2"]
+			a.Unrepaired = r.unrepaired
+			w.Agents["n2"] = a
+			want := loadbalancer.Ready
+			if r.out {
+				want = loadbalancer.Drain
+			}
+			w.PoolSeen["web"] = map[cluster.Name]PoolSeen{"n1": {Proxies: map[string]ProxyStatus{"ha": {Actual: []loadbalancer.Actual{{Server: "n2", Want: want}}}}}}
+			turn := newTurn(Record{Node: "n3", Datacenter: "dc1"}, w)
+			if got := turn.pool(s.policy.Pools[0]).Wants["n2"].Want; got != r.want {
+				t.Errorf("n2 is wanted %v, want %v", got, r.want)
+			}
+			if out := newTurn(Record{Node: "n2", Datacenter: "dc1"}, w).leftOut(); out != (r.out && r.recovered) {
+				t.Errorf("left out: %v", out)
+			}
+		})
+	}
+}
+
+// A held node whose fence was of an older era gets one of this era, whatever it
+// is held for.
+func TestAHeldNodeIsFencedAgain(t *testing.T) {
+	s := newStage(t)
+	s.ring(3)
+	s.judge([]cluster.Name{"n3"}, map[string]string{"answer": "alive", "own": "good"})
+	r := Record{Schema: SchemaNow, ID: "inc-1", Datacenter: "dc1", Node: "n3", Phase: Held, Held: "why", HeldRule: FenceBeforeReplace, HeldFrom: Draining,
+		Cause: membership.DiskFailed}
+	s.w.Recovery = &Recovery{Acknowledged: &Acknowledgement{}}
+	for _, fenced := range []bool{true, false} {
+		w := s.worldOf("n3")
+		w.OlderFence = fenced
+		d := Next(r, Looked{}, w)
+		if raised := len(d.Effects) == 1 && d.Effects[0].Fence != nil; raised != fenced {
+			t.Errorf("an older fence %v, effects %+v", fenced, d.Effects)
+		}
+		if d.Record.HeldRule != FenceBeforeReplace {
+			t.Errorf("held by %s", d.Record.HeldRule)
 		}
 	}
 }

@@ -49,6 +49,8 @@ type World struct {
 	Recovery *Recovery
 	// Older tells that the record was last written before the store was recovered.
 	Older bool
+	// OlderFence tells that a fence of an older era is written for its node.
+	OlderFence bool
 }
 
 // StandingFence is a fence with the token of the transaction that wrote it.

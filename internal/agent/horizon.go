@@ -184,7 +184,7 @@ func (d *desk) follow(sight store.Sight) (why string) {
 		d.giveUpTerm()
 	}
 	d.era, d.whole, d.unsent = doc.Era, false, nil
-	d.state.Forget()
+	d.state.Forget(d.a.o.Clock.Now(), d.a.o.Clock.Wall())
 	return ""
 }
 

@@ -12,6 +12,7 @@ import (
 	"supervisor/incident"
 	"supervisor/internal/store"
 	"supervisor/isolate"
+	"supervisor/membership"
 )
 
 // EraDoc is the key meta/era. `store init` writes the first era, `store recover`
@@ -36,6 +37,12 @@ func (p *Picture) Standing(n cluster.Name) (f isolate.Fence, t cluster.Token, ok
 	return at.Value, p.Token(at.Mod), ok && !p.Older(at.Mod)
 }
 
+// olderFence tells whether a fence of an older era is written for a node.
+func (p *Picture) olderFence(n cluster.Name) bool {
+	at, written := p.Fences[n]
+	return written && p.Older(at.Mod)
+}
+
 // Trusted tells whether the store's word may be acted upon: it was never
 // recovered, or a person has acknowledged that it was.
 func (p *Picture) Trusted() bool { return !p.Era.Value.Recovered.Waits() }
@@ -44,12 +51,15 @@ func (p *Picture) Trusted() bool { return !p.Era.Value.Recovered.Waits() }
 // recovered store knows nothing of: it was opened after the copy was taken, and
 // nobody but that host knows that its node may lack writes.
 func (p *Picture) Orphaned(n cluster.Name, l isolate.Local) bool {
-	if p.Era.Value.Recovered == nil || l.Fence == nil && !l.Returning && l.Incident == "" && l.Deadline.IsZero() {
-		return false
-	}
-	_, open := p.Opens[n]
+	open, is := p.Opens[n]
 	over, closed := p.Archive[l.Incident]
-	return !open && !(closed && over.Node == n)
+	switch {
+	case p.Era.Value.Recovered == nil:
+		return false
+	case l.Incident == "": // it knew of one, and of no fence of it
+		return !l.Deadline.IsZero() && !is
+	}
+	return open.Value != l.Incident && !(closed && over.Node == n)
 }
 
 // Known is a store as an agent believed it last; the zero value is none.
@@ -92,11 +102,30 @@ func older(doc EraDoc, era uint32) string {
 }
 
 // Forget drops all that is known of the store, for one that is another now. What
-// this agent saw itself stays.
-func (s *State) Forget() {
+// this agent saw itself stays, and one that judges remembers which nodes were in an
+// incident: the other store may not know of it, and then it is a silence that
+// nobody wrote down.
+func (s *State) Forget(now cluster.Moment, wall time.Time) {
+	if s.view.Began != 0 {
+		for _, r := range s.Picture.OpenRecords() {
+			v := s.view.Verdicts[r.Node]
+			v.Node, v.Answer, v.Cause, v.Process = r.Node, membership.Gone, r.Cause, "" // whichever runs now
+			v.LastAlive = max(1, now.Add(-max(0, wall.Sub(r.Outage.From))))
+			v.Since = v.LastAlive
+			s.silent[r.Node] = silence{Verdict: v, over: true}
+		}
+	}
+	s.forgot = true
 	s.Picture.reset()
 	s.term, s.resync = nil, false
 	s.clocks, s.busy = map[string]clock{}, map[cluster.Datacenter]bool{}
+}
+
+// unseen tells whether an incident of a verdict begins at a moment that nobody
+// knows: the store forgot what went on before, and this agent has never seen the
+// node alive.
+func (s *State) unseen(v membership.Verdict) bool {
+	return v.LastAlive == 0 && (s.forgot || !s.Picture.Trusted())
 }
 
 // The numbers that a datacenter leaves out when its store was recovered: what was

@@ -51,7 +51,7 @@ func TestAnAgentFollowsAHigherEraOnly(t *testing.T) {
 // recover brings the bench's store back in a higher era, as `store recover` does.
 func (b *bench) recover(a *incident.Acknowledgement) {
 	b.put(store.Era, EraDoc{Era: 2, EtcdClusterID: "c2", Recovered: &incident.Recovery{By: "ana", Why: "disks", From: "f", Rev: b.store.Rev(), Acknowledged: a}})
-	b.s.Forget()
+	b.s.Forget(b.now, time.Unix(0, int64(b.now)))
 }
 
 func (b *bench) acknowledge() {
@@ -117,6 +117,24 @@ func TestARecoveredStoreIsToldOfOnceAndActedUponWhenAcknowledged(t *testing.T) {
 	}
 }
 
+// What an agent that judges had read of incidents it tells of, where the store that
+// it went over to does not know them.
+func TestAnIncidentThatTheCopyDoesNotKnowIsRemembered(t *testing.T) {
+	b := newBench(t)
+	before := b.store.Copy()
+	b.rest(b.see(true))
+	began := b.record().Outage.From
+	b.see(false)
+	b.store.Restore(before, 1000)
+	b.recover(nil)
+	b.relist()
+	b.see(false)
+	missed := b.s.Missed(b.now, time.Unix(0, int64(b.now)))
+	if len(missed) != 1 || missed[0].Node != "n3" || missed[0].Last.Sub(began).Abs() > time.Second {
+		t.Errorf("it tells of %+v, the outage began %s", missed, began)
+	}
+}
+
 // told counts the events of a code in the journal.
 func (b *bench) told(code string, want int) {
 	b.t.Helper()
@@ -138,6 +156,9 @@ func TestAFenceOfAnOlderEraGoesWithItsIncident(t *testing.T) {
 	b.put(store.Record(r.ID), r)
 	b.put(store.Open("n3"), r.ID)
 	b.put(store.Fence("n3"), isolate.Fence{Node: "n3", Incident: r.ID})
+	p := incident.DefaultPolicy()
+	p.Version, p.Modes["dc1"] = 2, incident.Observe
+	b.put(store.Policy, p)
 	b.recover(nil)
 	b.heir("n2")
 	b.rest(b.see(false))
@@ -161,7 +182,9 @@ func TestADiskSpeaksOfWhatTheCopyDoesNotKnow(t *testing.T) {
 		{"a deadline alone: an incident was open", true, isolate.Local{Deadline: time.Unix(1, 0)}, "", "", true},
 		{"nothing", true, isolate.Local{EverServed: true}, "", "", false},
 		{"the copy knows that it is over", true, isolate.Local{Returning: true, Incident: "inc-dc1-9"}, "", "inc-dc1-9", false},
-		{"the copy has the node's incident open, and begins it anew", true, isolate.Local{Returning: true, Incident: "inc-dc1-9"}, "inc-dc1-8", "", false},
+		{"the copy has the node's incident open, and begins it anew", true, isolate.Local{Returning: true, Incident: "inc-dc1-9"}, "inc-dc1-9", "", false},
+		{"another incident was opened before this host read the copy", true, isolate.Local{Returning: true, Incident: "inc-dc1-9"}, "inc-dc1-1001", "", true},
+		{"an incident of this era, before its fence", true, isolate.Local{Deadline: time.Unix(1, 0)}, "inc-dc1-1001", "", false},
 		{"the store was never recovered", false, isolate.Local{Returning: true, Incident: "inc-dc1-9"}, "", "", false},
 	}
 	for _, r := range rows {

@@ -29,6 +29,7 @@ type State struct {
 	busy   map[cluster.Datacenter]bool
 	resync bool // the picture may be stale: decide nothing until it was read whole
 	resign bool // an invariant broke: let somebody else lead after the hold is written
+	forgot bool // the store was gone over from, and what it knew with it
 	served map[cluster.Datacenter]string
 	broken map[cluster.Name]bool // nodes whose opening broke an invariant
 	view   membership.View
@@ -317,7 +318,7 @@ func (s *State) step(rec incident.Record, base incident.World) (Commit, bool) {
 		s.clocks[rec.ID] = ck
 	}
 	w := about(rec, ck, base)
-	w.Older = s.Picture.Older(s.Picture.Records[rec.ID].Mod)
+	w.Older, w.OlderFence = s.Picture.Older(s.Picture.Records[rec.ID].Mod), s.Picture.olderFence(rec.Node)
 	if !mine {
 		return s.next(rec, incident.Adopted{By: s.Self}, w, "")
 	}

@@ -72,9 +72,9 @@ func (a *agent) now() moment { return a.n.clock() }
 // answers tells whether the agent speaks to its gate and its host.
 func (a *agent) answers() bool { return a.up && !a.frozen }
 
-// reaches tells whether the store answers this agent.
+// reaches tells whether the store answers this agent, and is the one it knows.
 func (a *agent) reaches() bool {
-	return !a.w.journal.away && a.w.talks(a.n.name, storeAt)
+	return !a.w.journal.away && a.w.talks(a.n.name, storeAt) && a.n.etcd == a.w.etcd
 }
 
 // boot begins a new life with an empty memory.
@@ -368,6 +368,7 @@ func (w *world) leases() {
 
 // campaign keeps the lease and asks for the lead.
 func (a *agent) campaign() {
+	a.goesOver()
 	if !a.reaches() || a.fooled {
 		return
 	}

@@ -84,7 +84,7 @@ func (w *world) actBegins(a *agent, key string, o incident.Order, taken obey.Tak
 		w.broken(oneAtATime, "%s begins %s while %s is not over", a.id, o.ID, other)
 	}
 	w.acting[resource] = o.ID
-	if w.settled[o.ID] {
+	if w.settled[settledAs(o)] {
 		w.broken(intentOnce, "%s does %s again, which was done", a.id, o.ID)
 	}
 }
@@ -226,7 +226,7 @@ func (w *world) unnoticed(n *node) bool {
 // whatever it lacks.
 func (w *world) helpless(n *node) {
 	a := n.agent
-	if !w.led() || w.policy.ModeOf(n.home()) == incident.Observe || w.passesForGone(n) || !a.answers() || !a.reaches() || a.closed != "" || a.blind || a.behind || n.mute || n.nonsense || w.journal.full || w.journal.slow != 0 {
+	if !w.led() || w.waits() || w.policy.ModeOf(n.home()) == incident.Observe || w.passesForGone(n) || !a.answers() || !a.reaches() || a.closed != "" || a.blind || a.behind || n.mute || n.nonsense || w.journal.full || w.journal.slow != 0 {
 		n.helplessAt = w.now
 		return
 	}

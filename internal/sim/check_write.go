@@ -91,7 +91,7 @@ func (w *world) orphans() {
 	}
 	if pool, ok := w.wanted(); ok {
 		for _, m := range pool.Members() {
-			if pool.Wants[m] != loadbalancer.Full && !isOpen(m) {
+			if pool.Wants[m] != loadbalancer.Full && !isOpen(m) && !w.forgottenOut(m) {
 				w.broken(noOrphan, "%s is wanted %s in its pool", m, pool.Wants[m])
 			}
 		}

@@ -15,6 +15,8 @@ type snapshot struct {
 	marks      obey.Marks
 	local      isolate.Local
 	unrepaired bool
+	etcd       string
+	era        uint32
 }
 
 // photograph keeps a copy of the disk, for a host that comes back on it.
@@ -25,13 +27,14 @@ func (n *node) photograph() {
 			held[id] = true
 		}
 	}
-	n.snapshot = &snapshot{held, maps.Clone(n.marks), n.local, n.unrepaired}
+	n.snapshot = &snapshot{held, maps.Clone(n.marks), n.local, n.unrepaired, n.etcd, n.era}
 }
 
 // restore puts the copy in the disk's place.
 func (n *node) restore() {
 	n.marks, n.local = maps.Clone(n.snapshot.marks), n.snapshot.local
 	n.unrepaired = n.snapshot.unrepaired
+	n.etcd, n.era = n.snapshot.etcd, n.snapshot.era
 	n.fresh, n.freshAt = nil, nil
 	for id := range n.w.writes {
 		if !n.snapshot.held[id] {

@@ -112,7 +112,7 @@ func (a *agent) perform(key string, o incident.Order, mod int64, taken obey.Take
 		m := taken.Mark
 		m.Done, m.Outcome, m.Result = true, out, res
 		a.n.marks = a.n.marks.With(taken.Resource, m)
-		a.w.settled[o.ID] = true
+		a.w.settled[settledAs(o)] = true
 		a.w.note("%s: %s %s %s %s", a.id, o.ID, o.Once.Verb, out, res.Why)
 		if a.w.bug(forgetMarks) && a.starts == 1 {
 			a.crash() // between act and report: the moment that marks are for

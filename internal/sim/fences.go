@@ -42,7 +42,10 @@ func (a *agent) keepFences() {
 		return
 	}
 	for _, name := range sortedNames(p.Fences) {
-		f, token, _ := p.Standing(name)
+		f, token, stands := p.Standing(name)
+		if !stands {
+			continue
+		}
 		seen := isolate.Seen{Token: token}
 		var own isolate.OwnState
 		switch {
@@ -133,6 +136,10 @@ func (a *agent) keepLocal() {
 	if !a.whole || !a.reaches() || a.closed != "" {
 		return
 	}
+	a.n.unrepaired = a.n.unrepaired || p.Orphaned(a.n.name, *local)
+	if !p.Trusted() {
+		return
+	}
 	if f, _, stands := p.Standing(a.n.name); stands {
 		if local.Fence == nil || *local.Fence != f {
 			local.Fence = &isolate.Fence{}
@@ -192,9 +199,9 @@ func (n *node) asleep(a isolate.Answer) isolate.Answer {
 // once nobody knows the mode: it is not taken for observe.
 func (a *agent) asked(waited time.Duration) isolate.Asked {
 	p := a.state.Picture
-	q := isolate.Asked{Local: a.n.local, Waited: waited, Store: a.whole && a.reaches(), Observe: a.whole}
+	q := isolate.Asked{Local: a.n.local, Waited: waited, Store: a.whole && a.reaches() && p.Trusted(), Observe: a.whole && p.Trusted()}
 	if me, listed := p.Hosts[a.n.name]; listed {
-		q.Observe = p.Policy.Value.ModeOf(me.Datacenter) == incident.Observe
+		q.Observe = p.Policy.Value.ModeOf(me.Datacenter) == incident.Observe && p.Trusted()
 	}
 	if q.Store {
 		q.Fence = nil
@@ -236,13 +243,17 @@ func (a *agent) peersAnswering() (answering, peers int) {
 func (a *agent) keepPools() {
 	p := a.state.Picture
 	at, stands := p.Pools["web"]
-	if !stands || !a.w.allowed(a.n) {
+	meant := stands && !p.Older(at.Mod)
+	if !meant && p.Era.Value.Recovered == nil || !a.w.allowed(a.n) {
 		return
+	}
+	if !meant {
+		at.Value = a.w.policy.Pools[0].Pool(at.Value) // it is only read
 	}
 	there := !a.w.balancer.mute && a.w.talks(a.n.name, proxyAt)
 	if there {
 		writer, _ := loadbalancer.Writer(a.w.policy.Pools[0].Writers, func(n cluster.Name) bool { o := a.w.byName[n].agent; return o.answers() && o.reaches() })
-		if writer == a.n.name || a.w.bug(oldWriter) && !a.reaches() {
+		if meant && writer == a.n.name || a.w.bug(oldWriter) && !a.reaches() {
 			a.w.setProxy(at.Value, at.Mod, a)
 		}
 	}

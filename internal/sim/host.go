@@ -75,6 +75,8 @@ type node struct {
 	pardoned   bool // and nobody was to repair it: in mode observe
 	shown      bool // the checks of standing truths saw that it may be read
 
+	etcd       string // on its disk: the store that its agent knows, and its era
+	era        uint32
 	unrepaired bool // on its disk: its gate started it unasked, or asleep, and no return has fenced it since
 
 	witnesses []cluster.Boot // of its last silence, which nobody could write down
@@ -111,6 +113,7 @@ func (w *world) addNode(i int, h cluster.Host) {
 	n := &node{w: w, name: h.Name, place: h, sees: map[cluster.Name]sight{}, hints: map[cluster.Name][]int{},
 		marks: obey.Marks{}, restarts: w.rng.Intn(2) == 0, local: isolate.Local{EverServed: true},
 		diskSays: membership.Good, bootOff: time.Duration(w.rng.Int63n(int64(1000 * time.Hour)))}
+	n.etcd, n.era = firstEtcd, 1
 	n.mode, n.native, n.met, n.shown, n.generation, n.process = normal, true, true, true, 1, cluster.Boot(fmt.Sprintf("%s-p0", h.Name))
 	w.nodes, w.byName[h.Name] = append(w.nodes, n), n
 	n.agent = newAgent(n, slices.Contains(w.control, h.Name))

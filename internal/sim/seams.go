@@ -17,7 +17,9 @@ const (
 	leaseIsLife = "lease-is-life"
 	lenient     = "lenient"
 	oldWriter   = "old-writer"
-	lostIsNot   = "lost-is-not-written" // in explorations only
+	// believeRestored is planted in world.comesBack.
+	believeRestored = "believe-restored"
+	lostIsNot       = "lost-is-not-written" // in explorations only
 )
 
 // The bugs of the simulator itself, which the full pass of the checks sees.
@@ -33,6 +35,7 @@ func seams() []Bug {
 		{Name: lenient, Does: "a policy is read as far as it is understood"},
 		{Name: lostIsNot, Does: "leaders take a lost answer for one that was not written"},
 		{Name: oldWriter, Does: "who lost the store goes on writing pools"},
+		{Name: believeRestored, Does: "a store that was brought back is taken for the one that was lost"},
 		{Name: numb, Does: "the checks are not told when the truth changes"},
 		{Name: untold, Does: "the checks are not told of what is written"},
 	}

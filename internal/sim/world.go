@@ -32,6 +32,8 @@ type Options struct {
 	// Only are the faults that a drawn schedule may have; empty: a half of the
 	// catalogue, by the seed.
 	Only []string
+	// Recovery is a loss of the store that ends with an older copy of it; nil: none.
+	Recovery *Recovery
 	// Bug is the name of one that is planted; empty: none.
 	Bug string
 	// Blind is the name of a check that is left out; empty: none.
@@ -101,6 +103,7 @@ type world struct {
 	// The store, the network, the proxy.
 	store    *model.Store
 	decoded  *lead.Memo
+	etcd     string // the etcd cluster that answers
 	journal  journal
 	net      network
 	balancer balancer
@@ -168,7 +171,7 @@ func empty(o Options) *world {
 
 func newWorld(o Options, b Bug) *world {
 	w := empty(o)
-	w.planted, w.rng = b, rand.New(rand.NewSource(o.Seed))
+	w.planted, w.rng, w.etcd = b, rand.New(rand.NewSource(o.Seed)), firstEtcd
 	w.hintWindow = []time.Duration{5 * second, 20 * second, 2 * time.Minute}[w.rng.Intn(3)]
 	if w.pace = o.Pace; w.pace == 0 {
 		w.pace = 250 * time.Millisecond
@@ -303,7 +306,7 @@ func (w *world) wanted() (loadbalancer.Pool, bool) {
 
 // found writes what `store init` and `policy apply` would.
 func (w *world) found(hosts []cluster.Host) {
-	w.put(store.Era, map[string]any{"era": 1, "etcd_cluster_id": "c"})
+	w.put(store.Era, map[string]any{"era": 1, "etcd_cluster_id": firstEtcd})
 	w.put(store.Level, 1)
 	w.put(store.Policy, w.policy)
 	for _, h := range hosts {
@@ -414,6 +417,9 @@ func Run(o Options) (Report, error) {
 	if err != nil {
 		return Report{}, err
 	}
+	if r := o.Recovery; r != nil && !(r.Copied <= r.Lost && r.Lost < r.Back && r.Back <= r.Acknowledged && r.Acknowledged < o.Storm) {
+		return Report{}, fmt.Errorf("a recovery is copied, lost, back and acknowledged before the storm of %s ends: %+v", o.Storm, *r)
+	}
 	w := newWorld(o, b)
 	strokes := o.Strokes
 	if err := known(strokes); err != nil {
@@ -435,6 +441,9 @@ func Run(o Options) (Report, error) {
 	}
 	w.writeOn()
 	w.after(warmUp, func() { w.storm = true; w.plan(strokes) })
+	if o.Recovery != nil {
+		w.after(warmUp, func() { w.recovers(*o.Recovery) })
+	}
 	w.run(w.now.Add(warmUp + o.Storm))
 	w.calm()
 	end := w.now.Add(o.Calm)
