@@ -121,13 +121,6 @@ func (s *State) Forget(now cluster.Moment, wall time.Time) {
 	s.clocks, s.busy = map[string]clock{}, map[cluster.Datacenter]bool{}
 }
 
-// unseen tells whether an incident of a verdict begins at a moment that nobody
-// knows: the store forgot what went on before, and this agent has never seen the
-// node alive.
-func (s *State) unseen(v membership.Verdict) bool {
-	return v.LastAlive == 0 && (s.forgot || !s.Picture.Trusted())
-}
-
 // The numbers that a datacenter leaves out when its store was recovered: what was
 // written after the copy was taken may have used them, and people quote them.
 const (

@@ -149,9 +149,6 @@ func (s *State) worth(n cluster.Name, now cluster.Moment, wall time.Time) (openi
 		if known && incident.Silent(noted.Verdict) && v.Cause == membership.CQLDead {
 			v.Cause = noted.Cause // its clients are shut out now, and it took no writes before
 		}
-		if s.unseen(v) {
-			return opening{v: v}, true
-		}
 		return opening{v, s.beginning(v)}, true
 	}
 	if known && s.missedSome(noted.Verdict, v) {

@@ -17,7 +17,7 @@ func Prefix(cluster string, region cluster.Region) string {
 
 // The single keys, relative to the Prefix.
 const (
-	Era    = "meta/era"       // {era, etcd_cluster_id}; only `store init` and `store recover` write it
+	Era    = "meta/era"       // {era, etcd_cluster_id, recovered}; only `store init`, `recover` and `acknowledge` write it
 	Level  = "meta/level"     // the format everybody writes; only upwards
 	Policy = "policy/current" // the one policy document
 	Holds  = "holds"          // pauses, acknowledgements, quarantines
