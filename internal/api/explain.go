@@ -247,6 +247,8 @@ func changes(s Snapshot, v membership.Verdict, r incident.Record, open bool) []s
 	switch {
 	case open && r.Phase == incident.Held:
 		list = append(list, "what the reason names")
+	case open && r.Mode == incident.Observe && s.World.Recovery.Waits():
+		list = append(list, fmt.Sprintf("supervisor store acknowledge --era %d -> what the policy says", s.World.Era))
 	case open && r.Mode == incident.Observe:
 		list = append(list, "one CQL answer -> closed, nothing was done", "mode assist or auto in the policy -> drained and brought back")
 	case open:

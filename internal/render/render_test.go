@@ -66,6 +66,7 @@ func TestPages(t *testing.T) {
 		"status-recovered":   Status(p, through(t, apitest.Recovered(), api.StatusOf(apitest.Recovered()))),
 		"status-back":        Status(p, through(t, apitest.Back(), api.StatusOf(apitest.Back()))),
 		"explain-recovered":  Explain(p, through(t, apitest.Recovered(), must(api.Explain(apitest.Recovered(), "n3")))),
+		"explain-waiting":    Explain(p, through(t, waiting(), must(api.Explain(waiting(), "n3")))),
 		"status-deaf":        Status(p, through(t, deaf, api.StatusOf(deaf))),
 		"status-unsure":      Status(p, through(t, unsure, api.StatusOf(unsure))),
 		"nodes-returning":    Nodes(p, through(t, returning, api.NodesOf(returning))),
@@ -118,4 +119,11 @@ func golden(t *testing.T, name, text string) {
 			t.Errorf("ends with spaces: %q", line)
 		}
 	}
+}
+
+// waiting is an incident that is only looked at, as the store was recovered.
+func waiting() api.Snapshot {
+	s := apitest.Observing()
+	s.World.Era, s.World.Recovery = 2, apitest.Recovered().World.Recovery
+	return s
 }
