@@ -6,6 +6,7 @@ import (
 	"slices"
 
 	"supervisor/cluster"
+	"supervisor/incident"
 	"supervisor/membership"
 )
 
@@ -38,9 +39,11 @@ func (s *State) unhinted(n cluster.Name, m cluster.Moment) cluster.Moment {
 }
 
 // beginning is when the silence of a verdict began; zero when nobody who is heard
-// saw the node alive before: all agents may have been started within it.
+// saw the node alive before: all agents may have been started within it. Where
+// its clients alone are shut out it takes writes: agents often begin before their
+// Cassandras do.
 func (s *State) beginning(v membership.Verdict) cluster.Moment {
-	if v.LastAlive == 0 {
+	if v.LastAlive == 0 && incident.Silent(v) {
 		return 0
 	}
 	return s.unhinted(v.Node, v.Since)

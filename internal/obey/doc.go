@@ -6,5 +6,5 @@
 //
 // The property everybody relies on: the mark is on disk before the act, so a
 // crash at any point leaves either no mark (nothing was done) or a mark that
-// names the very effect (the act may be resumed and told).
+// names the very effect (this boot resumes it, a later one says that nobody knows).
 package obey

@@ -64,7 +64,7 @@ type What uint8
 const (
 	Leave  What = iota // not for now, or not for us
 	Start              // claim, mark, act
-	Resume             // an act of an earlier boot: claim it over, act again
+	Resume             // an act of this boot that broke off: claim it over, act again
 	Known              // done before, or nobody knows: settle with the outcome on the mark, without a claim
 	Refuse             // settle as refused, with the reason, without a claim
 )
@@ -89,6 +89,7 @@ func Take(marks Marks, o incident.Order, token cluster.Token, f Facts) Taken {
 	t := Taken{Resource: resource, Mark: Mark{Token: token, Effect: o.ID}}
 	mark, marked := marks[resource]
 	same := marked && mark.Effect == o.ID && mark.Token == token // names come again in a store that went back, tokens do not
+	formers := o.State == incident.Claimed && o.By != f.Boot
 	switch {
 	case f.Closed != "":
 		return t.refuse(incident.IntentFirst, f.Closed)
@@ -102,12 +103,12 @@ func Take(marks Marks, o incident.Order, token cluster.Token, f Facts) Taken {
 		return t.refuse(incident.TokenNeverFalls, fmt.Sprintf("it was written in era %d, the store is in era %d", o.Era, f.Era))
 	case same && mark.Done:
 		return Taken{What: Known, Resource: resource, Mark: mark}
-	case same:
+	case same && !formers:
 		t.What = Resume
 		return t
-	case marked && token.Compare(mark.Token) <= 0:
+	case marked && !same && token.Compare(mark.Token) <= 0:
 		return t.refuse(incident.TokenNeverFalls, fmt.Sprintf("token %s is not above %s, obeyed for %s", token, mark.Token, mark.Effect))
-	case o.State == incident.Claimed && o.By != f.Boot:
+	case formers:
 		return t.unknown(fmt.Sprintf("boot %s claimed it, and this disk does not know what became of it", o.By))
 	case resource == Cassandra && f.HostID != "" && o.Once.HostID != "" && f.HostID != o.Once.HostID:
 		return t.refuse(incident.IntentFirst, fmt.Sprintf("it is about host ID %s, here is %s", o.Once.HostID, f.HostID))
@@ -122,8 +123,8 @@ func (t Taken) refuse(rule incident.Rule, why string) Taken {
 }
 
 // unknown ends an order of which this disk cannot say whether it was done. So is
-// one that an earlier boot claimed and that has no mark here: that boot died before
-// it marked it, or the disk is an older one. It is not done again.
+// one that an earlier boot claimed: it died before or in the act, or the disk is
+// an older one and it was done. It is not done again.
 func (t Taken) unknown(why string) Taken {
 	t.What = Known
 	t.Mark.Done, t.Mark.Outcome = true, incident.Uncertain
