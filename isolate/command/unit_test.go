@@ -163,6 +163,31 @@ func TestAProcessThatCameLaterIsNotKilled(t *testing.T) {
 	}
 }
 
+// trapped waits until the script has set its trap, which the kernel shows.
+func trapped(t *testing.T, p Process) {
+	t.Helper()
+	for until := time.Now().Add(10 * time.Second); !ignoresTerminate(t, p.PID); time.Sleep(5 * time.Millisecond) {
+		if time.Now().After(until) {
+			t.Fatal("the script does not ignore the terminate signal")
+		}
+	}
+}
+
+func ignoresTerminate(t *testing.T, pid int) bool {
+	t.Helper()
+	status, err := os.ReadFile(fmt.Sprintf("/proc/%d/status", pid))
+	if err != nil {
+		t.Fatal(err)
+	}
+	_, mask, _ := strings.Cut(string(status), "SigIgn:")
+	mask, _, _ = strings.Cut(mask, "\n")
+	ignored, err := strconv.ParseUint(strings.TrimSpace(mask), 16, 64)
+	if err != nil {
+		t.Fatal(err)
+	}
+	return ignored&(1<<(syscall.SIGTERM-1)) != 0
+}
+
 func TestStop(t *testing.T) {
 	t.Run("the terminate signal is enough", func(t *testing.T) {
 		u := unit(t, obedient)
@@ -176,8 +201,7 @@ func TestStop(t *testing.T) {
 	})
 	t.Run("one that will not go is an error, and is killed", func(t *testing.T) {
 		u := unit(t, stubborn, func(o *Options) { o.ExitMax = 300 * time.Millisecond })
-		start(t, u)
-		time.Sleep(100 * time.Millisecond) // the trap is set by the script itself, which tells nobody
+		trapped(t, start(t, u))
 		if err := u.Stop(context.Background()); !errors.Is(err, ErrStillRunning) {
 			t.Fatalf("got %v", err)
 		}
