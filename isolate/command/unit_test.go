@@ -234,8 +234,7 @@ func TestStop(t *testing.T) {
 	})
 	t.Run("a context that ends is not an exit", func(t *testing.T) {
 		u := unit(t, stubborn)
-		start(t, u)
-		time.Sleep(100 * time.Millisecond)
+		trapped(t, start(t, u))
 		ctx, cancel := context.WithTimeout(context.Background(), 200*time.Millisecond)
 		defer cancel()
 		if err := u.Stop(ctx); !errors.Is(err, ErrStillRunning) {
