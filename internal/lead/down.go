@@ -40,10 +40,11 @@ func (s *State) unhinted(n cluster.Name, m cluster.Moment) cluster.Moment {
 
 // beginning is when the silence of a verdict began; zero when nobody who is heard
 // saw the node alive before: all agents may have been started within it. Where
-// its clients alone are shut out it takes writes: agents often begin before their
-// Cassandras do.
+// its clients alone are shut out it takes writes, and agents often begin before
+// their Cassandras do; but a store that forgot may have known of more.
 func (s *State) beginning(v membership.Verdict) cluster.Moment {
-	if v.LastAlive == 0 && incident.Silent(v) {
+	forgotten := s.forgot || !s.Picture.Trusted()
+	if v.LastAlive == 0 && (forgotten || incident.Silent(v)) {
 		return 0
 	}
 	return s.unhinted(v.Node, v.Since)
