@@ -14,6 +14,8 @@ import (
 const (
 	// paths is how many words that do not rest on each other prove a fence.
 	paths = 2
+	// hungLevels are those of the fence of a process that hangs.
+	hungLevels = isolate.Clients | isolate.Reads | isolate.Process
 	// killsMax bounds the orders of one fence; an end that does not come is a
 	// person's business.
 	killsMax = 3
@@ -27,16 +29,18 @@ func (t *turn) wantsFarFence() {
 		t.wait(RuleMinAge, "waits_fence", "age", seconds(age))
 		return
 	}
-	t.hold(RuleFencing, fmt.Sprintf("%s would need a fence from outside its host, which this version does not raise; it goes on when the node answers or its process is gone",
-		cluster.Title(t.r.Cause.String())))
+	t.holdAsking(RuleFencing, fmt.Sprintf("%s would need a fence from outside its host, which this version does not raise by itself; it goes on when the node answers or its process is gone",
+		cluster.Title(t.r.Cause.String())), byHand)
 }
 
 // wantsFence ends a process that hangs, when it has hung for so long that it is
 // no long collection and everything stands ready for its return.
 func (t *turn) wantsFence(v membership.Verdict) {
 	switch f := t.fenceFault(v); {
-	case f == nil:
+	case f == nil && t.w.mode(t.r.Datacenter) == Auto:
 		t.beginFence(v)
+	case f == nil:
+		t.holdAsking(RuleFencing, fmt.Sprintf("mode %s asks before a fence: approve the plan to end process %s, or end it by hand", t.w.mode(t.r.Datacenter), v.Process), hungLevels)
 	case f.held:
 		t.hold(f.rule, f.reason)
 	case f.rule == RuleMinAge:
@@ -64,8 +68,6 @@ func (t *turn) fenceFault(v membership.Verdict) *fault {
 			why = "it hangs, and is not fenced: " + why + "; it goes on when nothing is missing, when it answers, or when its process is gone"
 		}
 		return &fault{Rule(rule), why, late}
-	case t.w.mode(t.r.Datacenter) != Auto:
-		return &fault{RuleFencing, fmt.Sprintf("mode %s asks before a fence: end process %s, or apply a policy with mode auto", t.w.mode(t.r.Datacenter), v.Process), true}
 	case t.w.Storm != "":
 		return &fault{RuleStorm, t.w.Storm, false}
 	}
@@ -101,7 +103,7 @@ func (t *turn) beginFence(v membership.Verdict) {
 	t.enter(Fencing)
 	t.say(Decided, "decided_fence", "node", string(t.r.Node), "process", string(v.Process), "age", seconds(t.w.Now.Sub(v.Since)))
 	t.cite(v)
-	t.fence(isolate.Clients|isolate.Reads|isolate.Process, isolate.Refuse)
+	t.fence(hungLevels, isolate.Refuse)
 	t.orderEnd()
 }
 
@@ -235,7 +237,8 @@ func (t *turn) deciding() {
 // agent may be the first to say.
 func (t *turn) fencesAsAsked() bool {
 	v := t.w.verdict(t.r.Node)
-	return t.r.HeldFrom == Draining && v.Answer == membership.Gone && v.Cause == membership.Hung && t.fenceFault(v) == nil
+	auto := t.w.mode(t.r.Datacenter) == Auto
+	return auto && t.r.HeldFrom == Draining && v.Answer == membership.Gone && v.Cause == membership.Hung && t.fenceFault(v) == nil
 }
 
 // heldFenced lets go of a fence that is held when the word that was missing is

@@ -15,6 +15,10 @@ import (
 // and lets everything be tried again that a policy can change. A broken
 // invariant and a failed disk stay.
 func (t *turn) held() {
+	if t.r.HeldRule == RuleOperator {
+		t.heldByWord()
+		return
+	}
 	if t.lateDrain() {
 		return
 	}
@@ -29,7 +33,7 @@ func (t *turn) held() {
 		t.rederive()
 		return
 	}
-	renewed := t.r.HeldRule == RuleMode || t.r.HeldRule == RulePolicy || t.w.Policy.version() > t.r.Policy
+	renewed := t.r.HeldRule == RuleMode || t.r.HeldRule == RulePaused || t.r.HeldRule == RulePolicy || t.w.Policy.version() > t.r.Policy
 	if t.tellRead(); (failed || !renewed) && t.unproven() && t.quorumAllows() {
 		// The others could not spare it when it was held, and now they can; or
 		// another process runs than the one that was proven.
@@ -48,6 +52,11 @@ func (t *turn) held() {
 	if t.quarantined() && !renewed {
 		return
 	}
+	t.letGo(renewed)
+}
+
+// letGo goes back to where the incident was held, if that leads on.
+func (t *turn) letGo(renewed bool) bool {
 	switch t.r.HeldFrom {
 	case Suspected, Draining:
 		t.heldDrained(renewed)
@@ -57,6 +66,7 @@ func (t *turn) held() {
 		t.heldFenced(renewed)
 	case PhaseUnknown, Replacing, Closed, Held:
 	}
+	return t.r.Phase != Held
 }
 
 // lateDrain takes a held node out of its pools when what forbade it is over

@@ -100,6 +100,9 @@ func entry(r Record, line Line, w Writer) Entry {
 	if d := args["detail"]; len(d) > detailMax {
 		args["detail"] = d[:detailMax]
 	}
+	if line.Who != "" {
+		w.Actor = Actor{Kind: "operator", Name: line.Who}
+	}
 	return Entry{
 		V: EventVersion, Cluster: w.Cluster, Incident: r.ID, At: Stamp(w.Wall), TMS: t.Milliseconds(),
 		Kind: line.Kind, Code: line.Code, Actor: w.Actor,

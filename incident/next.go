@@ -49,6 +49,7 @@ type Line struct {
 	Effect   string
 	Args     map[string]string
 	Evidence []string
+	Who      string // the person who said it; empty: the leader decided
 }
 
 // Next is the only door through which a Record changes. Same arguments, same
@@ -71,6 +72,8 @@ func Next(r Record, ev Event, w World) Decision {
 		t.finished(ev)
 	case Adopted:
 		t.adopt(ev)
+	case Said:
+		t.said(ev.Ask)
 	}
 	t.r.check()
 	return t.decision()
@@ -152,7 +155,7 @@ func HoldTooLarge(r Record, w World, size, most int) Decision {
 func (t *turn) advance() {
 	before := t.r.Step
 	t.trackOutage()
-	if t.lookedAway() {
+	if t.lookedAway() || t.pausedAway() || t.handed() {
 		return
 	}
 	t.trackExits()

@@ -45,7 +45,10 @@ type Record struct {
 	Step       uint32                  `json:"step"` // names effects; is no token
 	Pending    []Effect                `json:"pending,omitempty"`
 	Return     *Return                 `json:"return,omitempty"`
-	Fenced     *Fenced                 `json:"fenced,omitempty"` // the fence of its process, if there was one
+	Fenced     *Fenced                 `json:"fenced,omitempty"`   // the fence of its process, if there was one
+	Hand       *Hand                   `json:"hand,omitempty"`     // a person's fence
+	Proposal   *Proposal               `json:"proposal,omitempty"` // what a person may approve
+	Ack        *Ack                    `json:"ack,omitempty"`      // who has seen it as it stands
 	// Waits is the rule the incident waits for, said once in the journal.
 	Waits Rule `json:"waits,omitempty"`
 	// Would tells that mode observe already said what it would do.

@@ -96,6 +96,11 @@ func (t *turn) rederive() {
 	if t.r.Return != nil {
 		t.r.Return.Tries, t.r.Return.Kills, t.r.Return.Rounds, t.r.Return.Uncertain = 0, 0, 0, 0
 	}
+	if t.r.handStands() {
+		t.enter(Draining)
+		t.fenceAgain()
+		return
+	}
 	t.inPlace()
 	t.wantPoolsStill(loadbalancer.Wish{Want: loadbalancer.Drain})
 }

@@ -28,6 +28,9 @@ type turn struct {
 }
 
 func newTurn(r Record, w World) *turn {
+	if r.seenStorm(w.Storm) {
+		w.Storm = ""
+	}
 	return &turn{r: r.clone(), w: w, ledger: w.Ledger}
 }
 
@@ -78,6 +81,7 @@ func (t *turn) nextStep() {
 	t.r.Step++
 	t.r.Waited = 0
 	t.r.Waits = ""
+	t.r.Proposal, t.r.Ack = nil, nil
 	t.r.Policy = t.w.Policy.version()
 	t.r.Mode = t.w.mode(t.r.Datacenter)
 	t.w.InStep = 0
@@ -246,7 +250,8 @@ func (t *turn) stepLimit() time.Duration {
 // checkDeadline holds an incident whose step has lasted too long: every open
 // phase ends or is Held.
 func (t *turn) checkDeadline() {
-	observed := t.r.Phase == Suspected && t.r.Mode == Observe
+	_, paused := t.paused()
+	observed := t.r.Phase == Suspected && (t.r.Mode == Observe || paused)
 	if t.r.Phase == Held || t.r.Phase == Closed || observed || t.w.InStep < t.stepLimit() {
 		return
 	}

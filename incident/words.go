@@ -157,6 +157,9 @@ const (
 	RuleSize         Rule = "size"       // the store would not take what is to be written
 	RuleQuarantine   Rule = "quarantine" // it comes and goes, or hung again after its fence
 	RuleEra          Rule = "era"        // the store was recovered from an older copy of itself
+	RuleOperator     Rule = "operator"   // a person said so, or said what cannot be followed
+	RulePlan         Rule = "plan"       // what was approved is not what would be done now
+	RuleMute         Rule = "mute"       // what may be hidden, and for how long
 )
 
 // Rules lists every rule, invariants first.
@@ -164,5 +167,6 @@ func Rules() []Rule {
 	return []Rule{FenceBeforeReplace, UnknownDestroysNothing, NoBorderCrossing, IntentFirst, TokenNeverFalls,
 		QuorumSurvives, PoolFloor, OneOpenIncident, NoSilentWait, ClosedIsQuiet,
 		RuleEvidence, RuleMinAge, RuleBudget, RuleRate, RuleStorm, RulePaused, RuleMode, RuleHintWindow, RuleGCGrace,
-		RulePreflight, RuleReach, RuleHibernation, RuleRepairQuorum, RuleVerify, RuleFencing, RuleDeadline, RulePolicy, RuleSize, RuleQuarantine, RuleEra}
+		RulePreflight, RuleReach, RuleHibernation, RuleRepairQuorum, RuleVerify, RuleFencing, RuleDeadline, RulePolicy, RuleSize,
+		RuleQuarantine, RuleEra, RuleOperator, RulePlan, RuleMute}
 }

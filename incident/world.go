@@ -41,7 +41,8 @@ type World struct {
 	// when nobody could decide: the store took nothing, or nobody led.
 	Lapsed map[cluster.Name]bool
 	// Open are the open incidents of the region, also the one that is decided upon.
-	Open []Record
+	Open  []Record
+	Holds Holds // what people asked to leave alone
 	// Store is what this agent knows of its own store connection.
 	Store StoreFacts
 	// Era is the store's, and Recovery how it began; nil: with the store.

@@ -27,7 +27,7 @@ func (s *State) guards() []store.Compare {
 		{Key: store.Era, Rev: p.Era.Mod},
 		{Key: store.Level, Rev: p.Level.Mod},
 		{Key: store.Policy, Rev: p.Policy.Mod},
-		{Key: store.Holds, Rev: p.HoldsMod},
+		{Key: store.Holds, Rev: p.Holds.Mod},
 	}
 }
 
@@ -192,20 +192,21 @@ func why(d incident.Decision) string {
 	return d.Lines[len(d.Lines)-1].Code
 }
 
-// fold takes the oldest operator's word in. Only the first datacenter's
-// journal tells of the policy, so the others leave it alone.
-func (s *State) fold(dc cluster.Datacenter, wall time.Time) (Commit, bool) {
-	if len(s.Picture.Inbox) == 0 {
-		return Commit{}, false
-	}
-	if dcs := s.datacenters(); len(dcs) == 0 || dcs[0] != dc {
-		return Commit{}, false
-	}
+// fold takes in the oldest operator's word that is about this datacenter. Only
+// the first one's journal tells of the policy, and of all that is about the
+// region.
+func (s *State) fold(dc cluster.Datacenter, now cluster.Moment, wall time.Time) (Commit, bool) {
 	ids := slices.Sorted(maps.Keys(s.Picture.Inbox))
-	word := s.Picture.Inbox[ids[0]]
-	t := &txn{s: s, t: store.Txn{Compare: s.guards()}}
-	t.compare(store.Word(ids[0]), word.Mod)
-	t.t.Delete = append(t.t.Delete, store.Word(ids[0]))
+	i := slices.IndexFunc(ids, func(id string) bool { return s.home(s.Picture.Inbox[id].Value) == dc })
+	if i < 0 {
+		return s.lapse(dc, wall)
+	}
+	id := ids[i]
+	word := s.Picture.Inbox[id]
+	if word.Value.About != nil {
+		return s.hear(dc, id, now, wall)
+	}
+	t := s.wordTxn(id)
 	line := incident.Line{Kind: incident.Refused, Code: "policy_stale", Rule: incident.RulePolicy,
 		Args: map[string]string{"by": word.Value.Who}}
 	if p := s.newPolicy(word.Value); p != nil {
@@ -214,7 +215,8 @@ func (s *State) fold(dc cluster.Datacenter, wall time.Time) (Commit, bool) {
 		line = incident.Line{Kind: incident.Asked, Code: "policy_applied", Args: map[string]string{
 			"version": fmt.Sprint(p.Version), "by": p.By, "why": p.Why}}
 	}
-	return s.spoken(dc, t, s.Picture.Ledgers[dc].Value, line, word.Value.Who, wall)
+	line.Who = word.Value.Who
+	return s.tell(dc, t, s.Picture.Ledgers[dc].Value, []incident.Line{line}, wall)
 }
 
 // newPolicy is the next version a word asks for; nil when the word was made

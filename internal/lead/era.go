@@ -130,14 +130,14 @@ const (
 
 // words takes in what is said to a datacenter from outside its incidents: that
 // the store was recovered or acknowledged, words of an older era, operators.
-func (s *State) words(dc cluster.Datacenter, wall time.Time) (Commit, bool) {
+func (s *State) words(dc cluster.Datacenter, now cluster.Moment, wall time.Time) (Commit, bool) {
 	if c, ok := s.tellEra(dc, wall); ok {
 		return c, true
 	}
 	if c, ok := s.dropWord(dc, wall); ok {
 		return c, true
 	}
-	return s.fold(dc, wall)
+	return s.fold(dc, now, wall)
 }
 
 // tellEra writes into the journal, once for each, that the store was recovered
@@ -156,43 +156,24 @@ func (s *State) tellEra(dc cluster.Datacenter, wall time.Time) (Commit, bool) {
 	}
 	line := incident.Line{Kind: incident.Asked, Code: "era_recovered", Rule: incident.RuleEra,
 		Args: map[string]string{"by": r.By, "from": r.From, "why": r.Why, "era": fmt.Sprint(era.Value.Era)}}
-	by := r.By
+	line.Who = r.By
 	if a := r.Acknowledged; a != nil {
-		line.Code, line.Args["by"], line.Args["why"], by = "era_acknowledged", a.By, a.Why, a.By
+		line.Code, line.Args["by"], line.Args["why"], line.Who = "era_acknowledged", a.By, a.Why, a.By
 	}
-	return s.spoken(dc, &txn{s: s, t: store.Txn{Compare: s.guards()}}, ledger.Value, line, by, wall)
+	return s.tell(dc, &txn{s: s, t: store.Txn{Compare: s.guards()}}, ledger.Value, []incident.Line{line}, wall)
 }
 
 // dropWord turns an operator's word away that was given before the store was
 // recovered: it may have been followed since, and is not followed twice.
 func (s *State) dropWord(dc cluster.Datacenter, wall time.Time) (Commit, bool) {
-	if dcs := s.datacenters(); len(dcs) == 0 || dcs[0] != dc {
-		return Commit{}, false
-	}
 	for _, id := range slices.Sorted(maps.Keys(s.Picture.Inbox)) {
 		word := s.Picture.Inbox[id]
-		if !s.Picture.Older(word.Mod) {
+		if !s.Picture.Older(word.Mod) || s.home(word.Value) != dc {
 			continue
 		}
-		t := &txn{s: s, t: store.Txn{Compare: s.guards(), Delete: []string{store.Word(id)}}}
-		t.compare(store.Word(id), word.Mod)
-		line := incident.Line{Kind: incident.Refused, Code: "word_of_an_older_era", Rule: incident.RuleEra, Args: map[string]string{"by": word.Value.Who}}
-		return s.spoken(dc, t, s.Picture.Ledgers[dc].Value, line, word.Value.Who, wall)
+		line := incident.Line{Kind: incident.Refused, Code: "word_of_an_older_era", Rule: incident.RuleEra, Who: word.Value.Who,
+			Args: map[string]string{"by": word.Value.Who}}
+		return s.tell(dc, s.wordTxn(id), s.Picture.Ledgers[dc].Value, []incident.Line{line}, wall)
 	}
 	return Commit{}, false
-}
-
-// spoken completes a transaction that tells a datacenter's journal what a person said.
-func (s *State) spoken(dc cluster.Datacenter, t *txn, ledger incident.Ledger, line incident.Line, by string, wall time.Time) (Commit, bool) {
-	stub := incident.Record{Datacenter: dc, Region: s.Region, Mode: s.Picture.Policy.Value.ModeOf(dc)}
-	writer := incident.Writer{Cluster: s.Cluster, Actor: incident.Actor{Kind: "operator", Name: by}, Wall: wall}
-	ledger, _, entries, err := incident.Append(ledger, stub, []incident.Line{line}, writer)
-	if err != nil {
-		return Commit{}, false
-	}
-	t.ledger(dc, ledger)
-	for _, e := range entries {
-		t.put(store.Log(dc, number(e)), e)
-	}
-	return Commit{Datacenter: dc, Txn: t.t, Entries: entries}, t.err == nil
 }

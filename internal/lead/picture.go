@@ -33,7 +33,7 @@ type Picture struct {
 	Era        At[EraDoc]
 	Level      At[int]
 	Policy     At[*incident.Policy]
-	HoldsMod   int64
+	Holds      At[incident.Holds]
 	Hosts      map[cluster.Name]cluster.Host
 	Agents     map[cluster.Name]incident.Agent
 	Ledgers    map[cluster.Datacenter]At[incident.Ledger]
@@ -73,11 +73,12 @@ type candidate struct {
 // Word is what an operator said, waiting for the leader to fold it in.
 type Word struct {
 	Who    string           `json:"who"`
-	Verb   string           `json:"verb"` // policy_apply
+	Verb   string           `json:"verb"` // policy_apply, or one of incident.AskVerbs
 	Why    string           `json:"why"`
 	Plan   string           `json:"plan"`
 	Base   int64            `json:"base"` // policy version the plan was made against
 	Policy *incident.Policy `json:"policy,omitempty"`
+	About  *incident.About  `json:"about,omitempty"` // of every verb but policy_apply
 }
 
 // logKept bounds the journal entries kept in memory per datacenter; the store
@@ -255,7 +256,7 @@ func (p *Picture) placeSingle(kv store.KV, gone bool) error {
 		}
 		return decodeAt(p.memo, &p.Policy, kv)
 	case store.Holds:
-		p.HoldsMod = kv.Mod
+		return decodeAt(p.memo, &p.Holds, kv)
 	}
 	return nil
 }

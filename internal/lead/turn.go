@@ -240,16 +240,6 @@ func (s *State) decide(out *Out, now cluster.Moment, wall time.Time) {
 	}
 }
 
-// lawless tells whether the policy cannot be read, or is gone while incidents
-// are under way that it is needed for: a leader that knows no bounds decides
-// nothing but to take in a new policy.
-func (s *State) lawless() bool {
-	if _, strange := s.Picture.Strange[store.Policy]; strange {
-		return true
-	}
-	return s.Picture.Policy.Value == nil && slices.ContainsFunc(s.Picture.OpenRecords(), func(r incident.Record) bool { return r.Phase != incident.Suspected })
-}
-
 // warm tells whether the judge has watched one full window: an heir starts at
 // Unknown and acts on nothing it has not seen itself.
 func (s *State) warm(now cluster.Moment) bool {
@@ -271,7 +261,7 @@ func (s *State) datacenters() []cluster.Datacenter {
 // decideIn looks for the next commit in a datacenter: operators first, then
 // open incidents in turn, then new ones, then what was left lying about.
 func (s *State) decideIn(dc cluster.Datacenter, now cluster.Moment, wall time.Time) (Commit, bool) {
-	if c, ok := s.words(dc, wall); ok {
+	if c, ok := s.words(dc, now, wall); ok {
 		return c, true
 	}
 	if s.lawless() {
@@ -467,7 +457,8 @@ func (s *State) World(dc cluster.Datacenter, now cluster.Moment, wall time.Time)
 		Schema: s.Schema, Ledger: p.Ledgers[dc].Value, Seen: p.Seen, PoolSeen: p.PoolSeen, Agents: p.Agents,
 		Fences: make(map[cluster.Name]incident.StandingFence, len(p.Fences)),
 		Pools:  make(map[string]incident.StandingPool, len(p.Pools)),
-		Open:   p.OpenRecords(), Store: s.Store, Lapsed: s.lapses(), Hints: s.hints, Era: p.Era.Value.Era, Recovery: p.Era.Value.Recovered,
+		Open:   p.OpenRecords(), Store: s.Store, Lapsed: s.lapses(), Hints: s.hints, Holds: p.Holds.Value,
+		Era: p.Era.Value.Era, Recovery: p.Era.Value.Recovered,
 	}
 	for n := range p.Fences {
 		if f, token, stands := p.Standing(n); stands {
