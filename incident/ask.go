@@ -34,6 +34,12 @@ func AskVerbs() []AskVerb {
 	return []AskVerb{AskPause, AskResume, AskFence, AskUnfence, AskApprove, AskAbort, AskAck, AskRetry, AskMute, AskUnmute}
 }
 
+// Harms tells whether a verb changes what is done to a node: then whoever says
+// it confirms its plan.
+func (v AskVerb) Harms() bool {
+	return slices.Contains([]AskVerb{AskFence, AskUnfence, AskApprove, AskAbort, AskRetry}, v)
+}
+
 // About is what a person's word is about; each verb reads its own parts.
 type About struct {
 	Datacenter cluster.Datacenter `json:"datacenter,omitempty"` // pause, resume; empty: the region
@@ -44,6 +50,9 @@ type About struct {
 	Subject    string             `json:"subject,omitempty"`    // finding verbs; empty: each that holds now
 	For        time.Duration      `json:"for,omitempty"`        // pause, mute
 	Said       time.Time          `json:"said,omitzero"`        // wall time of the agent that took it
+	// Unconfirmed is set when its plan said that it would be refused: nobody was
+	// asked whether he means it, so it is written down and never followed.
+	Unconfirmed bool `json:"unconfirmed,omitempty"`
 }
 
 // Ask is a person's word as the leader takes it in.
@@ -85,6 +94,15 @@ func refuse(r Rule, format string, args ...any) *Refusal {
 // else. It is a function of its arguments only. id names an incident that the
 // word may open.
 func Hear(a Ask, w World, id string) Heard {
+	h := a.hear(w, id)
+	first := slices.Concat(h.Lines, h.Decision.Lines)[0]
+	if a.Unconfirmed && first.Kind != Refused {
+		return a.turnedAway(refuse(RulePlan, "its plan said that it would be refused, so nobody confirmed it, and the world has moved: ask again"))
+	}
+	return h
+}
+
+func (a Ask) hear(w World, id string) Heard {
 	if f := a.lateFault(w); f != nil {
 		return a.turnedAway(f)
 	}

@@ -61,6 +61,15 @@ func (t *turn) propose(levels isolate.Levels) Proposal {
 	return p
 }
 
+// Propose is what an incident proposes as the world stands now; r has a
+// proposal. Who does not judge knows only how it stood when it was made.
+func Propose(r Record, w World) Proposal {
+	if w.View.Began == 0 {
+		return *r.Proposal
+	}
+	return newTurn(r, w).propose(r.Proposal.Levels)
+}
+
 // holdAsking hands the incident to people with a plan that one of them may
 // approve.
 func (t *turn) holdAsking(rule Rule, reason string, levels isolate.Levels) {
@@ -128,7 +137,7 @@ func (t *turn) mayFence(levels isolate.Levels) *Refusal {
 	case t.w.Storm != "":
 		return refuse(RuleStorm, "%s: no fence is raised until that is over, or the incident is acknowledged", t.w.Storm)
 	case why != "":
-		return refuse(QuorumSurvives, "fencing %s: %s%s", t.r.Node, why, t.outBesides())
+		return refuse(QuorumSurvives, "%s%s", why, t.outBesides())
 	}
 	return first2(t.budgetRefusal, t.floorRefusal)
 }

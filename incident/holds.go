@@ -140,3 +140,25 @@ func (t *turn) pausedAway() bool {
 	}
 	return true
 }
+
+// pauses and approvals are rows of the findings.
+func pauses(w World) []Subjected {
+	var out []Subjected
+	for _, dc := range w.datacenters() {
+		if p, paused := w.Holds.Paused(dc, w.Wall); paused {
+			out = append(out, subject(string(dc), "datacenter", string(dc), "by", p.By, "until", Stamp(p.Until), "why", p.Why))
+		}
+	}
+	return out
+}
+
+func approvals(w World) []Subjected {
+	var out []Subjected
+	for _, r := range w.Open {
+		if r.Phase == Held && r.Proposal != nil {
+			p := Propose(r, w)
+			out = append(out, subject(r.ID, "incident", r.ID, "node", string(r.Node), "levels", p.Levels.String(), "plan", p.Hash))
+		}
+	}
+	return out
+}

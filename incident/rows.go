@@ -41,8 +41,11 @@ func supervisorRows() []Row {
 			"supervisor policy init, edit, supervisor policy apply", true, policyMissing},
 		{"INCIDENT_HELD", Error, ScopeIncident, "{incident} about {node} waits for a person: {reason}",
 			"the reason names what would release it", true, incidentHeld},
+		{"APPROVAL_WAITING", Warning, ScopeIncident, "{incident} would fence {node} ({levels}) if a person approved plan {plan}",
+			"supervisor incident approve, or let it wait", true, approvals},
 		{"STORM_HOLD", Error, ScopeDC, "{reason}: no destructive step starts",
 			"many at once: look at the network and at us before the nodes", true, storms},
+		{"SUPERVISOR_PAUSED", Info, ScopeDC, "{by} paused {datacenter} until {until}: {why}", "it ends by itself, or with supervisor resume", true, pauses},
 		{"MODE_NOT_AUTO", Info, ScopeDC, "{datacenter} is in mode {mode}", "change it with supervisor policy apply", true, modes},
 	}
 }
@@ -191,7 +194,7 @@ func policyMissing(w World) []Subjected {
 func incidentHeld(w World) []Subjected {
 	var out []Subjected
 	for _, r := range w.Open {
-		if r.Phase == Held {
+		if r.Asks() {
 			out = append(out, subject(r.ID, "incident", r.ID, "node", string(r.Node), "reason", r.Held))
 		}
 	}

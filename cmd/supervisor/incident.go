@@ -3,8 +3,11 @@
 package main
 
 import (
+	"strings"
+
 	"github.com/spf13/cobra"
 
+	"supervisor/incident"
 	"supervisor/internal/api"
 	"supervisor/internal/render"
 )
@@ -17,7 +20,40 @@ func newIncidentCommand() *cobra.Command {
 		RunE:  func(c *cobra.Command, _ []string) error { return c.Help() },
 	}
 	c.AddCommand(newIncidentList(), newIncidentShow())
+	for _, v := range incidentVerbs {
+		c.AddCommand(v.command())
+	}
 	return c
+}
+
+// incidentVerb is an order about one incident.
+type incidentVerb struct {
+	verb        incident.AskVerb
+	short, long string
+}
+
+var incidentVerbs = []incidentVerb{
+	{incident.AskApprove, "Let an incident do what it proposes", "The plan is shown first; with --plan only the one that was seen is approved. What has moved since is refused."},
+	{incident.AskAbort, "Stop an incident: what was done stays, and nothing more is done", "Orders that nobody has begun with are taken back; what is begun ends by itself, and nothing follows from it."},
+	{incident.AskAck, "Say that you have seen it: it waits for nobody else", "It counts for the reason for which it is held now, and lets it go on in the storm that is on now."},
+	{incident.AskRetry, "Let a held incident try again, after you have mended what held it", "Every rule is asked again; what it fails, it is held for again."},
+}
+
+func (v incidentVerb) command() *cobra.Command {
+	o := ordering{verb: v.verb}
+	_, name, _ := strings.Cut(string(v.verb), "_")
+	c := &cobra.Command{
+		Use:   name + " ID --reason R",
+		Short: v.short,
+		Long:  v.short + ".\n" + v.long + "\nID may be shortened at its front while it stays unique.",
+		Args:  oneArg("ID"),
+		RunE: func(c *cobra.Command, args []string) error {
+			o.target.Incident = args[0]
+			return o.run(c)
+		},
+	}
+	c.ValidArgsFunction = completing(&o.asking, "/v1/incidents", incidentIDs)
+	return o.orderFlags(c)
 }
 
 func newIncidentList() *cobra.Command {

@@ -29,6 +29,7 @@ type Explanation struct {
 	Changes  []string      `json:"changes"` // what would change it
 	Guards   []Guard       `json:"guards"`
 	Findings []Finding     `json:"findings"`
+	Said     []Event       `json:"said"` // what people said about it lately, the newest last
 }
 
 // Bar is one step with what it needs.
@@ -79,7 +80,7 @@ func Explain(s Snapshot, subject string) (Explanation, error) {
 func explainNode(s Snapshot, subject string, n cluster.Name) Explanation {
 	v := verdictOf(s, n)
 	out := Explanation{Subject: subject, Node: n, Verdict: verdictSentence(s, v), Votes: ballots(v), Bars: []Bar{}, Changes: []string{},
-		Guards: guards(s, n), Findings: []Finding{}}
+		Guards: guards(s, n), Findings: []Finding{}, Said: []Event{}}
 	for _, f := range FindingsOf(s) {
 		if f.Subject == string(n) {
 			out.Findings = append(out.Findings, f)
@@ -93,6 +94,7 @@ func explainNode(s Snapshot, subject string, n cluster.Name) Explanation {
 		line := incidentLine(s, r)
 		out.Incident = &line
 	}
+	out.Said = s.said(n, r.ID)
 	out.Bars = bars(s, v, r, open)
 	out.Headline, out.Changes = headline(s, v, r, open), changes(s, v, r, open)
 	return out
@@ -105,7 +107,7 @@ func explainIncident(s Snapshot, r incident.Record) Explanation {
 	}
 	line := incidentLine(s, r)
 	return Explanation{Subject: r.ID, Node: r.Node, Headline: fmt.Sprintf("%s about %s is closed, after %s. Nothing is waited for.", r.ID, r.Node, seconds(r.Marks[incident.StageClosed])),
-		Verdict: verdictSentence(s, verdictOf(s, r.Node)), Incident: &line, Votes: []Ballot{}, Bars: []Bar{}, Changes: []string{}, Guards: []Guard{}, Findings: []Finding{}}
+		Verdict: verdictSentence(s, verdictOf(s, r.Node)), Incident: &line, Votes: []Ballot{}, Bars: []Bar{}, Changes: []string{}, Guards: []Guard{}, Findings: []Finding{}, Said: s.said(r.Node, r.ID)}
 }
 
 func verdictSentence(s Snapshot, v membership.Verdict) string {
@@ -126,6 +128,8 @@ func verdictSentence(s Snapshot, v membership.Verdict) string {
 // headline is the one sentence that answers why.
 func headline(s Snapshot, v membership.Verdict, r incident.Record, open bool) string {
 	switch {
+	case open && r.Phase == incident.Held && !r.Asks():
+		return fmt.Sprintf("%s: it stays as it is. %s (rule %s, held from %s)%s.", v.Node, r.Held, r.HeldRule, cluster.Title(r.HeldFrom.String()), seenBy(r))
 	case open && r.Phase == incident.Held:
 		return fmt.Sprintf("%s: a person is needed. %s (rule %s, held from %s).", v.Node, r.Held, r.HeldRule, cluster.Title(r.HeldFrom.String()))
 	case open && r.Mode == incident.Observe && r.Phase == incident.Suspected:
@@ -146,6 +150,13 @@ func headline(s Snapshot, v membership.Verdict, r incident.Record, open bool) st
 		return fmt.Sprintf("%s: it is gone, and the bar for an act is not met yet.", v.Node)
 	}
 	return fmt.Sprintf("%s: it is gone; the leader opens an incident at its next turn.", v.Node)
+}
+
+func seenBy(r incident.Record) string {
+	if r.Ack == nil {
+		return ""
+	}
+	return fmt.Sprintf("; %s has seen it: %s", r.Ack.By, r.Ack.Why)
 }
 
 func waitWords(r incident.Record) string {
@@ -246,7 +257,7 @@ func changes(s Snapshot, v membership.Verdict, r incident.Record, open bool) []s
 	var list []string
 	switch {
 	case open && r.Phase == incident.Held:
-		list = append(list, "what the reason names")
+		list = append(list, releases(s, r)...)
 	case open && r.Mode == incident.Observe && s.World.Recovery.Waits():
 		list = append(list, fmt.Sprintf("supervisor store acknowledge --era %d -> what the policy says", s.World.Era))
 	case open && r.Mode == incident.Observe:
@@ -263,6 +274,24 @@ func changes(s Snapshot, v membership.Verdict, r incident.Record, open bool) []s
 		}
 	}
 	return listed(list)
+}
+
+// releases are what would let a held incident go on.
+func releases(s Snapshot, r incident.Record) []string {
+	var list []string
+	if p := proposalLine(s, r); p != nil {
+		list = append(list, fmt.Sprintf("supervisor incident approve %s --plan %s -> fence %s (%s), repaired before it is read", r.ID, p.Plan, r.Node, p.Levels))
+	}
+	switch {
+	case r.HeldRule == incident.RulePaused:
+		return append(list, "the end of the pause, or supervisor resume -> it goes on by itself")
+	case r.Hand != nil && r.Hand.Lifted == "":
+		return append(list, fmt.Sprintf("supervisor unfence %s -> repaired, then read again", r.Node))
+	case r.HeldRule == incident.NoSilentWait, r.HeldRule == incident.FenceBeforeReplace:
+	default:
+		list = append(list, fmt.Sprintf("supervisor incident retry %s -> it is tried again from %s", r.ID, cluster.Title(r.HeldFrom.String())))
+	}
+	return append(list, "what the reason names")
 }
 
 func guards(s Snapshot, n cluster.Name) []Guard {
@@ -290,6 +319,11 @@ func guards(s Snapshot, n cluster.Name) []Guard {
 	if s.World.Recovery.Waits() {
 		list = append(list, Guard{incident.RuleEra, true, fmt.Sprintf("the store was recovered, era %d, and nobody has acknowledged that", s.World.Era)})
 	}
+	pause := Guard{incident.RulePaused, false, "no"}
+	if p, paused := s.World.Holds.Paused(dc, s.At); paused {
+		pause = Guard{incident.RulePaused, true, p.Words()}
+	}
+	list = append(list, pause)
 	if floor, inPool := floorGuard(s, n); inPool {
 		list = append(list, floor)
 	}

@@ -18,8 +18,25 @@ type Finding struct {
 	Args     map[string]string `json:"args"`
 	Runbook  string            `json:"runbook"`
 	Mutable  bool              `json:"mutable"`
-	Muted    bool              `json:"muted"`   // not yet possible; the field stands so that readers need not change
+	Muted    bool              `json:"muted"`
+	Mute     *MuteLine         `json:"mute"`    // who muted it, why, until when; null: nobody
 	Handled  string            `json:"handled"` // the incident that deals with it
+}
+
+// MuteLine is a mute that stands.
+type MuteLine struct {
+	By    string `json:"by"`
+	Why   string `json:"why"`
+	Until Time   `json:"until"`
+}
+
+// muted tells whether a finding is hidden now. It disarms nothing.
+func (s Snapshot) muted(f incident.Finding) *MuteLine {
+	m, muted := s.World.Holds.Muted(f.Code, f.Subject, s.At)
+	if !muted {
+		return nil
+	}
+	return &MuteLine{m.By, m.Why, *orBegin(at(m.Until))}
 }
 
 // FindingCode is the page of one code: what it means, and where it holds now.
@@ -66,7 +83,8 @@ func FindingsOf(s Snapshot) []Finding {
 		if args == nil {
 			args = map[string]string{}
 		}
-		out = append(out, Finding{Code: f.Code, Severity: f.Severity, Scope: f.Scope, Subject: f.Subject, Sentence: f.Sentence,
+		mute := s.muted(f)
+		out = append(out, Finding{Muted: mute != nil, Mute: mute, Code: f.Code, Severity: f.Severity, Scope: f.Scope, Subject: f.Subject, Sentence: f.Sentence,
 			Args: args, Runbook: f.Runbook, Mutable: f.Mutable, Handled: f.Handled})
 	}
 	return out

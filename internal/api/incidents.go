@@ -30,6 +30,8 @@ type IncidentLine struct {
 	HeldRule   incident.Rule      `json:"held_rule"`
 	Burst      string             `json:"burst"`
 	Deadline   *Time              `json:"deadline"` // when the node's data must not be read again; null: none
+	Proposal   *ProposalLine      `json:"proposal"` // what a person may approve; null: nothing
+	Ack        *AckLine           `json:"ack"`      // who has seen it as it stands; null: nobody
 }
 
 // Incident is everything about one incident.
@@ -114,7 +116,7 @@ func lastClosed(s Snapshot) *IncidentLine {
 func incidentLine(s Snapshot, r incident.Record) IncidentLine {
 	line := IncidentLine{ID: r.ID, Node: r.Node, Region: r.Region, Datacenter: r.Datacenter, Cause: r.Cause.String(), Phase: r.Phase,
 		Mode: r.Mode, Began: *orBegin(at(r.Began)), OpenMS: ms(s.since(r.Began)), Step: stepOf(r), Waits: r.Waits, Held: r.Held,
-		HeldRule: r.HeldRule, Burst: r.Burst, Deadline: at(r.Outage.Deadline)}
+		HeldRule: r.HeldRule, Burst: r.Burst, Deadline: at(r.Outage.Deadline), Proposal: proposalLine(s, r), Ack: ackLine(r)}
 	if r.Ended() {
 		line.OpenMS, line.Step = ms(r.Marks[incident.StageClosed]), nil
 	}

@@ -29,6 +29,7 @@ var (
 	descLeader    = desc("leader", "1 where somebody leads the region.", "region")
 	descLeads     = desc("leads", "1 where this agent leads its region.", "region")
 	descMode      = desc("mode", "1 for the mode of the datacenter.", "datacenter", "mode")
+	descPaused    = desc("paused", "1 while somebody paused the datacenter.", "datacenter")
 	descStorm     = desc("storm", "1 while so much fails at once that nothing destructive starts.", "datacenter")
 	descVerdict   = desc("node_verdict", "1 for the verdict of the node.", "node", "verdict")
 	descServing   = desc("node_serving", "1 where the node serves its clients.", "node")
@@ -52,7 +53,7 @@ var (
 	descIgnored   = desc("reports_ignored_total", "Reports of observers that were not believed.", "reason")
 )
 
-var descs = []*prometheus.Desc{descBuild, descState, descLeader, descLeads, descMode, descStorm, descVerdict, descServing, descObservers,
+var descs = []*prometheus.Desc{descBuild, descState, descLeader, descLeads, descMode, descPaused, descStorm, descVerdict, descServing, descObservers,
 	descFinding, descOpen, descOldest, descClosed, descStage, descMargin, descUsed, descLimit, descFence, descGrace, descPolicy,
 	descMembers, descFloor, descDrift, descStore, descIgnored}
 
@@ -136,7 +137,7 @@ func (g gauges) own(s Snapshot) {
 		key := f.Code + "/" + f.Subject
 		if s.Leader == s.Self && !seen[key] {
 			seen[key] = true
-			g.set(descFinding, 1, f.Code, string(f.Severity), f.Subject, "false", strconv.FormatBool(f.Handled != ""))
+			g.set(descFinding, 1, f.Code, string(f.Severity), f.Subject, strconv.FormatBool(s.muted(f) != nil), strconv.FormatBool(f.Handled != ""))
 		}
 	}
 }
@@ -146,6 +147,7 @@ func (g gauges) datacenters(s Snapshot) {
 		line := datacenterLine(s, dc)
 		g.oneHot(descMode, line.Mode.String(), Modes(), string(dc))
 		g.set(descStorm, truth(line.Storm != ""), string(dc))
+		g.set(descPaused, truth(line.Paused != nil), string(dc))
 		g.set(descUsed, float64(line.Budget.Used), string(dc))
 		g.set(descLimit, float64(line.Budget.Limit), string(dc))
 	}

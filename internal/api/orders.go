@@ -19,7 +19,8 @@ import (
 // PlanRequest asks what an order would do.
 type PlanRequest struct {
 	Verb     string `json:"verb"`
-	Document string `json:"document"` // of policy_apply: the text of the file
+	Document string `json:"document,omitempty"` // of policy_apply: the text of the file
+	Target   Target `json:"target,omitzero"`    // of every other verb
 }
 
 // OrderRequest asks to do what a plan says.
@@ -34,7 +35,7 @@ type Order struct {
 	Request string `json:"request"`
 	Plan    string `json:"plan"`
 	Who     string `json:"who"`
-	Version int64  `json:"version"` // policy version that will stand once it is folded in
+	Version int64  `json:"version"` // policy version that will stand once it is folded in; 0: it is about no policy
 }
 
 // faultsMax bounds the faults that one answer lists; their number is told.
@@ -63,12 +64,21 @@ func (s *Server) plan(w http.ResponseWriter, r *http.Request) error {
 	if err := read(r, &req); err != nil {
 		return err
 	}
-	if req.Verb != VerbPolicyApply {
-		return problem(Usage, req.Verb, fmt.Sprintf("verb %q is not known; known: %s", req.Verb, VerbPolicyApply))
+	known := append(spelt(incident.AskVerbs()), VerbPolicyApply)
+	if !slices.Contains(known, req.Verb) {
+		return problem(Usage, req.Verb, fmt.Sprintf("verb %q is not known; known: %s", req.Verb, strings.Join(known, ", ")))
 	}
 	sn, err := s.snapshotNow(r.Context())
 	if err != nil {
 		return err
+	}
+	if req.Verb != VerbPolicyApply {
+		plan, _, err := PlanAsk(sn, req.Verb, req.Target)
+		if err != nil {
+			return err
+		}
+		s.plans.keep(plan.Hash, madePlan{verb: req.Verb, target: req.Target, at: time.Now()})
+		return reply(w, http.StatusOK, wrap(sn, plan))
 	}
 	next, faults := s.o.ReadPolicy([]byte(req.Document), roster(sn))
 	if len(faults) > 0 {
@@ -80,7 +90,7 @@ func (s *Server) plan(w http.ResponseWriter, r *http.Request) error {
 	if err != nil {
 		return err
 	}
-	s.plans.keep(plan.Hash, next, time.Now())
+	s.plans.keep(plan.Hash, madePlan{verb: VerbPolicyApply, next: next, at: time.Now()})
 	return reply(w, http.StatusOK, wrap(sn, plan))
 }
 
@@ -115,42 +125,68 @@ func (s *Server) order(w http.ResponseWriter, r *http.Request) error {
 	if err != nil {
 		return err
 	}
-	plan, next, err := s.confirmed(sn, req)
+	made, ok := s.plans.find(req.Plan, time.Now())
+	if !ok {
+		return problem(PlanUnknown, req.Plan, fmt.Sprintf("no plan %q is known to this agent", req.Plan))
+	}
+	word, version, err := s.word(sn, made, req)
 	if err != nil {
 		return err
 	}
-	request, err := s.o.Source.Submit(r.Context(), lead.Word{Who: who.Name, Verb: VerbPolicyApply, Why: reason, Plan: plan.Hash, Base: plan.Base, Policy: &next})
+	word.Who, word.Why = who.Name, reason
+	request, err := s.o.Source.Submit(r.Context(), word)
 	if err != nil {
 		return err
 	}
-	return reply(w, http.StatusAccepted, wrap(sn, Order{Request: request, Plan: plan.Hash, Who: who.Name, Version: plan.Version}))
+	return reply(w, http.StatusAccepted, wrap(sn, Order{Request: request, Plan: req.Plan, Who: who.Name, Version: version}))
 }
 
-// confirmed makes the plan again and holds the order against it: a world that
-// moved gives another hash.
-func (s *Server) confirmed(sn Snapshot, req OrderRequest) (Plan, incident.Policy, error) {
-	none := incident.Policy{}
-	next, ok := s.plans.find(req.Plan, time.Now())
-	if !ok {
-		return Plan{}, none, problem(PlanUnknown, req.Plan, fmt.Sprintf("no plan %q is known to this agent", req.Plan))
+// word is what the leader is told: a plan that is still as it was shown.
+func (s *Server) word(sn Snapshot, made madePlan, req OrderRequest) (w lead.Word, version int64, err error) {
+	if made.verb == VerbPolicyApply {
+		plan, err := confirmed(sn, made.next, req)
+		return lead.Word{Verb: VerbPolicyApply, Plan: plan.Hash, Base: plan.Base, Policy: &made.next}, plan.Version, err
 	}
+	plan, ask, err := PlanAsk(sn, made.verb, made.target)
+	if err == nil && plan.Hash != req.Plan {
+		err = problem(PlanStale, req.Plan, fmt.Sprintf("the world moved since plan %s; the plan now is %s", req.Plan, plan.Hash))
+	}
+	if err == nil {
+		err = writable(sn)
+	}
+	about := ask.About
+	about.Said, about.Unconfirmed = sn.At.UTC(), plan.Refused != nil
+	return lead.Word{Verb: made.verb, Plan: ask.Plan, About: &about}, 0, err
+}
+
+// confirmed makes the plan of a policy again and holds the order against it: a
+// world that moved gives another hash.
+func confirmed(sn Snapshot, next incident.Policy, req OrderRequest) (Plan, error) {
 	plan, err := PlanPolicy(sn, next)
 	switch {
 	case err != nil:
-		return Plan{}, none, err
+		return Plan{}, err
 	case plan.Hash != req.Plan:
-		return Plan{}, none, problem(PlanStale, req.Plan, fmt.Sprintf("the world moved since plan %s: policy version %d stands now", req.Plan, plan.Base))
+		return Plan{}, problem(PlanStale, req.Plan, fmt.Sprintf("the world moved since plan %s: policy version %d stands now", req.Plan, plan.Base))
 	case len(plan.Difference) == 0:
-		return Plan{}, none, problem(PlanEmpty, req.Plan, fmt.Sprintf("plan %s changes nothing: policy version %d says the same", req.Plan, plan.Base))
+		return Plan{}, problem(PlanEmpty, req.Plan, fmt.Sprintf("plan %s changes nothing: policy version %d says the same", req.Plan, plan.Base))
 	case plan.Confirm != "" && req.Confirm != plan.Confirm:
-		return Plan{}, none, problem(ConfirmWrong, req.Plan, fmt.Sprintf("plan %s lets data stand in more places; it is confirmed by typing %s", req.Plan, plan.Confirm)).
+		return Plan{}, problem(ConfirmWrong, req.Plan, fmt.Sprintf("plan %s lets data stand in more places; it is confirmed by typing %s", req.Plan, plan.Confirm)).
 			under(string(incident.NoBorderCrossing))
-	case sn.StoreLost != "":
-		return Plan{}, none, problem(StoreUnavailable, "store", "the store does not answer, so nothing can be ordered: "+sn.StoreLost).under(string(incident.IntentFirst))
-	case sn.Leader == "":
-		return Plan{}, none, problem(NobodyLeads, string(sn.Region), "nobody leads the region, so nobody would take the order in").under(string(incident.IntentFirst))
 	}
-	return plan, next, nil
+	return plan, writable(sn)
+}
+
+// writable tells whether an order would be written down and taken in by
+// somebody.
+func writable(sn Snapshot) error {
+	switch {
+	case sn.StoreLost != "":
+		return problem(StoreUnavailable, "store", "the store does not answer, so nothing can be ordered: "+sn.StoreLost).under(string(incident.IntentFirst))
+	case sn.Leader == "":
+		return problem(NobodyLeads, string(sn.Region), "nobody leads the region, so nobody would take the order in").under(string(incident.IntentFirst))
+	}
+	return nil
 }
 
 // gate passes the question of this host's gate on. It is a POST: the answer
@@ -193,26 +229,28 @@ type plans struct {
 }
 
 type madePlan struct {
-	next incident.Policy
-	at   time.Time
+	verb   string
+	next   incident.Policy // of policy_apply
+	target Target          // of every other verb
+	at     time.Time
 }
 
-func (p *plans) keep(hash string, next incident.Policy, now time.Time) {
+func (p *plans) keep(hash string, made madePlan) {
 	p.mu.Lock()
 	defer p.mu.Unlock()
 	if p.made == nil {
 		p.made = map[string]madePlan{}
 	}
-	p.made[hash] = madePlan{next, now}
+	p.made[hash] = made
 	for len(p.made) > plansMax {
 		oldest := slices.MinFunc(slices.Sorted(maps.Keys(p.made)), func(a, b string) int { return p.made[a].at.Compare(p.made[b].at) })
 		delete(p.made, oldest)
 	}
 }
 
-func (p *plans) find(hash string, now time.Time) (incident.Policy, bool) {
+func (p *plans) find(hash string, now time.Time) (madePlan, bool) {
 	p.mu.Lock()
 	defer p.mu.Unlock()
 	m, ok := p.made[hash]
-	return m.next, ok && now.Sub(m.at) < planAge
+	return m, ok && now.Sub(m.at) < planAge
 }

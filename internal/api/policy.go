@@ -68,9 +68,14 @@ type Plan struct {
 	// Confirm is the word that has to be typed.
 	Widens  []string `json:"widens"`
 	Confirm string   `json:"confirm"`
+	// Of every other verb: what it would do, line by line, whether it is to be
+	// confirmed, and the rule that forbids it, if one does.
+	Does    []string `json:"does"`
+	Asks    bool     `json:"asks"`
+	Refused *Refusal `json:"refused"`
 }
 
-// VerbPolicyApply is the one verb of plans so far.
+// VerbPolicyApply is the verb of a policy; the others are incident.AskVerbs.
 const VerbPolicyApply = "policy_apply"
 
 // PlanPolicy plans to apply a policy. Its hash covers what would be written
@@ -90,7 +95,7 @@ func PlanPolicy(s Snapshot, next incident.Policy) (Plan, error) {
 		return Plan{}, fmt.Errorf("hash the plan: %w", err)
 	}
 	sum := sha256.Sum256(text)
-	p := Plan{Hash: hex.EncodeToString(sum[:])[:12], Verb: VerbPolicyApply, Revision: s.Revision, Base: base, Version: base + 1,
+	p := Plan{Hash: hex.EncodeToString(sum[:])[:12], Verb: VerbPolicyApply, Revision: s.Revision, Base: base, Version: base + 1, Does: []string{}, Asks: true,
 		Difference: difference(s.World.Policy, &next), Widens: widens(s, next)}
 	if len(p.Widens) > 0 {
 		p.Confirm = fmt.Sprintf("v%d", p.Version)

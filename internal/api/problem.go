@@ -26,12 +26,16 @@ type Code string
 // The codes.
 const (
 	NodeUnknown       Code = "NODE_UNKNOWN"
+	DatacenterUnknown Code = "DATACENTER_UNKNOWN"
 	IncidentUnknown   Code = "INCIDENT_UNKNOWN"
 	IncidentAmbiguous Code = "INCIDENT_AMBIGUOUS"
 	FindingUnknown    Code = "FINDING_UNKNOWN"
 	PlanUnknown       Code = "PLAN_UNKNOWN"
 	PlanStale         Code = "PLAN_STALE"
 	PlanEmpty         Code = "PLAN_EMPTY"
+	QuorumWouldBreak  Code = "QUORUM_WOULD_BREAK"
+	GuardForbids      Code = "GUARD_FORBIDS"
+	OrderWaiting      Code = "ORDER_WAITS"
 	ConfirmWrong      Code = "CONFIRM_WRONG"
 	ReasonMissing     Code = "REASON_MISSING"
 	ConfigInvalid     Code = "CONFIG_INVALID"
@@ -62,12 +66,16 @@ func Errors() []ErrorRow { return slices.Clone(errorRows) }
 
 var errorRows = []ErrorRow{
 	{NodeUnknown, http.StatusNotFound, ExitNotFound, "no such node", "all: supervisor nodes -o name"},
+	{DatacenterUnknown, http.StatusNotFound, ExitNotFound, "no such datacenter", "all: supervisor status"},
 	{IncidentUnknown, http.StatusNotFound, ExitNotFound, "no such incident", "all: supervisor incident list -o name"},
 	{IncidentAmbiguous, http.StatusBadRequest, ExitUsage, "the shortened ID fits several incidents", "write it out: inc-DATACENTER-N"},
 	{FindingUnknown, http.StatusNotFound, ExitNotFound, "no such finding code", "all that hold now: supervisor finding list -o name"},
 	{PlanUnknown, http.StatusNotFound, ExitNotFound, "no such plan, or it is too old", "make a new one: supervisor policy apply FILE"},
 	{PlanStale, http.StatusConflict, ExitRefused, "the world moved since the plan was made", "look again: supervisor policy apply FILE"},
 	{PlanEmpty, http.StatusConflict, ExitRefused, "the plan changes nothing", "see what stands: supervisor policy show"},
+	{QuorumWouldBreak, http.StatusConflict, ExitRefused, "a range would lose its quorum", "wait until what is out is back; see: supervisor status"},
+	{GuardForbids, http.StatusConflict, ExitRefused, "a rule forbids it", "what the rule waits for: supervisor explain"},
+	{OrderWaiting, 0, ExitFailed, "the leader has not taken the order in", "it is taken in within 5 min, or refused; see: supervisor status"},
 	{ConfirmWrong, http.StatusForbidden, ExitRefused, "the plan must be confirmed by typing its name", "type the name that the plan shows, or pass it with --confirm"},
 	{ReasonMissing, http.StatusBadRequest, ExitUsage, "an order needs a reason", "add --reason \"why\""},
 	{ConfigInvalid, http.StatusUnprocessableEntity, ExitUsage, "the document has faults", "mend the places named and apply it again"},

@@ -138,6 +138,7 @@ func (s *Server) handler() http.Handler {
 	get(s, mux, "/v1/findings/{code}", named("code", FindingOf))
 	get(s, mux, "/v1/pools", plain(PoolsOf))
 	get(s, mux, "/v1/policy", plain(PolicyOf))
+	get(s, mux, "/v1/orders/{request}", named("request", func(sn Snapshot, request string) (OrderAnswer, error) { return AnswerOf(sn, request), nil }))
 	mux.HandleFunc("GET /v1/events", s.guarded(s.events))
 	mux.HandleFunc("POST /v1/plans", s.guarded(s.plan))
 	mux.HandleFunc("POST /v1/orders", s.guarded(s.order))

@@ -52,7 +52,8 @@ type DatacenterLine struct {
 	Margin     *Margin            `json:"margin"` // null: not known
 	Leader     cluster.Name       `json:"leader"`
 	Budget     Budget             `json:"budget"`
-	Storm      string             `json:"storm"` // why nothing destructive starts; empty: none
+	Storm      string             `json:"storm"`  // why nothing destructive starts; empty: none
+	Paused     *PauseLine         `json:"paused"` // null: nobody paused it
 }
 
 // Budget is how many nodes of a datacenter are out, and how many may be.
@@ -108,7 +109,7 @@ func StatusOf(s Snapshot) Status {
 }
 
 func datacenterLine(s Snapshot, dc cluster.Datacenter) DatacenterLine {
-	line := DatacenterLine{Datacenter: dc, Mode: s.World.ModeOf(dc), Margin: tightest(s, dc, ""), Budget: budgetOf(s, dc)}
+	line := DatacenterLine{Datacenter: dc, Mode: s.World.ModeOf(dc), Margin: tightest(s, dc, ""), Budget: budgetOf(s, dc), Paused: pauseOf(s, dc)}
 	for _, h := range roster(s) {
 		if h.Datacenter != dc {
 			continue
@@ -202,7 +203,7 @@ func needsYou(s Snapshot) []string {
 	var why []string
 	for _, r := range s.Open {
 		switch {
-		case r.Phase == incident.Held:
+		case r.Asks():
 			why = append(why, fmt.Sprintf("%s about %s is held: %s", r.ID, r.Node, r.Held))
 		case watched(r):
 			why = append(why, fmt.Sprintf("%s about %s: mode observe only looks", r.ID, r.Node))
@@ -211,7 +212,7 @@ func needsYou(s Snapshot) []string {
 	for _, f := range s.findings() {
 		_, told := openAt(s, cluster.Name(f.Subject))
 		told = told && f.Scope == incident.ScopeNode || f.Code == "INCIDENT_HELD"
-		if f.Severity == incident.Error && !told && !soonHandled(s, f) {
+		if f.Severity == incident.Error && !told && !soonHandled(s, f) && s.muted(f) == nil {
 			why = append(why, f.Code+": "+f.Sentence)
 		}
 	}
@@ -234,7 +235,7 @@ func degraded(s Snapshot) []string {
 		why = append(why, fmt.Sprintf("%s about %s: %s, %s", r.ID, r.Node, cluster.Title(r.Cause.String()), cluster.Title(r.Phase.String())))
 	}
 	for _, f := range s.findings() {
-		if f.Severity != incident.Info && f.Handled == "" {
+		if f.Severity != incident.Info && f.Handled == "" && s.muted(f) == nil {
 			why = append(why, f.Code+": "+f.Sentence)
 		}
 	}

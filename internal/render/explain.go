@@ -30,6 +30,13 @@ func Explain(p Page, e api.Envelope[api.Explanation]) string {
 		l.wrapped("  changes  ", strings.Join(x.Changes, " · "))
 	}
 	l.guards(x.Guards)
+	for i, ev := range x.Said {
+		label := "  said     "
+		if i > 0 {
+			label = "           "
+		}
+		l.wrapped(label, ev.Sentence+ruleWords(ev))
+	}
 	l.findings(x.Findings, "  finding  ")
 	missing(l, e)
 	return l.text()

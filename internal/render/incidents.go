@@ -135,13 +135,18 @@ func (l *lines) event(ev api.Event, clock bool) {
 		}
 	}
 	sentence := ev.Sentence
-	if ev.Rule != "" {
-		sentence += " (rule " + string(ev.Rule) + ")"
-	}
-	if ev.Actor.Kind == "operator" {
+	sentence += ruleWords(ev)
+	if ev.Actor.Kind == "operator" && !strings.HasPrefix(sentence, ev.Actor.Name+" ") {
 		sentence = ev.Actor.Name + ": " + sentence
 	}
 	l.wrapped(fmt.Sprintf(" %-8s %-8s ", at, strings.ToUpper(string(ev.Kind))), sentence)
+}
+
+func ruleWords(ev api.Event) string {
+	if ev.Rule == "" {
+		return ""
+	}
+	return " (rule " + string(ev.Rule) + ")"
 }
 
 // Line draws one event by itself, as a follower of the stream prints it.

@@ -22,6 +22,7 @@ func Findings(p Page, e api.Envelope[[]api.Finding]) string {
 			if f.Handled != "" {
 				what += "; handled by " + f.Handled
 			}
+			what += muteWords(f)
 			rows = append(rows, []string{severityWords[f.Severity], f.Code, f.Subject, what})
 		}
 		l.table("", rows...)
@@ -144,6 +145,11 @@ func Policy(p Page, e api.Envelope[api.Policy]) string {
 func Plan(p Page, e api.Envelope[api.Plan]) string {
 	l := &lines{p: p}
 	x := e.Data
+	if x.Verb != api.VerbPolicyApply {
+		l.asked(x)
+		missing(l, e)
+		return l.text()
+	}
 	from := fmt.Sprintf("from v%d", x.Base)
 	if x.Base == 0 {
 		from = "there was none"

@@ -67,7 +67,7 @@ func Status(p Page, e api.Envelope[api.Status]) string {
 
 // heldAlready tells whether the lines above say the same.
 func heldAlready(f api.Finding) bool {
-	return f.Scope == incident.ScopeIncident && f.Code == "INCIDENT_HELD"
+	return f.Scope == incident.ScopeIncident && (f.Code == "INCIDENT_HELD" || f.Code == "APPROVAL_WAITING") || f.Code == "SUPERVISOR_PAUSED"
 }
 
 func serving(n api.ServingCount) string {
@@ -105,6 +105,9 @@ func datacenterWords(d api.DatacenterLine) string {
 	words = append(words, "leader "+orDash(string(d.Leader)))
 	if d.Budget.Used > 0 {
 		words = append(words, fmt.Sprintf("budget %d of %d used", d.Budget.Used, d.Budget.Limit))
+	}
+	if d.Paused != nil {
+		words = append(words, pauseWords(*d.Paused))
 	}
 	if d.Storm != "" {
 		words = append(words, "storm: "+d.Storm)
@@ -173,7 +176,17 @@ func stepWords(st api.Step) string {
 func waitWords(p Page, asOf api.Time, in api.IncidentLine) []string {
 	var out []string
 	if in.Held != "" {
-		out = append(out, fmt.Sprintf("waits for a person, by rule %s", in.HeldRule))
+		word := "waits for a person"
+		if in.HeldRule == incident.RulePaused || in.HeldRule == incident.RuleOperator {
+			word = "stays as it is: " + in.Held
+		}
+		out = append(out, fmt.Sprintf("%s, by rule %s", word, in.HeldRule))
+	}
+	if in.Proposal != nil {
+		out = append(out, fmt.Sprintf("would fence it (%s): supervisor incident approve %s --plan %s", in.Proposal.Levels, in.ID, in.Proposal.Plan))
+	}
+	if in.Ack != nil {
+		out = append(out, fmt.Sprintf("%s has seen it: %s", in.Ack.By, in.Ack.Why))
 	}
 	var facts []string
 	if in.Waits != "" && in.Held == "" {
@@ -213,6 +226,7 @@ func (l *lines) findings(list []api.Finding, label string) {
 		if f.Handled != "" {
 			sentence += "; handled by " + f.Handled
 		}
+		sentence += muteWords(f)
 		rows = append(rows, []string{first + severityWords[f.Severity], f.Code, f.Subject, sentence})
 	}
 	l.table("", rows...)

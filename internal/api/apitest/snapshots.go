@@ -189,6 +189,37 @@ func Held() api.Snapshot {
 	return s
 }
 
+// Asking is n3 whose host is gone: a fence waits for an approval, and dc1 was paused
+// by somebody before and resumed.
+func Asking() api.Snapshot {
+	s := Returning()
+	v := Down("n3")
+	v.Cause, v.Own = membership.HostGone, membership.NoWord
+	s.World.View.Verdicts = maps.Clone(s.World.View.Verdicts)
+	s.World.View.Verdicts["n3"] = v
+	s.World.Fences, s.World.Seen = map[cluster.Name]incident.StandingFence{}, nil
+	r := s.Open[0]
+	r.Cause, r.Return, r.Pending = membership.HostGone, nil, nil
+	r.Phase, r.HeldFrom, r.HeldRule = incident.Held, incident.Draining, incident.RuleFencing
+	r.Held = "HostGone would need a fence, which this version does not raise by itself; it goes on when the node answers or its process is gone"
+	p := incident.Propose(incident.Record{ID: r.ID, Node: r.Node, HostID: r.HostID, Latest: r.Latest, Proposal: &incident.Proposal{Levels: isolate.Clients | isolate.Reads}}, s.World)
+	r.Proposal = &p
+	open(&s, r)
+	return s
+}
+
+// Paused is a healthy cluster that somebody paused, with a finding that is muted.
+func Paused() api.Snapshot {
+	s := Healthy()
+	s.World.Holds = incident.Holds{Pauses: []incident.Pause{{By: "ana", Why: "new switch", From: At.Add(-time.Hour), Until: At.Add(time.Hour)}},
+		Mutes: []incident.Mute{{Code: "STORE_SHARES_DISK", Subjects: []string{"n1"}, By: "bo", Why: "moved on Tuesday", From: At.Add(-time.Hour), Until: At.Add(72 * time.Hour)}}}
+	a := s.World.Agents["n1"]
+	a.Troubles = []incident.Trouble{{Code: "STORE_SHARES_DISK"}}
+	s.World.Agents["n1"] = a
+	s.Findings = incident.Diagnose(s.World)
+	return s
+}
+
 // Observing is n3 down in mode observe: nothing is done.
 func Observing() api.Snapshot {
 	s := Returning()

@@ -6,6 +6,7 @@ import (
 	"context"
 	"sync"
 
+	"supervisor/incident"
 	"supervisor/internal/api"
 	"supervisor/internal/lead"
 	"supervisor/isolate"
@@ -19,6 +20,7 @@ type Source struct {
 	asked []api.GateQuestion
 	err   error
 	lost  error
+	deaf  bool
 }
 
 // NewSource answers with s.
@@ -45,6 +47,13 @@ func (s *Source) FailSubmit(err error) {
 	s.lost = err
 }
 
+// Sleep makes the leader take nothing in any more.
+func (s *Source) Sleep() {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	s.deaf = true
+}
+
 // Snapshot is what was set.
 func (s *Source) Snapshot(context.Context) (api.Snapshot, error) {
 	s.mu.Lock()
@@ -52,7 +61,8 @@ func (s *Source) Snapshot(context.Context) (api.Snapshot, error) {
 	return s.snap, s.err
 }
 
-// Submit keeps the word and makes it the policy that stands, as a leader would.
+// Submit keeps the word and takes it in at once, as a leader would: a policy
+// stands then, and of every other word the journal tells what it came to.
 func (s *Source) Submit(_ context.Context, w lead.Word) (string, error) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
@@ -60,10 +70,32 @@ func (s *Source) Submit(_ context.Context, w lead.Word) (string, error) {
 		return "", s.lost
 	}
 	s.words = append(s.words, w)
+	if s.deaf {
+		return "request-1", nil
+	}
+	if w.About != nil {
+		return "request-1", s.hear(w)
+	}
 	p := *w.Policy
 	p.Version, p.By, p.Why = w.Base+1, w.Who, w.Why
 	s.snap.World.Policy = &p
 	return "request-1", nil
+}
+
+// hear decides about a word by the rules of the deciding room.
+func (s *Source) hear(w lead.Word) error {
+	world := s.snap.World
+	world.Ledger = s.snap.Ledgers["dc1"]
+	h := incident.Hear(incident.Ask{Verb: incident.AskVerb(w.Verb), Request: "request-1", Who: w.Who, Why: w.Why, Plan: w.Plan, About: *w.About}, world, "inc-dc1-43")
+	if h.Holds != nil {
+		s.snap.World.Holds = *h.Holds
+	}
+	rec := h.Decision.Record
+	rec.Datacenter = "dc1"
+	_, _, entries, err := incident.Append(world.Ledger, rec, append(h.Lines, h.Decision.Lines...),
+		incident.Writer{Cluster: s.snap.Cluster, Actor: incident.Actor{Kind: "leader", Name: "n1"}, Wall: s.snap.At})
+	s.snap.Log = append(s.snap.Log, entries...)
+	return err
 }
 
 // Gate hibernates.
