@@ -132,13 +132,18 @@ func (a Ask) hear(w World, id string) Heard {
 	return Heard{Decision: d}
 }
 
-// lateFault refuses a word that lay in the inbox while nobody led. Two hosts'
-// clocks are compared, which can only refuse.
+// lateFault refuses a word that lay in the inbox while nobody led. A pause may
+// come late, for it only forbids; but not from a clock so far away that its end
+// would be anywhere. Two hosts' clocks are compared, which can only refuse.
 func (a Ask) lateFault(w World) *Refusal {
-	if age := w.Wall.Sub(a.Said).Abs(); a.Verb != AskPause && !a.Said.IsZero() && age > askedMax {
-		return refuse(RuleOperator, "it was said %s ago by the clock of its agent, and counts for %s: say it again", age.Round(time.Second), askedMax)
+	age, most := w.Wall.Sub(a.Said), askedMax
+	if a.Verb == AskPause {
+		most = HoldMax
 	}
-	return nil
+	if a.Said.IsZero() || age <= most && age >= -askedMax {
+		return nil
+	}
+	return refuse(RuleOperator, "by the clock of its agent it was said %s ago, and it counts for %s: say it again, or mend the clocks", age.Round(time.Second), askedMax)
 }
 
 // record is the open incident that a word is about.

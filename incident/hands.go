@@ -395,10 +395,21 @@ func (t *turn) heldByWord() {
 	v := t.w.verdict(t.r.Node)
 	same, _ := t.sameProcess(t.r.Process)
 	untouched := t.r.Return == nil && (t.r.HeldFrom == Suspected || t.r.HeldFrom == Draining)
-	if _, fenced := t.w.Fences[t.r.Node]; untouched && !fenced && answers(v) && same && !t.beyondHints(v) {
+	_, fenced := t.w.Fences[t.r.Node]
+	switch {
+	case fenced || !answers(v) || strings.Contains(t.r.Held, ReadAnyway):
+	case untouched && same && !t.beyondHints(v):
 		t.release(t.r.HeldFrom)
+	default:
+		t.r.Held += ReadAnyway
+		t.say(Saw, "saw_read_anyway", "node", string(t.r.Node))
+		t.under(RuleOperator)
 	}
 }
+
+// ReadAnyway is added to what a person stopped when its node comes back: who
+// stopped it has to know that readers may meet old data.
+const ReadAnyway = "; it answers, may lack writes, and is read as it is"
 
 // acknowledged notes who has seen it. A storm that somebody has seen holds this
 // one incident back no more.
@@ -449,9 +460,9 @@ func (r Record) seenStorm(storm string) bool {
 	return r.Ack != nil && storm != "" && r.Ack.Storm == storm
 }
 
-// Asks tells whether a held incident waits for somebody who has not stopped it
-// himself and has not said that he has seen it.
+// Asks tells whether a held incident waits for a person who has not said that
+// he has seen it. What people stopped themselves asks again when its node is read.
 func (r Record) Asks() bool {
-	own := []Rule{RulePaused, RuleOperator}
-	return r.Phase == Held && r.Ack == nil && !slices.Contains(own, r.HeldRule)
+	own := slices.Contains([]Rule{RulePaused, RuleOperator}, r.HeldRule) && !strings.Contains(r.Held, ReadAnyway)
+	return r.Phase == Held && r.Ack == nil && !own
 }

@@ -92,6 +92,7 @@ var sentences = map[string]string{
 	"asked_retry":             "{by} lets it try again what rule {rule} held: {why}",
 	"refused_ask":             "{by} may not {verb} {subject}: {reason}",
 	"waits_paused":            "{pause}",
+	"saw_read_anyway":         "{node} answers and may lack writes; it is read as it is, because a person stopped its incident",
 	"waits_claimed":           "{orders} were begun with and end by themselves within their limits; nothing follows from them",
 	"policy_stale":            "the policy of {by} was made against another version than the one that stands: refused",
 	"policy_applied":          "policy v{version} by {by}: {why}",

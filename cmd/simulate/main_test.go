@@ -22,7 +22,7 @@ func TestScenariosAreAskedForByName(t *testing.T) {
 		{"without its guard it must break", []string{"-scenario", "github-2012", "-unguarded"}, done, []string{"BROKEN no incident is opened"}},
 		{"one that has no guard keeps it", []string{"-scenario", "datacenter-dark", "-unguarded"}, usage, []string{"has no guard"}},
 		{"an unknown one is told which exist", []string{"-scenario", "titanic"}, usage, []string{`no scenario "titanic"`, "github-2018", "hands-in-a-return"}},
-		{"one that waits says for what", []string{"-scenario", "reddit-2016"}, usage, []string{"needs operators"}},
+		{"one that waits says for what", []string{"-scenario", "s3-2017"}, usage, []string{"as many as it is told"}},
 		{"the list", []string{"-list"}, done, []string{sim.Faults()[0], "etcd-15247", "roblox-2021"}},
 	}
 	for _, r := range rows {

@@ -226,7 +226,7 @@ func (w *world) unnoticed(n *node) bool {
 // whatever it lacks.
 func (w *world) helpless(n *node) {
 	a := n.agent
-	if !w.led() || w.waits() || w.policy.ModeOf(n.home()) == incident.Observe || w.passesForGone(n) || !a.answers() || !a.reaches() || a.closed != "" || a.blind || a.behind || n.mute || n.nonsense || w.journal.full || w.journal.slow != 0 {
+	if !w.led() || w.waits() || w.policy.ModeOf(n.home()) == incident.Observe || w.handsOff(n) || w.passesForGone(n) || !a.answers() || !a.reaches() || a.closed != "" || a.blind || a.behind || n.mute || n.nonsense || w.journal.full || w.journal.slow != 0 {
 		n.helplessAt = w.now
 		return
 	}
@@ -290,7 +290,8 @@ func (w *world) journalHolds() {
 func (w *world) heldBehindFence(r incident.Record) {
 	n := w.byName[r.Node]
 	proven := r.Return != nil && r.Return.Step >= incident.Ramping
-	needed := strings.Contains(r.Held, string(incident.QuorumSurvives)) // and a person is told so
+	// A person is told so, or paused it.
+	needed := strings.Contains(r.Held, string(incident.QuorumSurvives)) || strings.Contains(r.Held, incident.ReadAnyway) || w.mayBePaused(n)
 	if r.Return == nil || proven || needed || !n.takes() || n.excused || n.pardoned {
 		return
 	}

@@ -64,7 +64,7 @@ func ScenarioOf(name string) (Scenario, error) {
 // Scenarios are all that can be played: outages that became known, retold with
 // what exists here, and then some that were only feared.
 func Scenarios() []Scenario {
-	return slices.Concat(hasty(), crowded(), repeating(), hanging(), feared(), restored())
+	return slices.Concat(hasty(), crowded(), repeating(), hanging(), ordered(), feared(), restored())
 }
 
 // small is a world of one datacenter whose rack r1 has n1 and n4, r2 has n2 and
@@ -150,9 +150,7 @@ type Lacking struct{ Name, Needs string }
 func NotYet() []Lacking {
 	return []Lacking{
 		{"roblox-2021", "a status that is read without the store; the store of this world has no other users"},
-		{"google-2019", "operators: maintenance of one place, with a token that executors hold against their own place"},
-		{"reddit-2016", "operators: a pause that is kept in the store and not on one host"},
-		{"gitlab-2017", "operators: a verb that takes a node away, held against the same rules"},
-		{"s3-2017", "operators: a verb with a count, a plan and a typed word"},
+		{"google-2019", "maintenance of one place, with a token that executors hold against their own place: a pause is what leaders hold"},
+		{"s3-2017", "a verb that takes away as many as it is told: each here is about one node"},
 	}
 }

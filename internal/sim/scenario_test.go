@@ -75,7 +75,7 @@ func TestAnUnknownScenarioIsNamedWithThoseThatExist(t *testing.T) {
 			t.Errorf("%v does not name %s", err, s.Name)
 		}
 	}
-	if _, err := ScenarioOf("reddit-2016"); err == nil || !strings.Contains(err.Error(), "operators") {
+	if _, err := ScenarioOf("s3-2017"); err == nil || !strings.Contains(err.Error(), "as many as it is told") {
 		t.Errorf("one that cannot be played yet does not say what it waits for: %v", err)
 	}
 }

@@ -13,10 +13,11 @@ import (
 // The guards that scenarios take away and that no bug of the table breaks: each
 // is planted where w.bug names it.
 const (
-	impatient   = "impatient"
-	leaseIsLife = "lease-is-life"
-	lenient     = "lenient"
-	oldWriter   = "old-writer"
+	impatient      = "impatient"
+	leaseIsLife    = "lease-is-life"
+	lenient        = "lenient"
+	oldWriter      = "old-writer"
+	forgetfulPause = "forgetful-pause"
 	// believeRestored is planted in world.comesBack.
 	believeRestored = "believe-restored"
 	lostIsNot       = "lost-is-not-written" // in explorations only
@@ -33,6 +34,7 @@ func seams() []Bug {
 		{Name: impatient, Does: "probes take a late answer for none"},
 		{Name: leaseIsLife, Does: "observers take a host whose agent has no lease for dead"},
 		{Name: lenient, Does: "a policy is read as far as it is understood"},
+		{Name: forgetfulPause, Does: "who reads the store anew finds no pause there"},
 		{Name: lostIsNot, Does: "leaders take a lost answer for one that was not written"},
 		{Name: oldWriter, Does: "who lost the store goes on writing pools"},
 		{Name: believeRestored, Does: "a store that was brought back is taken for the one that was lost"},
@@ -49,13 +51,19 @@ func (a *agent) leaseless(t *node) bool {
 }
 
 // lenient is a bug: of a policy it leaves out what this program does not know,
-// and the rest is believed.
+// and the rest is believed. Another one forgets what people asked to leave alone.
 func (w *world) lenient(kvs []store.KV) []store.KV {
-	if !w.bug(lenient) {
+	if !w.bug(lenient) && !w.bug(forgetfulPause) {
 		return kvs
 	}
 	kvs = slices.Clone(kvs)
 	for i, kv := range kvs {
+		if w.bug(forgetfulPause) {
+			if kv.Key == store.Holds {
+				kvs[i].Value = []byte("{}")
+			}
+			continue
+		}
 		var p incident.Policy
 		if kv.Key == store.Policy && json.Unmarshal(kv.Value, &p) == nil {
 			kvs[i].Value, _ = json.Marshal(p)

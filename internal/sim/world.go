@@ -29,6 +29,7 @@ type Options struct {
 	Pace        time.Duration // how often a leader judges and decides besides what comes in; 0: every 250 ms
 	// Strokes are the faults; nil: drawn from the seed.
 	Strokes []Stroke
+	Said    []Saying // what people say meanwhile
 	// Only are the faults that a drawn schedule may have; empty: a half of the
 	// catalogue, by the seed.
 	Only []string
@@ -440,7 +441,7 @@ func Run(o Options) (Report, error) {
 		w.photographs()
 	}
 	w.writeOn()
-	w.after(warmUp, func() { w.storm = true; w.plan(strokes) })
+	w.after(warmUp, func() { w.storm = true; w.plan(strokes); w.people() })
 	if o.Recovery != nil {
 		w.after(warmUp, func() { w.recovers(*o.Recovery) })
 	}
