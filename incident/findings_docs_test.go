@@ -83,6 +83,7 @@ func TestVocabulariesStand(t *testing.T) {
 		"rules":  spelled(Rules()),
 		"causes": membership.Causes(),
 		"verbs":  Verbs(),
+		"asks":   spelled(AskVerbs()),
 		"steps":  ReturnSteps(),
 	} {
 		path := filepath.Join("testdata", name+".golden")

@@ -103,7 +103,7 @@ func newRoot() *cobra.Command {
 	root.AddCommand(newVersion(), newDemo(), newAgentCommand(), newGateCommand(), newStoreCommand(), newCertsCommand())
 	root.AddCommand(newConfigCommand(), newPolicyCommand())
 	root.AddCommand(newStatusCommand(), newCheckCommand(), newNodesCommand(), newNodeCommand(), newExplainCommand(),
-		newPauseCommand(), newResumeCommand(), newFenceCommand(), newUnfenceCommand(),
+		newModeCommand(), newPauseCommand(), newResumeCommand(), newFenceCommand(), newUnfenceCommand(),
 		newIncidentCommand(), newFindingCommand(), newPoolCommand(), newCompletionCommand())
 	root.InitDefaultHelpCmd()
 	if help, _, err := root.Find([]string{"help"}); err == nil {

@@ -79,6 +79,24 @@ func TestCommandsThatOrder(t *testing.T) {
 	}
 }
 
+// A mode is one line of the policy, and everything else of it stays.
+func TestMode(t *testing.T) {
+	socket, source := agentAt(t, apitest.Healthy())
+	exit, out, errs := typed("mode", "dc1", "observe", "--yes", "--reason", "night", "--socket", socket)
+	if exit != 0 || !strings.Contains(out, "  modes.dc1  auto -> observe\npolicy v8 by ") {
+		t.Errorf("exit %d\n%s%s", exit, out, errs)
+	}
+	if words := source.Words(); len(words) != 1 || words[0].Policy.ModeOf("dc1") != incident.Observe || words[0].Base != 7 {
+		t.Errorf("the leader is told %+v", words)
+	}
+	for args, want := range map[string]string{
+		"mode dc9 auto --yes --reason r": "DATACENTER_UNKNOWN, exit 4", "mode dc1 fast --yes --reason r": "USAGE, exit 2", "mode dc1 auto --yes": "--reason is missing"} {
+		if exit, _, errs := typed(append(strings.Split(args, " "), "--socket", socket)...); exit == 0 || !strings.Contains(errs, want) {
+			t.Errorf("%s: exit %d, %s", args, exit, errs)
+		}
+	}
+}
+
 // What is printed for scripts is one envelope on stdout, of a refusal too.
 func TestOrdersInJSON(t *testing.T) {
 	for args, want := range map[string]string{"fence n1 --yes --reason disk -o json": api.OrderRefused, "incident abort 42 --yes --reason stop -o json": api.OrderFollowed} {

@@ -41,10 +41,14 @@ func newPolicyApply() *cobra.Command {
 			return a.run(c)
 		},
 	}
+	c.Flags().StringVar(&a.confirm, "confirm", "", "the word that the plan wants typed")
+	return a.orderFlags(c)
+}
+
+func (a *applying) orderFlags(c *cobra.Command) *cobra.Command {
 	c.Flags().StringVar(&a.reason, "reason", "", "why; kept with the policy for ever")
 	c.Flags().BoolVar(&a.yes, "yes", false, "do not ask")
 	c.Flags().StringVar(&a.plan, "plan", "", "order only this plan, seen before")
-	c.Flags().StringVar(&a.confirm, "confirm", "", "the word that the plan wants typed")
 	c.Flags().DurationVar(&a.wait, "wait", 15*time.Second, "wait this long until the leader has taken it in")
 	return a.socketFlag(c)
 }
@@ -65,6 +69,11 @@ func (a applying) run(c *cobra.Command) error {
 	}
 	client := api.NewClient(a.socket)
 	defer client.Close()
+	return a.apply(c, client, text)
+}
+
+// apply shows the plan of a document and orders it.
+func (a applying) apply(c *cobra.Command, client *api.Client, text []byte) error {
 	plan, err := post[api.Plan](c.Context(), client, "/v1/plans", api.PlanRequest{Verb: api.VerbPolicyApply, Document: string(text)})
 	if err != nil {
 		return a.named(err)
