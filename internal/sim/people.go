@@ -139,7 +139,17 @@ func ordered() []Scenario {
 	away := small(1, 4*time.Minute, hit(30*second, "kill", 3), hit(70*second, "leader-crash", 0), hit(90*second, "kill", 3))
 	away.Said = []Saying{{At: second, Who: "ana", Verb: incident.AskFence, Node: 3}, {At: 50 * second, Who: "ana", Verb: incident.AskUnfence, Node: 3},
 		{At: 60 * second, Who: "bo", Verb: incident.AskAbort, Node: 3}, {At: 100 * second, Who: "bo", Verb: incident.AskRetry, Node: 3}}
+	asks := small(1, 5*time.Minute, hangs(second)...)
+	policed(&asks, moded(incident.Assist))
+	asks.Said = []Saying{{At: 10 * second, Who: "ana", Verb: incident.AskApprove, Node: 3}, {At: 2 * time.Minute, Who: "ana", Verb: incident.AskApprove, Node: 3}}
 	return []Scenario{
+		Scenario{
+			Name:    "asks-before-it-ends",
+			Story:   "A process hangs where mode assist stands: nothing is ended before somebody approves the plan, neither too early nor twice.",
+			Options: asks, Guard: string(incident.RuleFencing), Remove: func(o *Options) {
+				policed(o, moded(incident.Auto))
+			},
+		}.truths(answeredAs(string(incident.RulePlan), "followed"), endedAtMost(1), allServe()),
 		Scenario{
 			Name:    "reddit-2016",
 			Story:   "Reddit, August 2016: the automation was switched off on its host, and something switched it on again in the middle of the work; here all agents are restarted while the region is paused, and a process ends.",
@@ -157,5 +167,14 @@ func ordered() []Scenario {
 			Story:   "Somebody fences a node, whose process ends meanwhile; it is unfenced, aborted in its return by somebody else, and tried again, while the leader crashes.",
 			Options: away,
 		}.truths(answeredAs("followed", "followed", "followed", "followed"), allServe()),
+	}
+}
+
+// moded gives every datacenter a mode.
+func moded(m incident.Mode) func(*incident.Policy) {
+	return func(p *incident.Policy) {
+		for dc := range p.Modes {
+			p.Modes[dc] = m
+		}
 	}
 }

@@ -19,6 +19,9 @@ var wordStories = map[string]Options{
 		{At: time.Second, Who: "ana", Verb: incident.AskFence, Node: 2}, {At: 20 * time.Second, Who: "ana", Verb: incident.AskUnfence, Node: 2}}},
 	"aborted in its return and tried again": {Strokes: []Stroke{{At: time.Second, Fault: "kill", Node: 2, Salt: 1}}, Said: []Saying{
 		{At: 20 * time.Second, Who: "ana", Verb: incident.AskAbort, Node: 2}, {At: 40 * time.Second, Who: "ana", Verb: incident.AskRetry, Node: 2}}},
+	"its end approved": {Policy: moded(incident.Assist),
+		Strokes: []Stroke{{At: time.Second, Fault: "hang", Node: 2, Salt: 1, For: 10 * time.Minute}}, Said: []Saying{
+			{At: 50 * time.Second, Who: "ana", Verb: incident.AskApprove, Node: 2}}},
 	"paused in its return": {Strokes: []Stroke{{At: time.Second, Fault: "kill", Node: 2, Salt: 1}}, Said: []Saying{
 		{At: 15 * time.Second, Who: "ana", Verb: incident.AskPause, For: time.Hour}, {At: 50 * time.Second, Who: "bo", Verb: incident.AskResume}}},
 }
@@ -29,7 +32,7 @@ func TestEveryCrashPointOfAWord(t *testing.T) {
 	for name, story := range wordStories {
 		t.Run(name, func(t *testing.T) {
 			o := crashOptions([]Stroke{})
-			o.Strokes, o.Said, o.Truths = append(o.Strokes, story.Strokes...), story.Said, []Truth{allServe()}
+			o.Strokes, o.Said, o.Policy, o.Truths = append(o.Strokes, story.Strokes...), story.Said, story.Policy, []Truth{allServe()}
 			passages := 0
 			o.Passage = func(n int, _ cluster.Name, _ Passage) { passages = n }
 			if r := play(t, o); r.Violation != "" || r.Untrue != "" || r.Opened == 0 {
