@@ -25,9 +25,11 @@ test-tools: ## what the tests need besides
 demo: tools build ## break one node twice, without and with the supervisor, and compare; about 7 minutes
 	bin/supervisor demo run --scenario outage
 
-bench: tools build ## the simulator's rate; five crashes, medians beside Cassandra's and HAProxy's own times; about 25 minutes
+bench: tools build ## the simulator's rate; crashes and hangs, medians beside Cassandra's and HAProxy's own times; about 50 minutes
 	go run -tags $(TAGS) ./cmd/simulate -nodes 12 -seeds 60 -for 2m -workers 1
 	bin/supervisor demo run --scenario crash --runs 5
+	bin/supervisor demo run --scenario hang --runs 2
+	bin/supervisor demo run --scenario hang --runs 2 --stop-leader
 
 demo-up: tools build ## a real cluster in .demo (DEMO=folder), until `make demo-down`
 	bin/supervisor demo up --dir $(DEMO)

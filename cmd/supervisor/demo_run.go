@@ -28,7 +28,8 @@ import (
 type demoRun struct {
 	scenario, dir, net, output string
 	runs                       int
-	keep, killLeader           bool
+	keep                       bool
+	killLeader, stopLeader     bool
 }
 
 func newDemoRun() *cobra.Command {
@@ -54,6 +55,7 @@ func newDemoRun() *cobra.Command {
 	c.Flags().IntVar(&d.runs, "runs", 1, "how many times the pair of faults is given; more than 1 prints medians")
 	c.Flags().BoolVar(&d.keep, "keep", false, "leave the cluster running")
 	c.Flags().BoolVar(&d.killLeader, "kill-leader", false, "end the leader's agent, with its member of the store, in the middle of the second half; three members")
+	c.Flags().BoolVar(&d.stopLeader, "stop-leader", false, "SIGSTOP of the leader's agent, with its member of the store, in the moment of the second fault, for 20 s; three members")
 	return c
 }
 
@@ -68,6 +70,8 @@ func (d demoRun) check(c *cobra.Command) error {
 		return usage(c, fmt.Errorf("scenario %q is not known; known: %s", d.scenario, strings.Join(known, ", ")))
 	case d.output != "table" && d.output != "json":
 		return usage(c, fmt.Errorf("output %q is not known; known: table, json", d.output))
+	case d.killLeader && d.stopLeader:
+		return usage(c, errors.New("--kill-leader and --stop-leader: the leader's agent is killed in the middle, or stopped with the fault; want one of them"))
 	case d.runs < 1 || d.runs > trial.RunsMax:
 		return usage(c, fmt.Errorf("--runs %d: want 1 to %d", d.runs, trial.RunsMax))
 	}
@@ -90,7 +94,7 @@ func (d demoRun) run(c *cobra.Command) error {
 	}
 	show := demo.NewProgress(c.ErrOrStderr(), trial.Steps(d.runs))
 	width := columns(c.ErrOrStderr())
-	o := trial.Options{Scenario: trial.Scenario(d.scenario), Runs: d.runs, Binary: binary, KillLeader: d.killLeader,
+	o := trial.Options{Scenario: trial.Scenario(d.scenario), Runs: d.runs, Binary: binary, KillLeader: d.killLeader, StopLeader: d.stopLeader,
 		Up:   demo.Options{Dir: d.dir, Net: d.net, Progress: show},
 		Line: func(ev api.Event) string { return render.Line(render.Page{Now: time.Now(), Width: width}, ev) }}
 	var results []trial.Result

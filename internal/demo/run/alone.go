@@ -43,7 +43,7 @@ func (s *stage) alone(ctx context.Context, prefix string) (Alone, error) {
 	if a.Rest, err = s.rest(ctx); err != nil {
 		return a, err
 	}
-	f, err := s.struck(ctx, l)
+	f, err := s.struck(ctx, l, func() error { return nil })
 	if err != nil {
 		return a, err
 	}

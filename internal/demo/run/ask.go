@@ -24,12 +24,21 @@ func get[T any](ctx context.Context, c *api.Client, path string) (T, error) {
 	return e.Data, err
 }
 
+// asked is an agent that is asked.
+type asked struct {
+	name   string
+	client *api.Client
+}
+
 // ask asks the first agent, not the victim's, that answers: another one may have
-// been ended.
+// been ended. One that is stopped would answer nothing for long.
 func ask[T any](ctx context.Context, s *stage, path string) (v T, err error) {
 	var errs []error
-	for _, c := range s.asks {
-		if v, err = get[T](ctx, c, path); err == nil {
+	for _, a := range s.asks {
+		if a.name == s.deaf {
+			continue
+		}
+		if v, err = get[T](ctx, a.client, path); err == nil {
 			return v, nil
 		}
 		errs = append(errs, err)

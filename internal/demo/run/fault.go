@@ -24,8 +24,9 @@ type fault struct {
 }
 
 // struck lets the cluster rest under the load for a while, counting stale
-// reads, and then gives the fault. Tail rows are written until the kill.
-func (s *stage) struck(ctx context.Context, l *load.Load) (fault, error) {
+// reads, and then gives the fault, with what is done in the same moment.
+// Tail rows are written until the kill.
+func (s *stage) struck(ctx context.Context, l *load.Load, with func() error) (fault, error) {
 	var f fault
 	began := l.Counts()
 	s.show.Show("calm", fmt.Sprintf("writer at LOCAL_QUORUM, readers at ONE through every node; %.0f s of calm", calm.Seconds()))
@@ -44,7 +45,7 @@ func (s *stage) struck(ctx context.Context, l *load.Load) (fault, error) {
 	f.before = l.Counts()
 	f.at = time.Now()
 	if ended == nil {
-		ended = s.strike()
+		ended = errors.Join(with(), s.strike())
 	}
 	f.tail = tail.Stop(f.at)
 	f.stale = f.before.Since(began).StaleReads

@@ -24,8 +24,9 @@ type Healed struct {
 	Audit     *load.Audit // nil when a node did not answer
 	Lost      *int        // nil when it could not be looked for
 	Unclear   error       // why one of those is nil
-	Killed    time.Time   // the leader's agent, and whose; zero: none was
+	Killed    time.Time   // or stopped: the leader's agent, and whose; zero: none was
 	Leader    string
+	Done      string // what was done to it: killed, or stopped
 }
 
 // healed gives the fault while the supervisor is at work and follows it.
@@ -36,7 +37,11 @@ func (s *stage) healed(ctx context.Context, prefix string) (Healed, error) {
 		return h, err
 	}
 	defer l.Close()
-	f, err := s.struck(ctx, l)
+	heir := s.heir(&h)
+	if err := heir.choose(ctx); err != nil {
+		return h, err
+	}
+	f, err := s.struck(ctx, l, heir.freeze)
 	if err != nil {
 		return h, err
 	}
@@ -44,7 +49,7 @@ func (s *stage) healed(ctx context.Context, prefix string) (Healed, error) {
 	watch, enough := context.WithCancel(ctx)
 	defer enough()
 	proxy := s.watchProxy(watch)
-	if h.Story, err = s.follow(ctx, l, f, &h); err != nil {
+	if h.Story, err = s.follow(ctx, l, f, heir); err != nil {
 		return h, err
 	}
 	h.Away = awayOf(h.Story, f.at)
@@ -85,7 +90,7 @@ func (s *stage) audit(ctx context.Context, l *load.Load, f fault) (load.Audit, e
 
 // follow shows the story while it happens, and does what the scenario does
 // meanwhile. It returns when the incident is closed or held, or after healMax.
-func (s *stage) follow(ctx context.Context, l *load.Load, f fault, h *Healed) (*api.Timeline, error) {
+func (s *stage) follow(ctx context.Context, l *load.Load, f fault, heir *heir) (*api.Timeline, error) {
 	ctx, cancel := context.WithDeadline(ctx, f.at.Add(healMax))
 	defer cancel()
 	done := make(chan error, 1)
@@ -93,7 +98,6 @@ func (s *stage) follow(ctx context.Context, l *load.Load, f fault, h *Healed) (*
 	go func() { done <- s.absence(ctx, l, f, func(text string) { notes <- text }) }()
 	t := tale{stage: s, before: f.known}
 	acting := true
-	heir := s.heir(h)
 	for {
 		t.goOn(ctx)
 		if err := heir.turn(ctx, t.story); err != nil {

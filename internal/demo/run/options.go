@@ -43,6 +43,9 @@ type Options struct {
 	Binary   string // absolute; the supervisor
 	// KillLeader ends the leader's agent in the middle of each second half.
 	KillLeader bool
+	// StopLeader stops the leader's agent, with its member of the store, in the
+	// moment of each second fault, and lets it go on a while later.
+	StopLeader bool
 	Up         demo.Options
 	// Line draws one event of the journal as the command that shows timelines does.
 	Line func(api.Event) string
@@ -67,13 +70,16 @@ func (o Options) check() error {
 	if o.Binary == "" || o.Line == nil || o.Up.Progress == nil {
 		faults = append(faults, errors.New("binary, line and progress: want all of them"))
 	}
+	if o.KillLeader && o.StopLeader {
+		faults = append(faults, errors.New("the leader's agent is killed or stopped, not both"))
+	}
 	return errors.Join(faults...)
 }
 
 // members is how many agents carry a member of the store: three where an
 // agent that does is ended, or where the store has to show what it is for.
 func (o Options) members() int {
-	if o.KillLeader || o.Scenario == Hang {
+	if o.KillLeader || o.StopLeader || o.Scenario == Hang {
 		return 3
 	}
 	return 1
@@ -90,7 +96,7 @@ const (
 	backMax    = 2 * time.Minute  // from a plain start until the node serves
 	restMax    = 3 * time.Minute  // until nothing of the first half is left
 	healMax    = 5 * time.Minute  // from the fault until the incident is closed, or held
-	heirMax    = 20 * time.Second // an agent that was killed stays away so long
+	heirMax    = 20 * time.Second // an agent that was killed or stopped stays away so long
 	afterwards = 5 * time.Second  // the load goes on after all is over
 	lookEvery  = 200 * time.Millisecond
 	proxyEvery = 10 * time.Millisecond

@@ -20,7 +20,8 @@ type stage struct {
 	plan   demo.Plan
 	fleet  agents.Fleet
 	victim node.Node
-	asks   []*api.Client // of the agents that are not the victim's
+	asks   []asked // the agents that are not the victim's
+	deaf   string  // the one of them that is stopped just now
 	show   *demo.Progress
 	atRest *Rest // of the first pair
 }
@@ -70,15 +71,15 @@ func newStage(o Options, p demo.Plan) (*stage, error) {
 	s := &stage{o: o, plan: p, fleet: agents.Fleet{Plan: p, Binary: o.Binary, Members: o.members()}, victim: victim, show: o.Up.Progress}
 	for _, n := range p.Nodes {
 		if n.Name != Victim {
-			s.asks = append(s.asks, api.NewClient(agents.Socket(n)))
+			s.asks = append(s.asks, asked{n.Name, api.NewClient(agents.Socket(n))})
 		}
 	}
 	return s, nil
 }
 
 func (s *stage) close() {
-	for _, c := range s.asks {
-		c.Close()
+	for _, a := range s.asks {
+		a.client.Close()
 	}
 }
 

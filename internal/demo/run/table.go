@@ -41,7 +41,7 @@ func (r Result) Table() string {
 	line("client errors", r.Healed.errorWords())
 	line("node away until its start", awayWords(r.Healed.Away)+", without us "+awayWords(r.Alone.Away))
 	if !r.Healed.Killed.IsZero() {
-		line("the leader's agent killed", fmt.Sprintf("of %s, at T+%.1f s", r.Healed.Leader, r.Healed.Killed.Sub(r.Healed.Fault).Seconds()))
+		line("the leader's agent "+r.Healed.Done, fmt.Sprintf("of %s, at T+%.1f s", r.Healed.Leader, r.Healed.Killed.Sub(r.Healed.Fault).Seconds()))
 	}
 	line("agent at rest", r.Alone.Rest.short())
 	for _, f := range r.Faults() {
