@@ -89,10 +89,11 @@ func (t *turn) to(s ReturnStep) {
 }
 
 // exited tells whether the node's process is gone in this step, by its own
-// agent's fresh word.
+// agent's fresh word, while nobody has an answer of it: a copy of the host says
+// of itself, and with the agent's name, that nothing runs.
 func (t *turn) exited() bool {
 	v := t.w.verdict(t.r.Node)
-	return t.w.InStep >= exitBelieved && v.Own == membership.Exited
+	return t.w.InStep >= exitBelieved && v.Own == membership.Exited && len(membership.Answering(v)) == 0
 }
 
 // replaced tells whether another process runs in this step than the one that

@@ -33,6 +33,7 @@ type agent struct {
 	frozen     bool // stopped: it does nothing, and then everything late
 	waiting    []func()
 	lag        time.Duration // every loop is so late
+	laggedAt   moment        // when it was so late last
 	blind      bool          // its probes cannot open a connection
 	behind     bool          // its watch does not move
 	fooled     bool          // it is told that its lease stands
@@ -215,6 +216,7 @@ func (a *agent) judge() {
 func (a *agent) pace() {
 	if a.due != 0 && a.state.Late(a.due, a.now()) {
 		a.w.note("%s stalled", a.id)
+		a.laggedAt = a.w.now
 		if a.term {
 			a.resign()
 		}

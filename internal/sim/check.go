@@ -112,7 +112,7 @@ func (w *world) touch(n *node, act isolate.Act, f isolate.Fence) {
 const steady = 12 * time.Second
 
 func (w *world) quorumSurvives(n *node) {
-	if !n.answers() || w.now.Sub(max(n.changedAt, n.helplessAt, n.shakenAt)) < steady {
+	if !n.answers() || w.now.Sub(max(n.changedAt, n.helplessAt, n.shakenAt, n.agent.laggedAt)) < steady {
 		return // harm is measured against the moment of the decision
 	}
 	for _, p := range w.ring {
