@@ -225,9 +225,14 @@ func (s *stack) signal(pid int, sig syscall.Signal) {
 // stopAgent ends an agent and waits until it is gone.
 func (s *stack) stopAgent(node int, sig syscall.Signal) {
 	s.t.Helper()
-	pid := s.agentPid(node)
+	s.end(s.agentPid(node), sig)
+}
+
+// end ends a process and waits until it is gone.
+func (s *stack) end(pid int, sig syscall.Signal) {
+	s.t.Helper()
 	s.signal(pid, sig)
-	s.await("the agent ends", 15*time.Second, func() (bool, string) {
+	s.await("the process ends", 15*time.Second, func() (bool, string) {
 		b, err := os.ReadFile(fmt.Sprintf("/proc/%d/stat", pid))
 		return err != nil || strings.Contains(string(b), ") Z "), "it still runs"
 	})

@@ -28,6 +28,9 @@ func TestLoop(t *testing.T) {
 		{"a proxy that cannot be reached does not keep a node from coming back", proxyGone},
 		{"a node that a person starts plainly is repaired before it serves", startedByHand},
 		{"a node that went and came back while no agent ran is repaired", unwatched},
+		{"a node that a person fenced stays out, whatever is done to the proxy, and comes back clean", fencedByHand},
+		{"nothing is begun in a pause", paused},
+		{"mode assist ends what hangs when a person has approved it", approved},
 	} {
 		ok := t.Run(story.name, func(t *testing.T) {
 			s.t = t

@@ -26,7 +26,7 @@ func newDemo() *cobra.Command {
 		Args:  noArgs,
 		RunE:  func(c *cobra.Command, _ []string) error { return c.Help() },
 	}
-	c.AddCommand(newDemoRun(), newDemoUp(), newDemoDown(), newDemoNodeStart(), newDemoAgentStart())
+	c.AddCommand(newDemoRun(), newDemoUp(), newDemoDown(), newDemoNodeStart(), newDemoProxyStart(), newDemoAgentStart())
 	return c
 }
 
@@ -151,6 +151,26 @@ func newDemoNodeStart() *cobra.Command {
 	c.Flags().StringVar(&dir, "dir", "", "folder of the demo")
 	c.Flags().StringVar(&name, "node", "", "the node's name")
 	return requireFlag(c, "dir", "node")
+}
+
+// newDemoProxyStart starts the proxy after somebody ended it, as its unit would.
+func newDemoProxyStart() *cobra.Command {
+	var dir string
+	c := &cobra.Command{
+		Use:    "proxy-start --dir D",
+		Short:  "Start the proxy of a demo again; it knows nothing then but its file",
+		Hidden: true,
+		Args:   noArgs,
+		RunE: func(c *cobra.Command, _ []string) error {
+			p, err := demo.Load(dir)
+			if err != nil {
+				return err
+			}
+			return p.StartProxy(c.Context())
+		},
+	}
+	c.Flags().StringVar(&dir, "dir", "", "folder of the demo")
+	return requireFlag(c, "dir")
 }
 
 // demoNode finds a node of the demo in dir, and the path of this program.

@@ -104,7 +104,7 @@ func (p Plan) bringUp(ctx context.Context, o Options) error {
 	if err := load.Prepare(ctx, p.LoadNodes(), Datacenter); err != nil {
 		return err
 	}
-	if err := haproxy.Start(ctx, p.Proxy, p.servers()); err != nil {
+	if err := p.StartProxy(ctx); err != nil {
 		return err
 	}
 	var attached Attached
@@ -130,12 +130,13 @@ func (p Plan) LoadNodes() []load.Node {
 	return nodes
 }
 
-func (p Plan) servers() []haproxy.Server {
+// StartProxy starts the proxy, which knows nothing then but its file.
+func (p Plan) StartProxy(ctx context.Context) error {
 	var servers []haproxy.Server
 	for _, n := range p.Nodes {
 		servers = append(servers, haproxy.Server{Name: n.Name, Address: n.CQL()})
 	}
-	return servers
+	return haproxy.Start(ctx, p.Proxy, servers)
 }
 
 // startNodes writes all files before it starts the first node, so that a
