@@ -90,7 +90,7 @@ var sentences = map[string]string{
 	"asked_abort":             "{by} aborts in phase {phase}: {why}",
 	"asked_ack":               "{by} has seen it: {why}",
 	"asked_retry":             "{by} lets it try again what rule {rule} held: {why}",
-	"refused_ask":             "{by} may not {verb} {subject}: {reason}",
+	"refused_ask":             "{verb} {subject}, asked for by {by}: {reason}",
 	"waits_paused":            "{pause}",
 	"saw_read_anyway":         "{node} answers and may lack writes; it is read as it is, because a person stopped its incident",
 	"waits_claimed":           "{orders} were begun with and end by themselves within their limits; nothing follows from them",
