@@ -11,6 +11,7 @@ import (
 	"supervisor/internal/api"
 	"supervisor/internal/api/apitest"
 	"supervisor/isolate"
+	"supervisor/membership"
 )
 
 func (s *served) ask(t *testing.T, verb incident.AskVerb, to api.Target) api.Plan {
@@ -82,5 +83,17 @@ func TestMutedAndPaused(t *testing.T) {
 	held.Findings = incident.Diagnose(held.World)
 	if st := api.StatusOf(held); st.State != api.Degraded || st.Incidents[0].Ack == nil {
 		t.Errorf("held and seen: %s %v", st.State, st.Why)
+	}
+}
+
+func TestWhatAPersonFencedSaysSo(t *testing.T) {
+	s := apitest.Returning()
+	s.Open[0].Cause, s.Open[0].Hand = membership.NoCause, &incident.Hand{By: "ana", Why: "disk"}
+	if got := api.IncidentsOf(s)[0].Cause; got != "by_hand" {
+		t.Errorf("the cause of a fence by hand is %q", got)
+	}
+	s.Open[0].Cause = membership.ProcessDown
+	if got := api.IncidentsOf(s)[0].Cause; got != "process_down" {
+		t.Errorf("a person fenced what had gone by itself, and the cause is %q", got)
 	}
 }

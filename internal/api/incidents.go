@@ -11,6 +11,7 @@ import (
 
 	"supervisor/cluster"
 	"supervisor/incident"
+	"supervisor/membership"
 )
 
 // IncidentLine is one incident in one line.
@@ -19,7 +20,7 @@ type IncidentLine struct {
 	Node       cluster.Name       `json:"node"`
 	Region     cluster.Region     `json:"region"`
 	Datacenter cluster.Datacenter `json:"datacenter"`
-	Cause      string             `json:"cause"` // one of Verdicts
+	Cause      string             `json:"cause"` // one of Verdicts, or by_hand: a person fenced it
 	Phase      incident.Phase     `json:"phase"`
 	Mode       incident.Mode      `json:"mode"`
 	Began      Time               `json:"began"`
@@ -114,7 +115,7 @@ func lastClosed(s Snapshot) *IncidentLine {
 }
 
 func incidentLine(s Snapshot, r incident.Record) IncidentLine {
-	line := IncidentLine{ID: r.ID, Node: r.Node, Region: r.Region, Datacenter: r.Datacenter, Cause: r.Cause.String(), Phase: r.Phase,
+	line := IncidentLine{ID: r.ID, Node: r.Node, Region: r.Region, Datacenter: r.Datacenter, Cause: causeOf(r), Phase: r.Phase,
 		Mode: r.Mode, Began: *orBegin(at(r.Began)), OpenMS: ms(s.since(r.Began)), Step: stepOf(r), Waits: r.Waits, Held: r.Held,
 		HeldRule: r.HeldRule, Burst: r.Burst, Deadline: at(r.Outage.Deadline), Proposal: proposalLine(s, r), Ack: ackLine(r)}
 	if r.Ended() {
@@ -124,6 +125,13 @@ func incidentLine(s Snapshot, r incident.Record) IncidentLine {
 		line.Held, line.HeldRule = "", ""
 	}
 	return line
+}
+
+func causeOf(r incident.Record) string {
+	if r.Hand != nil && r.Cause == membership.NoCause {
+		return "by_hand"
+	}
+	return r.Cause.String()
 }
 
 func orBegin(t *Time) *Time {
