@@ -51,8 +51,9 @@ type stack struct {
 	} `json:"haproxy"`
 }
 
-// up brings a demo up and ends it with the test.
-func up(t *testing.T, network string) *stack {
+// up brings a demo up, with more flags where a story needs them, and ends it with
+// the test.
+func up(t *testing.T, network string, flags ...string) *stack {
 	t.Helper()
 	base, err := os.MkdirTemp("", "e2e") // short: sockets are in there
 	if err != nil {
@@ -69,7 +70,8 @@ func up(t *testing.T, network string) *stack {
 		}
 		_ = os.RemoveAll(base)
 	})
-	if out, err := exec.Command(s.bin, "demo", "up", "--dir", s.dir, "--net", network).CombinedOutput(); err != nil {
+	args := append([]string{"demo", "up", "--dir", s.dir, "--net", network}, flags...)
+	if out, err := exec.Command(s.bin, args...).CombinedOutput(); err != nil {
 		t.Fatalf("demo up: %v\n%s", err, out)
 	}
 	b, err := os.ReadFile(filepath.Join(s.dir, "demo.json"))

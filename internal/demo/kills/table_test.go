@@ -1,0 +1,37 @@
+// SPDX-License-Identifier: Apache-2.0
+
+package kills
+
+import (
+	"strings"
+	"testing"
+	"time"
+	"unicode/utf8"
+
+	"supervisor/incident"
+)
+
+func TestTableLinesUp(t *testing.T) {
+	rows := []Row{
+		{Story: "crash", Point: 4, At: Moment{incident.Returning, "starting", "start"}, Victim: "n3", Killed: "n1",
+			Heir: 6500 * time.Millisecond, Word: 9 * time.Second, Outcome: "closed", Serving: 62 * time.Second, Starts: 1},
+		{Story: "crash", Point: 12, At: Over, Victim: "n3", Outcome: "closed", Serving: 60 * time.Second, Starts: 1, Twice: []string{"one"}},
+	}
+	lines := strings.Split(strings.TrimSpace(Table(rows)), "\n")
+	if len(lines) != 4 {
+		t.Fatalf("%d lines, want head, rule and two rows", len(lines))
+	}
+	for _, l := range lines {
+		if utf8.RuneCountInString(l) != utf8.RuneCountInString(lines[0]) {
+			t.Errorf("a line of another length:\n%s", strings.Join(lines, "\n"))
+		}
+	}
+	for _, want := range []string{"returning/starting, start pending", "6.5", "9.0", "62.0"} {
+		if !strings.Contains(lines[2], want) {
+			t.Errorf("%q lacks %q", lines[2], want)
+		}
+	}
+	if heir, word := Longest(rows); heir != 6500*time.Millisecond || word != 9*time.Second {
+		t.Errorf("longest %s and %s", heir, word)
+	}
+}
