@@ -88,3 +88,20 @@ func Longest(rows []Row) (heir, word time.Duration) {
 	}
 	return heir, word
 }
+
+// The marks between which a document holds a table.
+const (
+	begin = "<!-- kills:begin -->\n"
+	end   = "<!-- kills:end -->\n"
+)
+
+// Enter puts a table between the marks of a document; one without marks is
+// replaced by the table between them.
+func Enter(doc, table string) string {
+	before, rest, marked := strings.Cut(doc, begin)
+	_, after, ended := strings.Cut(rest, end)
+	if !marked || !ended {
+		before, after = "", ""
+	}
+	return before + begin + table + end + after
+}

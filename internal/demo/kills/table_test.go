@@ -35,3 +35,13 @@ func TestTableLinesUp(t *testing.T) {
 		t.Errorf("longest %s and %s", heir, word)
 	}
 }
+
+func TestTableIsEnteredBetweenTheMarks(t *testing.T) {
+	doc := "# kills\n\n" + begin + "old\n" + end + "\nafter\n"
+	if got, want := Enter(doc, "new\n"), strings.Replace(doc, "old", "new", 1); got != want {
+		t.Errorf("%q, want %q", got, want)
+	}
+	if got := Enter("", "new\n"); got != begin+"new\n"+end {
+		t.Errorf("%q of an empty document", got)
+	}
+}
