@@ -4,11 +4,13 @@ package kills
 
 import (
 	"fmt"
+	"slices"
 	"strings"
 	"time"
 	"unicode/utf8"
 
 	"supervisor/cluster"
+	"supervisor/incident"
 )
 
 // Row is one death: where, whose, and what became of the incident.
@@ -23,9 +25,32 @@ type Row struct {
 	Outcome string
 	Serving time.Duration // from the fault until all nodes served and nothing was open
 	Stale   int           // live reads at ONE, and rows of the audit, that were old
+	Audited int           // rows of the audit
 	Lost    int           // acknowledged writes that a quorum does not show
 	Starts  int           // of the victim's Cassandra
 	Twice   []string
+}
+
+// heirMax is very generous: how long it took is told in the table, and depends on
+// the machine.
+const heirMax = time.Minute
+
+// Faults tells what is not as it has to be; none is what is wanted.
+func (r Row) Faults() []string {
+	faults := slices.Clone(r.Twice)
+	if r.Outcome != incident.Closed.String() {
+		faults = append(faults, "it ended "+r.Outcome)
+	}
+	if r.Stale != 0 || r.Lost != 0 {
+		faults = append(faults, fmt.Sprintf("%d stale reads, %d writes lost", r.Stale, r.Lost))
+	}
+	if r.Audited == 0 {
+		faults = append(faults, "no row was audited")
+	}
+	if r.Heir > heirMax {
+		faults = append(faults, fmt.Sprintf("nobody led for %s", r.Heir))
+	}
+	return faults
 }
 
 var head = []string{"story", "point", "phase/step of the record", "victim", "leader killed", "heir seated s", "first word s",

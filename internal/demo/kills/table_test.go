@@ -36,6 +36,30 @@ func TestTableLinesUp(t *testing.T) {
 	}
 }
 
+// Each row is a sound one with one thing that must not be.
+func TestEachFaultIsNamed(t *testing.T) {
+	for _, row := range []struct {
+		name  string
+		spoil func(*Row)
+		want  string
+	}{
+		{"a sound one", func(*Row) {}, ""},
+		{"left open", func(r *Row) { r.Outcome = "held" }, "it ended held"},
+		{"a stale read", func(r *Row) { r.Stale = 1 }, "1 stale reads, 0 writes lost"},
+		{"a lost write", func(r *Row) { r.Lost = 2 }, "0 stale reads, 2 writes lost"},
+		{"nothing was looked at", func(r *Row) { r.Audited = 0 }, "no row was audited"},
+		{"an effect done twice", func(r *Row) { r.Twice = []string{"i.4.1 twice"} }, "i.4.1 twice"},
+		{"the last moment is still in time", func(r *Row) { r.Heir = heirMax }, ""},
+		{"nobody led", func(r *Row) { r.Heir = heirMax + 1 }, "nobody led for 1m0.000000001s"},
+	} {
+		r := Row{Outcome: "closed", Audited: 600, Heir: 7 * time.Second}
+		row.spoil(&r)
+		if got := strings.Join(r.Faults(), "; "); got != row.want {
+			t.Errorf("%s: %q, want %q", row.name, got, row.want)
+		}
+	}
+}
+
 func TestTableIsEnteredBetweenTheMarks(t *testing.T) {
 	doc := "# kills\n\n" + begin + "old\n" + end + "\nafter\n"
 	if got, want := Enter(doc, "new\n"), strings.Replace(doc, "old", "new", 1); got != want {
