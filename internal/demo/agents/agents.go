@@ -152,6 +152,9 @@ func (f Fleet) Policy(mode incident.Mode) incident.Policy {
 	// A demo breaks the same node again and again on purpose; on a host the
 	// fourth end within ten minutes is a person's business, and the second hang.
 	p.Budgets.StartsMax, p.Budgets.SilencesMax, p.Budgets.FencesMax = 100, 100, 100
+	// Of three nodes on one machine a peer sees about every second sleeper, and a
+	// demo has nobody to ask.
+	p.Return.TriesMax = 6
 	p.KnownRows = []incident.KnownRows{{Keyspace: load.Keyspace, Table: load.Table, Max: knownRows}}
 	return p
 }
