@@ -115,6 +115,8 @@ func (t *turn) allowed() *Refusal {
 	switch p, paused := t.paused(); {
 	case t.w.Policy == nil:
 		return refuse(RulePolicy, "no policy stands, so no bound is known")
+	case t.w.Recovery.Waits():
+		return refuse(RuleEra, "the store was recovered, era %d, and everything is only looked at before supervisor store acknowledge --era %d", t.w.Era, t.w.Era)
 	case t.w.mode(t.r.Datacenter) == Observe:
 		return refuse(RuleMode, "%s is in mode observe: it is only looked at; apply a policy with another mode", t.r.Datacenter)
 	case paused:

@@ -21,6 +21,10 @@ func init() {
 		for n := range s.records {
 			s.older[n] = true
 		}
+		s.fenced = map[cluster.Name]bool{}
+		for n := range s.w.Fences {
+			s.fenced[n] = true
+		}
 		clear(s.w.Fences)
 		for name, p := range s.w.Pools {
 			p.Older = true

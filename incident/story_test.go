@@ -77,6 +77,7 @@ type stage struct {
 	byWall  map[cluster.Name]bool // its leader did not see the node go
 	lapsed  map[cluster.Name]bool
 	older   map[cluster.Name]bool // its record was written before the store was recovered
+	fenced  map[cluster.Name]bool // its fence was, and was not raised since
 }
 
 func newStage(t *testing.T) *stage {
@@ -410,7 +411,7 @@ func (s *stage) worldOf(n cluster.Name) World {
 			delete(s.lapsed, n)
 		}
 	}
-	w.Older = s.older[n]
+	w.Older, w.OlderFence = s.older[n], s.fenced[n]
 	w.Open = nil
 	for _, other := range slices.Sorted(maps.Keys(s.records)) {
 		w.Open = append(w.Open, s.records[other])
@@ -483,6 +484,7 @@ func (s *stage) effect(e Effect) string {
 	switch {
 	case e.Fence != nil:
 		s.w.Fences[e.Fence.Node] = StandingFence{*e.Fence, token}
+		delete(s.fenced, e.Fence.Node)
 		return fmt.Sprintf("fence %s: %s, start %s", e.Fence.Node, e.Fence.Levels, e.Fence.Start)
 	case e.Lift != "":
 		delete(s.w.Fences, e.Lift)
