@@ -153,7 +153,8 @@ func (s *stack) touched(dead int, starts string) string {
 	return ""
 }
 
-// noBurst tells that what waited was done once: one incident, one drain, and
+// noBurst tells that what waited was done once: one incident, at most one drain
+// (a node that answers by then is kept from readers without a word of it), and
 // as many starts as there have to be, besides one for each that a peer saw.
 func (s *stack) noBurst(t *testing.T, known map[string]bool, id string, starts int) {
 	t.Helper()
@@ -174,7 +175,7 @@ func (s *stack) noBurst(t *testing.T, known map[string]bool, id string, starts i
 	for _, ev := range env.Data.Events {
 		count[ev.Code]++
 	}
-	if want := starts + count["return_killed"]; count["decided_drain"] != 1 || count["did_start"] != want {
-		t.Errorf("%d drains and %d starts, want 1 and %d:\n%s", count["decided_drain"], count["did_start"], want, s.timeline(n2, id))
+	if want := starts + count["return_killed"]; count["decided_drain"] > 1 || count["did_start"] != want {
+		t.Errorf("%d drains and %d starts, want one at the most and %d:\n%s", count["decided_drain"], count["did_start"], want, s.timeline(n2, id))
 	}
 }
