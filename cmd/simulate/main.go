@@ -107,8 +107,12 @@ func (q request) fault() string {
 		return "-steps goes with -seed or -scenario"
 	case q.bare && q.story == "":
 		return "-unguarded goes with -scenario"
-	case q.steps < 0, q.seeds < 0, q.nodes < 0, q.storm <= 0, q.nodes > 0 && q.nodes < 3:
-		return "-steps, -seeds and -storm are counted from 0, and a cluster has three nodes at the least"
+	case q.steps < 0, q.seeds < 0, q.from < 0:
+		return "-steps, -seeds and -from are 0 or more"
+	case q.nodes != 0 && q.nodes < 3:
+		return "-nodes: a cluster has three at the least; 0 is as the seeds say"
+	case q.storm <= 0:
+		return "-storm: faults last longer than 0s"
 	}
 	return ""
 }
@@ -152,7 +156,7 @@ func parseSeed(text string) (int64, error) {
 		edition, number = strconv.Itoa(sim.Edition), text
 	}
 	n, err := strconv.ParseInt(number, 10, 64)
-	if err != nil {
+	if err != nil || n < 0 {
 		return 0, fmt.Errorf("seed %q: a number, or edition:number as it was printed", text)
 	}
 	if edition != strconv.Itoa(sim.Edition) {
@@ -181,8 +185,13 @@ func replay(q request, out, errs io.Writer) int {
 		report(q, out, o, r)
 		return violate
 	}
+	if r.Cut {
+		fmt.Fprintf(out, cutShort, q.steps)
+	}
 	return done
 }
+
+const cutShort = "stopped at step %d, before the end: what has to hold then was not asked\n"
 
 // loud plays a story, as far as was asked for, and prints all that happens.
 func loud(q request, o sim.Options, out io.Writer) (sim.Report, error) {

@@ -55,6 +55,10 @@ func tell(q request, out, errs io.Writer) int {
 		return usage
 	}
 	fmt.Fprintf(out, "%s: %s\n%d nodes, %d steps, %d incidents opened, %d closed, %d held\n", s.Name, s.Story, r.Nodes, r.Steps, r.Opened, r.Closed, r.Held)
+	if r.Cut && r.Violation == "" && r.Untrue == "" {
+		fmt.Fprintf(out, cutShort, q.steps)
+		return done
+	}
 	if r.Violation == "" && r.Untrue == "" {
 		fmt.Fprintln(out, "all held")
 		return verdict(!q.bare)

@@ -22,6 +22,9 @@ import (
 const (
 	poolEvery = 2 * time.Second // every agent reads back
 	proxyMax  = time.Second     // one exchange with one proxy
+	// settleMax is how long a new intent may take to stand. What differs until then
+	// is on its way, and no hand's.
+	settleMax = 10 * time.Second
 )
 
 // poolWork is what the pool keeper works from.
@@ -95,7 +98,7 @@ func (d *desk) stood(decl loadbalancer.Declared, token cluster.Token) map[string
 
 // keepPools writes new intents to the proxies and reads every proxy back.
 func (a *Agent) keepPools(ctx context.Context) {
-	k := poolKeeper{a: a, told: map[string]string{}, proxies: map[string]Proxy{}, lost: map[string]bool{}}
+	k := poolKeeper{a: a, told: map[string]string{}, proxies: map[string]Proxy{}, lost: map[string]bool{}, news: map[string]news{}}
 	ticker := time.NewTicker(poolEvery)
 	defer ticker.Stop()
 	for {
@@ -120,6 +123,20 @@ type poolKeeper struct {
 	told    map[string]string
 	proxies map[string]Proxy
 	lost    map[string]bool // proxies that do not answer
+	news    map[string]news // by pool: its newest intent
+}
+
+// news is when an agent heard of an intent.
+type news struct {
+	token cluster.Token
+	at    cluster.Moment
+}
+
+// settled tells whether what differs from an intent at a proxy is somebody's
+// hand: it stood there before, or nobody is about to write it.
+func (k *poolKeeper) settled(w wantedPool, proxy string) bool {
+	late := k.a.o.Clock.Now().Sub(k.news[w.declared.Name].at) > settleMax
+	return w.stood[proxy] || !w.intended || late
 }
 
 // sameAs tells whether nothing that matters to proxies changed.
@@ -139,6 +156,9 @@ func (k *poolKeeper) sameAs(w poolWork) bool {
 func (k *poolKeeper) round(ctx context.Context) {
 	for _, name := range sortedKeys(k.work.pools) {
 		w := k.work.pools[name]
+		if n, known := k.news[name]; !known || n.token != w.token {
+			k.news[name] = news{w.token, k.a.o.Clock.Now()}
+		}
 		seen := incident.PoolSeen{Token: w.token, Proxies: k.proxiesOf(ctx, w)}
 		seen.InStep = inStep(w.declared, seen.Proxies)
 		k.log(name, seen.Proxies)
@@ -237,8 +257,10 @@ func (k *poolKeeper) proxy(ctx context.Context, c Proxy, w wantedPool, name stri
 		status.Trouble = refused.Error()
 		return status
 	}
-	for _, c := range drift.Changes {
-		status.Drift = append(status.Drift, c.String())
+	if k.settled(w, name) {
+		for _, c := range drift.Changes {
+			status.Drift = append(status.Drift, c.String())
+		}
 	}
 	return status
 }

@@ -113,6 +113,23 @@ func TestWhatAHandChangedIsPutRightOnlyOutwards(t *testing.T) {
 	})
 }
 
+// What an intent changes is nobody's hand while it is on its way.
+func TestAnIntentThatSettlesIsNoDrift(t *testing.T) {
+	inRegion(t, incident.Auto, func(r *region) {
+		r.twoProxies()
+		r.crash("n3")
+		drift := false
+		r.wait("closed", 5*time.Minute, func() bool {
+			drift = drift || r.host("n1").finds("POOL_DRIFT") || r.host("n2").finds("POOL_DRIFT")
+			_, open := r.open()
+			return !open && len(r.closed()) > 0
+		})
+		if drift {
+			t.Error("what was ordered is told as somebody's hand")
+		}
+	})
+}
+
 // One proxy that took an intent says nothing about another that did not.
 func TestEachProxyStandsForItself(t *testing.T) {
 	token := cluster.Token{Era: 1, Rev: 7}

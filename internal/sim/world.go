@@ -49,7 +49,8 @@ type Options struct {
 	CrashAt, CrashNext int
 	// Passage is told of every passage.
 	Passage func(n int, agent cluster.Name, at Passage)
-	// StepsMax ends the run after so many steps; 0: it ends by itself.
+	// StepsMax ends the run after so many steps, and then what holds at the end is
+	// not asked; 0: it ends by itself.
 	StepsMax int
 	// Trace is told of everything that happens, a line each.
 	Trace func(line string)
@@ -75,6 +76,7 @@ type Report struct {
 	Struck                     map[string]int
 	Pairs                      map[string]int // two faults within a minute
 	Strokes                    []Stroke       // the schedule that was played
+	Cut                        bool           // StepsMax came before the end
 }
 
 type moment = cluster.Moment
@@ -446,22 +448,36 @@ func Run(o Options) (Report, error) {
 		w.after(warmUp, func() { w.recovers(*o.Recovery) })
 	}
 	w.run(w.now.Add(warmUp + o.Storm))
+	w.ends()
+	w.rep.Steps, w.rep.Trace, w.rep.Strokes, w.rep.Played = w.steps, w.trace, strokes, w.now.Sub(epoch)
+	return w.rep, nil
+}
+
+// ends plays the calm, and then asks what has to hold at the end.
+func (w *world) ends() {
+	if w.rep.Cut {
+		return
+	}
 	w.calm()
-	end := w.now.Add(o.Calm)
-	for w.rep.Violation == "" && w.now < end {
+	end := w.now.Add(w.o.Calm)
+	for w.rep.Violation == "" && !w.rep.Cut && w.now < end {
 		w.run(w.now.Add(10 * second))
 		if w.quiet() {
 			break
 		}
 	}
-	w.finalChecks(w.now >= end)
-	w.truths(true)
-	w.rep.Steps, w.rep.Trace, w.rep.Strokes, w.rep.Played = w.steps, w.trace, strokes, w.now.Sub(epoch)
-	return w.rep, nil
+	if !w.rep.Cut {
+		w.finalChecks(w.now >= end)
+		w.truths(true)
+	}
 }
 
 func (w *world) run(until moment) {
-	for w.rep.Violation == "" && len(w.todo) > 0 && w.todo[0].at <= until && (w.o.StepsMax == 0 || w.steps < w.o.StepsMax) {
+	for w.rep.Violation == "" && len(w.todo) > 0 && w.todo[0].at <= until {
+		if w.o.StepsMax != 0 && w.steps >= w.o.StepsMax {
+			w.rep.Cut = true
+			return
+		}
 		next := w.todo.pop()
 		w.now = next.at
 		w.steps++
