@@ -264,7 +264,15 @@ func (h Holds) resume(a Ask, w World) (Holds, Line, *Refusal) {
 		return h, Line{}, refuse(RulePaused, "%s is not paused by itself%s", Scoped(a.Datacenter), why)
 	}
 	next := h.without(func(p Pause) bool { return p.Datacenter == a.Datacenter }, func(Mute) bool { return false })
-	return next, a.followed("asked_resume", "paused", h.Pauses[i].By), nil
+	return next, a.followed("asked_resume", "paused", h.Pauses[i].By, "rest", next.rest(a.Datacenter, w.Wall)), nil
+}
+
+// rest says what pause still stands for a datacenter.
+func (h Holds) rest(dc cluster.Datacenter, wall time.Time) string {
+	if p, paused := h.Paused(dc, wall); paused {
+		return "; it stays paused: " + p.Words()
+	}
+	return ""
 }
 
 // mute hides what holds of a code now; what gets worse, on another subject, is

@@ -225,6 +225,9 @@ func (t *turn) fenceAsked(a Ask) *Refusal {
 	if t.r.handStands() {
 		return refuse(OneOpenIncident, "%s is fenced already by %s in %s: %s", t.r.Node, t.r.Hand.By, t.r.ID, t.r.Hand.Why)
 	}
+	if t.r.Phase == Held && t.r.HeldRule == RuleOperator {
+		return refuse(RuleOperator, "it is stopped: %s", t.r.Held)
+	}
 	if t.r.Phase != Held || t.r.HeldFrom != Draining && t.r.HeldFrom != Suspected {
 		return refuse(OneOpenIncident, "%s is in %s, phase %s, which does what is needed by itself; abort it first", t.r.Node, t.r.ID, cluster.Title(t.r.Phase.String()))
 	}

@@ -79,7 +79,7 @@ var sentences = map[string]string{
 	"closed_answered":         "{node} serves again after {after}; budget given back",
 	"closed_returned":         "{node} is clean and serves again after {after}, {cassandra} of it Cassandra's own work; budget given back",
 	"asked_pause":             "{by} pauses {subject} until {until}: {why}",
-	"asked_resume":            "{by} ends the pause of {subject} by {paused}: {why}",
+	"asked_resume":            "{by} ends the pause of {subject} by {paused}: {why}{rest}",
 	"pause_over":              "the pause of {scope} by {by} is over since {until}",
 	"asked_mute":              "{by} mutes {subject} of {subjects} until {until}: {why}",
 	"asked_unmute":            "{by} shows {subject} again: {why}",

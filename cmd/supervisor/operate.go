@@ -99,10 +99,16 @@ func (o ordering) confirmed(c *cobra.Command, p api.Envelope[api.Plan]) error {
 		return refuse("there is no terminal to ask on", "add --yes")
 	}
 	fmt.Fprint(c.ErrOrStderr(), "do it? y/N ")
-	if line, _ := bufio.NewReader(c.InOrStdin()).ReadString('\n'); strings.TrimSpace(line) != "y" {
+	if line, _ := bufio.NewReader(c.InOrStdin()).ReadString('\n'); !agreed(line) {
 		return refuse("it was not confirmed", "the plan stays good for 15 min while nothing moves")
 	}
 	return nil
+}
+
+// agreed tells whether an answer to a question that ends in y/N is yes.
+func agreed(line string) bool {
+	said := strings.ToLower(strings.TrimSpace(line))
+	return said == "y" || said == "yes"
 }
 
 // await shows the leader's answer as soon as the journal has it. An interrupt

@@ -142,7 +142,7 @@ func (a applying) confirmed(c *cobra.Command, p api.Plan) (string, error) {
 	}
 	fmt.Fprint(c.ErrOrStderr(), question)
 	line, _ := bufio.NewReader(c.InOrStdin()).ReadString('\n')
-	if strings.TrimSpace(line) != want {
+	if typed := strings.TrimSpace(line); typed != want && (p.Confirm != "" || !agreed(line)) {
 		return "", refuse(api.ConfirmWrong, "it was not confirmed", "the plan stays good for 15 min")
 	}
 	return p.Confirm, nil

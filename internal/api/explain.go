@@ -135,7 +135,7 @@ func headline(s Snapshot, v membership.Verdict, r incident.Record, open bool) st
 	case open && r.Mode == incident.Observe && r.Phase == incident.Suspected:
 		return fmt.Sprintf("%s: nothing is done, because %s is in mode observe.", v.Node, r.Datacenter)
 	case open:
-		return fmt.Sprintf("%s: %s for %s, in phase %s%s.", v.Node, cluster.Title(r.Cause.String()), seconds(s.since(r.Began)), cluster.Title(r.Phase.String()), waitWords(r))
+		return fmt.Sprintf("%s: %s for %s, in phase %s%s.", v.Node, cluster.Title(causeOf(r)), seconds(s.since(r.Began)), cluster.Title(r.Phase.String()), waitWords(r))
 	case !s.judges():
 		return fmt.Sprintf("%s: this agent does not judge, so it cannot say more.", v.Node)
 	case v.Answer == membership.Alive && v.Cause == membership.AgentGone:
@@ -280,16 +280,16 @@ func changes(s Snapshot, v membership.Verdict, r incident.Record, open bool) []s
 func releases(s Snapshot, r incident.Record) []string {
 	var list []string
 	if p := proposalLine(s, r); p != nil {
-		list = append(list, fmt.Sprintf("supervisor incident approve %s --plan %s -> fence %s (%s), repaired before it is read", r.ID, p.Plan, r.Node, p.Levels))
+		list = append(list, fmt.Sprintf("supervisor incident approve %s --plan %s --reason … -> fence %s (%s), repaired before it is read", r.ID, p.Plan, r.Node, p.Levels))
 	}
 	switch {
 	case r.HeldRule == incident.RulePaused:
-		return append(list, "the end of the pause, or supervisor resume -> it goes on by itself")
+		return append(list, "the end of the pause, or supervisor resume --reason … -> it goes on by itself")
 	case r.Hand != nil && r.Hand.Lifted == "":
-		return append(list, fmt.Sprintf("supervisor unfence %s -> repaired, then read again", r.Node))
+		return append(list, fmt.Sprintf("supervisor unfence %s --reason … -> repaired, then read again", r.Node))
 	case r.HeldRule == incident.NoSilentWait, r.HeldRule == incident.FenceBeforeReplace:
 	default:
-		list = append(list, fmt.Sprintf("supervisor incident retry %s -> it is tried again from %s", r.ID, cluster.Title(r.HeldFrom.String())))
+		list = append(list, fmt.Sprintf("supervisor incident retry %s --reason … -> it is tried again from %s", r.ID, cluster.Title(r.HeldFrom.String())))
 	}
 	return append(list, "what the reason names")
 }

@@ -127,9 +127,12 @@ func incidentLine(s Snapshot, r incident.Record) IncidentLine {
 	return line
 }
 
+// byHand is the cause of an incident that a person's fence opened.
+const byHand = "by_hand"
+
 func causeOf(r incident.Record) string {
 	if r.Hand != nil && r.Cause == membership.NoCause {
-		return "by_hand"
+		return byHand
 	}
 	return r.Cause.String()
 }

@@ -109,7 +109,7 @@ func nodeLine(s Snapshot, h cluster.Host) NodeLine {
 	}
 	if r, ok := openAt(s, h.Name); ok {
 		n.Incident, n.Phase, n.Step = r.ID, r.Phase.String(), stepOf(r)
-		if len(n.Fenced) > 0 {
+		if len(n.Fenced) > 0 && causeOf(r) != byHand {
 			n.Answer, n.Cause, n.Verdict, n.Since = membership.Gone, r.Cause, verdictWord(membership.Gone, r.Cause), at(r.Began)
 			n.Votes = VoteCount{For: r.Votes.For, Heard: r.Votes.Heard, Eligible: r.Votes.Of, Agreeing: r.Votes.For, Racks: r.Votes.Racks}
 		}

@@ -74,7 +74,7 @@ var errorRows = []ErrorRow{
 	{PlanStale, http.StatusConflict, ExitRefused, "the world moved since the plan was made", "look again: supervisor policy apply FILE"},
 	{PlanEmpty, http.StatusConflict, ExitRefused, "the plan changes nothing", "see what stands: supervisor policy show"},
 	{QuorumWouldBreak, http.StatusConflict, ExitRefused, "a range would lose its quorum", "wait until what is out is back; see: supervisor status"},
-	{GuardForbids, http.StatusConflict, ExitRefused, "a rule forbids it", "what the rule waits for: supervisor explain"},
+	{GuardForbids, http.StatusConflict, ExitRefused, "a rule forbids it", "what the rule waits for: supervisor explain NODE"},
 	{OrderWaiting, 0, ExitFailed, "the leader has not taken the order in", "it is taken in within 5 min, or refused; see: supervisor status"},
 	{ConfirmWrong, http.StatusForbidden, ExitRefused, "the plan must be confirmed by typing its name", "type the name that the plan shows, or pass it with --confirm"},
 	{ReasonMissing, http.StatusBadRequest, ExitUsage, "an order needs a reason", "add --reason \"why\""},

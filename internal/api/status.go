@@ -232,7 +232,7 @@ func soonHandled(s Snapshot, f incident.Finding) bool {
 func degraded(s Snapshot) []string {
 	var why []string
 	for _, r := range s.Open {
-		why = append(why, fmt.Sprintf("%s about %s: %s, %s", r.ID, r.Node, cluster.Title(r.Cause.String()), cluster.Title(r.Phase.String())))
+		why = append(why, fmt.Sprintf("%s about %s: %s, %s", r.ID, r.Node, cluster.Title(causeOf(r)), cluster.Title(r.Phase.String())))
 	}
 	for _, f := range s.findings() {
 		if f.Severity != incident.Info && f.Handled == "" && s.muted(f) == nil {

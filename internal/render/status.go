@@ -183,7 +183,7 @@ func waitWords(p Page, asOf api.Time, in api.IncidentLine) []string {
 		out = append(out, fmt.Sprintf("%s, by rule %s", word, in.HeldRule))
 	}
 	if in.Proposal != nil {
-		out = append(out, fmt.Sprintf("would fence it (%s): supervisor incident approve %s --plan %s", in.Proposal.Levels, in.ID, in.Proposal.Plan))
+		out = append(out, fmt.Sprintf("would fence it (%s): supervisor incident approve %s --plan %s --reason …", in.Proposal.Levels, in.ID, in.Proposal.Plan))
 	}
 	if in.Ack != nil {
 		out = append(out, fmt.Sprintf("%s has seen it: %s", in.Ack.By, in.Ack.Why))
