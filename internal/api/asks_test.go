@@ -7,6 +7,7 @@ import (
 	"testing"
 	"time"
 
+	"supervisor/cluster"
 	"supervisor/incident"
 	"supervisor/internal/api"
 	"supervisor/internal/api/apitest"
@@ -83,6 +84,21 @@ func TestMutedAndPaused(t *testing.T) {
 	held.Findings = incident.Diagnose(held.World)
 	if st := api.StatusOf(held); st.State != api.Degraded || st.Incidents[0].Ack == nil {
 		t.Errorf("held and seen: %s %v", st.State, st.Why)
+	}
+}
+
+func TestModeAssistIsWhatHoldsAProposal(t *testing.T) {
+	s := apitest.Asking()
+	p := *s.World.Policy
+	p.Modes = map[cluster.Datacenter]incident.Mode{"dc1": incident.Assist}
+	s.World.Policy = &p
+	e, err := api.Explain(s, "n3")
+	if err != nil {
+		t.Fatal(err)
+	}
+	i := slices.IndexFunc(e.Guards, func(g api.Guard) bool { return g.Rule == incident.RuleMode })
+	if i < 0 || !e.Guards[i].Stands {
+		t.Errorf("mode assist does not hold what it asks about: %+v", e.Guards)
 	}
 }
 

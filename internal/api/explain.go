@@ -128,6 +128,8 @@ func verdictSentence(s Snapshot, v membership.Verdict) string {
 // headline is the one sentence that answers why.
 func headline(s Snapshot, v membership.Verdict, r incident.Record, open bool) string {
 	switch {
+	case s.StoreLost != "":
+		return fmt.Sprintf("%s: nothing is done, because nothing can be written down: the store does not answer (%s).", v.Node, s.StoreLost)
 	case open && r.Phase == incident.Held && !r.Asks():
 		return fmt.Sprintf("%s: it stays as it is. %s (rule %s, held from %s)%s.", v.Node, r.Held, r.HeldRule, cluster.Title(r.HeldFrom.String()), seenBy(r))
 	case open && r.Phase == incident.Held:
@@ -314,8 +316,10 @@ func guards(s Snapshot, n cluster.Name) []Guard {
 		why = "no"
 	}
 	list = append(list, Guard{incident.RuleStorm, storm, why})
-	mode := s.World.ModeOf(dc)
-	list = append(list, Guard{incident.RuleMode, mode == incident.Observe, mode.String()})
+	list = append(list, modeGuard(s, n, dc))
+	if s.StoreLost != "" {
+		list = append(list, Guard{incident.IntentFirst, true, "the store does not answer: " + s.StoreLost})
+	}
 	if s.World.Recovery.Waits() {
 		list = append(list, Guard{incident.RuleEra, true, fmt.Sprintf("the store was recovered, era %d, and nobody has acknowledged that", s.World.Era)})
 	}
@@ -328,6 +332,16 @@ func guards(s Snapshot, n cluster.Name) []Guard {
 		list = append(list, floor)
 	}
 	return list
+}
+
+// modeGuard forbids what the mode leaves to people.
+func modeGuard(s Snapshot, n cluster.Name, dc cluster.Datacenter) Guard {
+	mode := s.World.ModeOf(dc)
+	r, open := openAt(s, n)
+	if mode == incident.Assist && open && r.Proposal != nil {
+		return Guard{incident.RuleMode, true, "assist: a person approves it first"}
+	}
+	return Guard{incident.RuleMode, mode == incident.Observe, mode.String()}
 }
 
 // floorGuard asks the pools whether the node could be taken out now.

@@ -66,6 +66,7 @@ func TestPages(t *testing.T) {
 		"status-recovered":   Status(p, through(t, apitest.Recovered(), api.StatusOf(apitest.Recovered()))),
 		"status-back":        Status(p, through(t, apitest.Back(), api.StatusOf(apitest.Back()))),
 		"explain-recovered":  Explain(p, through(t, apitest.Recovered(), must(api.Explain(apitest.Recovered(), "n3")))),
+		"explain-blind":      Explain(p, through(t, blind, must(api.Explain(blind, "n3")))),
 		"explain-waiting":    Explain(p, through(t, waiting(), must(api.Explain(waiting(), "n3")))),
 		"status-deaf":        Status(p, through(t, deaf, api.StatusOf(deaf))),
 		"status-unsure":      Status(p, through(t, unsure, api.StatusOf(unsure))),
