@@ -133,14 +133,11 @@ func (a Ask) hear(w World, id string) Heard {
 }
 
 // lateFault refuses a word that lay in the inbox while nobody led. A pause may
-// come late, for it only forbids; but not from a clock so far away that its end
-// would be anywhere. Two hosts' clocks are compared, which can only refuse.
+// come late, and from any clock: it only forbids, and ends by the leader's. Two
+// hosts' clocks are compared, which can only refuse.
 func (a Ask) lateFault(w World) *Refusal {
-	age, most := w.Wall.Sub(a.Said), askedMax
-	if a.Verb == AskPause {
-		most = HoldMax
-	}
-	if a.Said.IsZero() || age <= most && age >= -askedMax {
+	age := w.Wall.Sub(a.Said)
+	if a.Said.IsZero() || age.Abs() <= askedMax || a.Verb == AskPause && age <= HoldMax {
 		return nil
 	}
 	return refuse(RuleOperator, "by the clock of its agent it was said %s ago, and it counts for %s: say it again, or mend the clocks", age.Round(time.Second), askedMax)
@@ -178,11 +175,22 @@ func (a Ask) turnedAway(f *Refusal) Heard {
 // args are the arguments of every line about a word; request lets whoever
 // said it find the answer.
 func (a Ask) args(pairs ...string) map[string]string {
-	args := map[string]string{"by": a.Who, "why": a.Why, "request": a.Request}
+	args := map[string]string{"by": short(a.Who), "why": short(a.Why), "request": a.Request}
 	for i := 0; i+1 < len(pairs); i += 2 {
-		args[pairs[i]] = pairs[i+1]
+		args[pairs[i]] = short(pairs[i+1])
 	}
 	return args
+}
+
+// wordMax bounds each argument of a line about a word, whoever wrote it into the
+// inbox: an answer that the store does not take would bar every other decision.
+const wordMax = 400
+
+func short(s string) string {
+	if len(s) <= wordMax {
+		return s
+	}
+	return strings.ToValidUTF8(s[:wordMax], "") + "…"
 }
 
 func (a Ask) refused(f *Refusal) Line {

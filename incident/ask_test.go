@@ -130,3 +130,21 @@ func TestARefusedWordLeavesNothingHalfDone(t *testing.T) {
 		}
 	}
 }
+
+// An answer fits into the store, whatever somebody wrote into the inbox.
+func TestAnAnswerIsShort(t *testing.T) {
+	long := strings.Repeat("<", 800<<10)
+	for _, verb := range AskVerbs() {
+		a := Ask{Verb: verb, Request: "r1", Who: long, Why: long, Plan: long, About: About{Datacenter: "dc1", Incident: long, Code: long, Subject: long, For: time.Hour}}
+		h := Hear(a, World{Policy: &Policy{}, Wall: time.Unix(0, 0)}, "inc-1")
+		size := 0
+		for _, l := range h.Lines {
+			for _, v := range l.Args {
+				size += len(v)
+			}
+		}
+		if len(h.Lines) == 0 || size > 4<<10 {
+			t.Errorf("%s: %d lines, %d bytes", verb, len(h.Lines), size)
+		}
+	}
+}

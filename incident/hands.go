@@ -6,7 +6,6 @@ import (
 	"crypto/sha256"
 	"encoding/hex"
 	"fmt"
-	"slices"
 	"strings"
 	"time"
 
@@ -407,6 +406,7 @@ func (t *turn) heldByWord() {
 		t.release(t.r.HeldFrom)
 	default:
 		t.r.Held += ReadAnyway
+		t.r.Ack = nil // whoever has seen it has not seen that
 		t.say(Saw, "saw_read_anyway", "node", string(t.r.Node))
 		t.under(RuleOperator)
 	}
@@ -466,8 +466,11 @@ func (r Record) seenStorm(storm string) bool {
 }
 
 // Asks tells whether a held incident waits for a person who has not said that
-// he has seen it. What people stopped themselves asks again when its node is read.
+// he has seen it. What people keep as it is themselves, a pause, a fence by hand or
+// what they stopped before anything was done, asks only when its node is read; one
+// that was stopped later stays out of service until somebody retries it.
 func (r Record) Asks() bool {
-	own := slices.Contains([]Rule{RulePaused, RuleOperator}, r.HeldRule) && !strings.Contains(r.Held, ReadAnyway)
+	own := r.HeldRule == RulePaused || r.HeldRule == RuleOperator && (r.handStands() || r.HeldFrom == Suspected)
+	own = own && !strings.Contains(r.Held, ReadAnyway)
 	return r.Phase == Held && r.Ack == nil && !own
 }

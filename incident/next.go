@@ -69,7 +69,11 @@ func Next(r Record, ev Event, w World) Decision {
 	case Looked:
 		t.advance()
 	case Finished:
-		t.finished(ev)
+		// Nothing follows from what ended under a pause or in mode observe; it is
+		// looked at anew when that is over.
+		if !t.lookedAway() && !t.pausedAway() {
+			t.finished(ev)
+		}
 	case Adopted:
 		t.adopt(ev)
 	case Said:

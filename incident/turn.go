@@ -125,6 +125,7 @@ func (t *turn) tellRead() {
 		return
 	}
 	t.r.Held += readMeanwhile + why
+	t.r.Ack = nil // whoever has seen it has not seen that
 	t.changed = true
 }
 
@@ -179,7 +180,8 @@ func (t *turn) unproven() bool {
 	proven := t.r.Return != nil && t.r.Return.Step >= Ramping && !t.replaced() && !broken
 	lost := t.r.Return != nil || t.r.Cause == membership.ProcessDown || broken
 	changed := t.r.HeldRule != RuleMode && t.r.HeldRule != RulePolicy && t.r.HeldRule != RuleEra
-	return lost && !proven && !t.shutOut() && changed && !t.cold()
+	untouched := t.r.HeldRule == RuleOperator && t.r.HeldFrom == Suspected // a person stopped it before anything was done
+	return lost && !proven && !t.shutOut() && changed && !untouched && !t.cold()
 }
 
 // mark notes that a stage was reached, once.

@@ -11,6 +11,7 @@ import (
 	"slices"
 	"strings"
 	"time"
+	"unicode"
 
 	"supervisor/cluster"
 	"supervisor/incident"
@@ -77,6 +78,9 @@ func Refuse(r incident.Rule, subject, reason string, remedy ...string) *Problem 
 	return p.under(string(r))
 }
 
+// subjectMax is longer than any name that a finding is about.
+const subjectMax = 200
+
 // ask reads a request into the word that the leader would take in.
 func ask(s Snapshot, verb string, t Target) (incident.Ask, error) {
 	a := incident.Ask{Verb: incident.AskVerb(verb), Who: "you", Why: "the reason", Plan: t.Plan,
@@ -93,6 +97,9 @@ func ask(s Snapshot, verb string, t Target) (incident.Ask, error) {
 			return a, noNode(s, string(t.Node))
 		}
 	case incident.AskMute, incident.AskUnmute:
+		if len(t.Subject) > subjectMax || strings.ContainsFunc(t.Subject, unicode.IsControl) {
+			return a, problem(Usage, "subject", fmt.Sprintf("a subject is a name of %d bytes at the most, without control characters", subjectMax))
+		}
 		if _, err := FindingOf(s, a.Code); err != nil {
 			return a, err
 		}

@@ -11,6 +11,7 @@ import (
 	"strings"
 	"sync"
 	"time"
+	"unicode"
 
 	"supervisor/incident"
 	"supervisor/internal/lead"
@@ -117,7 +118,8 @@ func (s *Server) order(w http.ResponseWriter, r *http.Request) error {
 	if err := read(r, &req); err != nil {
 		return err
 	}
-	reason := strings.Join(strings.Fields(req.Reason), " ")
+	// Whoever reads the journal has a terminal that obeys control characters.
+	reason := strings.Join(strings.FieldsFunc(req.Reason, func(r rune) bool { return unicode.IsSpace(r) || unicode.IsControl(r) }), " ")
 	if reason == "" || len(reason) > reasonMax {
 		return problem(ReasonMissing, req.Plan, fmt.Sprintf("an order needs a reason of at most %d bytes", reasonMax))
 	}

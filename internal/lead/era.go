@@ -172,7 +172,7 @@ func (s *State) dropWord(dc cluster.Datacenter, wall time.Time) (Commit, bool) {
 			continue
 		}
 		line := incident.Line{Kind: incident.Refused, Code: "word_of_an_older_era", Rule: incident.RuleEra, Who: word.Value.Who,
-			Args: map[string]string{"by": word.Value.Who}}
+			Args: map[string]string{"by": word.Value.Who, "request": id}}
 		return s.tell(dc, s.wordTxn(id), s.Picture.Ledgers[dc].Value, []incident.Line{line}, wall)
 	}
 	return Commit{}, false

@@ -205,3 +205,23 @@ func TestADiskSpeaksOfWhatTheCopyDoesNotKnow(t *testing.T) {
 		})
 	}
 }
+
+// Whoever speaks first about an incident of an older era does not make a record
+// of today of it: what it had reached is not believed all the same.
+func TestAWordDoesNotMakeAnOlderRecordBelieved(t *testing.T) {
+	for _, verb := range []incident.AskVerb{incident.AskRetry, incident.AskAck, incident.AskAbort, incident.AskApprove} {
+		t.Run(string(verb), func(t *testing.T) {
+			b, _, _ := ordered(t)
+			b.recover(nil)
+			b.heir("n2")
+			b.put(store.Word("r9"), Word{Who: "bo", Verb: string(verb), Why: "go on", Plan: "7f3a91c20b44", About: &incident.About{Incident: "inc-dc1-1"}})
+			b.rest(b.relist())
+			b.rest(b.see(true))
+			b.told("saw_recovered", 1)
+			if r := b.record(); r.Phase != incident.Held || len(r.Pending) != 0 || verb != incident.AskAbort && r.HeldRule != incident.RuleEra {
+				t.Errorf("%s by %s, pending %v", r.Phase, r.HeldRule, r.Pending)
+			}
+			b.answer("r9")
+		})
+	}
+}

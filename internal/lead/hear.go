@@ -70,6 +70,11 @@ func (s *State) hear(dc cluster.Datacenter, id string, now cluster.Moment, wall 
 	word := s.Picture.Inbox[id].Value
 	a := incident.Ask{Verb: incident.AskVerb(word.Verb), Request: id, Who: word.Who, Why: word.Why, Plan: word.Plan, About: *word.About}
 	rec, w := s.concerned(&a, dc, now, wall)
+	if rec.ID != "" && w.Older {
+		// What a record of an older era had reached is not believed, before anybody
+		// says a word about it. The word waits for the next turn.
+		return s.step(rec, s.base(dc, now, wall))
+	}
 	fresh := incidentID(dc, w.Ledger.NextIncident+1)
 	h, broke := s.heard(a, w, fresh)
 	if h.Decision.Record.ID == fresh {
@@ -115,7 +120,9 @@ func (s *State) concerned(a *incident.Ask, dc cluster.Datacenter, now cluster.Mo
 	if !mine || ck.step != rec.Step {
 		ck = clock{began: ck.began, step: rec.Step, entered: now}
 	}
-	return rec, about(rec, ck, base)
+	w := about(rec, ck, base)
+	w.Older, w.OlderFence = s.Picture.Older(s.Picture.Records[rec.ID].Mod), s.Picture.olderFence(rec.Node)
+	return rec, w
 }
 
 // heard asks the deciding room; a word about which an invariant breaks is
