@@ -253,6 +253,10 @@ func (t *turn) comparedAgain() {
 	case len(ret.Differs) == 0:
 		t.say(Proved, "proved_compare", "tables", someOf(ret.Unread))
 		ret.Unread = nil
+		if t.keptFromReaders() {
+			t.open() // its fence was raised while it was held
+			return
+		}
 		t.ramp(Ramping)
 	case ret.Looks >= looksMax:
 		t.hold(RuleVerify, fmt.Sprintf("%s differ each time they are compared, %d times by now, and their rows tell nothing; look whether they are written all the time, then retry",

@@ -184,7 +184,7 @@ func (t *turn) heldForOthers() {
 		}
 		t.ledger = t.ledger.with(t.r, HoldsReturn)
 		t.release(Verifying)
-		if t.r.Return.Step == Reading && t.keptFromReaders() {
+		if t.r.Return.Step == Reading && t.keptFromReaders() && !t.w.Lapsed[t.r.Node] {
 			t.open() // its fence was raised when it was held
 		}
 	case Preflight, Starting, AwaitDown, Killing, Joining, AwaitUp, Opening, Ramping, RampingFull:

@@ -32,11 +32,17 @@ func (w *World) compares(n cluster.Name) bool {
 	if w.Serves(n) {
 		return true
 	}
+	return w.inRing(n)
+}
+
+// inRing tells whether a node's process is a member of the ring that lives, by
+// its own agent's word, whether or not it takes clients.
+func (w *World) inRing(n cluster.Name) bool {
 	v := w.verdict(n)
 	own, known := w.own(n)
 	_, there := w.Agents[n]
-	inRing := known && there && own.Running && own.Mode == "NORMAL" && own.Process == v.Process && v.Own == membership.Good
-	return inRing && (v.Answer == membership.Alive || v.Answer == membership.Gone && v.Cause == membership.CQLDead)
+	normal := known && there && own.Running && own.Mode == "NORMAL" && own.Process == v.Process && v.Own == membership.Good
+	return normal && (v.Answer == membership.Alive || v.Answer == membership.Gone && v.Cause == membership.CQLDead)
 }
 
 // keeperSkew is by how much two leaders' wall clocks may differ.

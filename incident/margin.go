@@ -109,7 +109,10 @@ func (t *turn) quorumFault() string {
 	if t.w.Schema == nil {
 		return "the ring is not known"
 	}
-	others := func(n cluster.Name) bool { return n != t.r.Node && t.w.Serves(n) }
+	// A replica whose clients' port is closed by a hand still serves the others.
+	others := func(n cluster.Name) bool {
+		return n != t.r.Node && (t.w.Serves(n) || t.w.inRing(n) && !t.w.fenced(n))
+	}
 	margins, err := cluster.MarginsOf(*t.w.Schema, t.r.Node, others)
 	if err != nil {
 		return err.Error()

@@ -13,6 +13,10 @@ import (
 	"supervisor/membership"
 )
 
+// lastLookMax is how old the last look at a process may be that decides its end:
+// it is made every half second, and waits a second.
+const lastLookMax = 3 * time.Second
+
 // lastWordMax is how long a process that is to be ended because it hangs is
 // given to answer once more: longer than any look waits.
 const lastWordMax = time.Second
@@ -25,8 +29,12 @@ func (a *Agent) fences(ctx context.Context, id string) error {
 	if err := a.bars(ctx, id); err != nil {
 		return err
 	}
-	if met := a.looks(); met != membership.Silent {
+	met, age := a.looks()
+	if met != membership.Silent {
 		return refusal{incident.UnknownDestroysNothing, "it does not hang: the last look at its native protocol met " + met.String()}
+	}
+	if age > lastLookMax {
+		return refusal{incident.UnknownDestroysNothing, fmt.Sprintf("the last look at its native protocol is %s old", age.Round(time.Second))}
 	}
 	cctx, cancel := context.WithTimeout(ctx, lastWordMax)
 	defer cancel()
@@ -60,13 +68,13 @@ func (a *Agent) bars(ctx context.Context, id string) error {
 }
 
 // looks tells what this host's own last look at its Cassandra over the native
-// protocol met. Only silence is a hang: what refuses has closed its port, by hand
+// protocol met, and how old that is. Only silence is a hang: what refuses has closed its port, by hand
 // or behind a fence.
-func (a *Agent) looks() membership.Outcome {
+func (a *Agent) looks() (met membership.Outcome, age time.Duration) {
 	for _, l := range a.o.Observer.Looks() {
 		if l.Subject == a.o.Self && l.Path == membership.CQL {
-			return l.Outcome
+			return l.Outcome, l.Age
 		}
 	}
-	return membership.NoWord
+	return membership.NoWord, 0
 }

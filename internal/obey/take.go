@@ -91,6 +91,8 @@ func Take(marks Marks, o incident.Order, token cluster.Token, f Facts) Taken {
 	same := marked && mark.Effect == o.ID && mark.Token == token // names come again in a store that went back, tokens do not
 	formers := o.State == incident.Claimed && o.By != f.Boot
 	switch {
+	case same && mark.Done && o.Era == f.Era:
+		return Taken{What: Known, Resource: resource, Mark: mark} // what was done is told, also by one that obeys no more
 	case f.Closed != "":
 		return t.refuse(incident.IntentFirst, f.Closed)
 	case !known:
@@ -101,8 +103,6 @@ func Take(marks Marks, o incident.Order, token cluster.Token, f Facts) Taken {
 		return t.unknown(fmt.Sprintf("it was written in era %d, the store is in era %d: it may have been done", o.Era, f.Era))
 	case o.Era > f.Era:
 		return t.refuse(incident.TokenNeverFalls, fmt.Sprintf("it was written in era %d, the store is in era %d", o.Era, f.Era))
-	case same && mark.Done:
-		return Taken{What: Known, Resource: resource, Mark: mark}
 	case same && !formers:
 		t.What = Resume
 		return t

@@ -129,7 +129,7 @@ func (w *world) quorumSurvives(n *node) {
 				lately = lately || w.now.Sub(max(r.changedAt, r.shakenAt)) < steady
 			}
 		}
-		if mine && !lately && serve == cluster.Quorum(w.factor)-1 {
+		if mine && !lately && serve < cluster.Quorum(w.factor) {
 			w.broken(string(incident.QuorumSurvives), "%s is fenced and a range of it keeps %d replicas", n.name, serve)
 		}
 	}
