@@ -36,7 +36,8 @@ func newModeCommand() *cobra.Command {
 }
 
 // mode applies the standing policy with another mode for one datacenter. The
-// plan names the version it was made from, so nobody's change is lost between.
+// plan has to be made against the version that was read, so nobody's change is
+// lost between.
 func (a applying) mode(c *cobra.Command, dc cluster.Datacenter, word string) error {
 	if strings.TrimSpace(a.reason) == "" {
 		return usage(c, errors.New("--reason is missing: others will wonder later"))
@@ -70,6 +71,7 @@ func (a applying) mode(c *cobra.Command, dc cluster.Datacenter, word string) err
 		next.Modes = map[cluster.Datacenter]incident.Mode{}
 	}
 	next.Modes[dc] = m
+	a.base = p.Version
 	a.file = fmt.Sprintf("policy v%d with mode %s in %s", p.Version, word, dc)
 	return a.apply(c, client, settings.RenderPolicy(next))
 }

@@ -26,6 +26,7 @@ type applying struct {
 	file, reason, plan, confirm string
 	yes                         bool
 	wait                        time.Duration
+	base                        int64 // the version that the document was made from; 0: not said
 }
 
 func newPolicyApply() *cobra.Command {
@@ -77,6 +78,10 @@ func (a applying) apply(c *cobra.Command, client *api.Client, text []byte) error
 	plan, err := post[api.Plan](c.Context(), client, "/v1/plans", api.PlanRequest{Verb: api.VerbPolicyApply, Document: string(text)})
 	if err != nil {
 		return a.named(err)
+	}
+	if a.base != 0 && plan.Data.Base != a.base {
+		return failure{err: fmt.Errorf("policy v%d stands by now, and this was made from v%d", plan.Data.Base, a.base), code: string(api.PlanStale), exit: exitRefused,
+			remedy: []string{"nothing was done; say it again"}}
 	}
 	page, _ := pageOf(c.OutOrStdout())
 	fmt.Fprint(c.OutOrStdout(), render.Plan(page, plan))
