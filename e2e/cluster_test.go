@@ -198,6 +198,28 @@ func (s *stack) timeline(at int, id string) string {
 	return out
 }
 
+// story is told to a cluster that serves, and leaves it so.
+type story struct {
+	name string
+	tell func(*testing.T, *stack)
+}
+
+// tells tells stories one after the other, each when an agent says that all
+// nodes serve; after one that failed no other would tell of anything new.
+func (s *stack) tells(t *testing.T, at int, stories []story) {
+	for _, story := range stories {
+		ok := t.Run(story.name, func(t *testing.T) {
+			s.t = t
+			s.awaitServing(at)
+			story.tell(t, s)
+		})
+		if !ok {
+			break
+		}
+	}
+	s.t = t
+}
+
 // pid is the process of a pid file.
 func (s *stack) pid(file string) int {
 	s.t.Helper()

@@ -18,10 +18,7 @@ const n1, n2, n3 = 0, 1, 2
 // nodes and nothing open.
 func TestLoop(t *testing.T) {
 	s := up(t, "127.0.41")
-	for _, story := range []struct {
-		name string
-		tell func(*testing.T, *stack)
-	}{
+	s.tells(t, n2, []story{
 		{"a restarted agent changes nothing", agentRestarts},
 		{"a pause of two seconds costs one drain at the most", pause},
 		{"the agents of the node and then of the leader restart in the middle of a return", restartsInReturn},
@@ -31,17 +28,7 @@ func TestLoop(t *testing.T) {
 		{"a node that a person fenced stays out, whatever is done to the proxy, and comes back clean", fencedByHand},
 		{"nothing is begun in a pause", paused},
 		{"mode assist ends what hangs when a person has approved it", approved},
-	} {
-		ok := t.Run(story.name, func(t *testing.T) {
-			s.t = t
-			s.awaitServing(n2)
-			story.tell(t, s)
-		})
-		if !ok {
-			break // what follows would tell of the same trouble
-		}
-	}
-	s.t = t
+	})
 }
 
 func agentRestarts(t *testing.T, s *stack) {

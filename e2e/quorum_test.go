@@ -26,23 +26,10 @@ var quorumFor = flag.Duration("quorum.for", time.Minute, "how long etcd's majori
 // normal, which lets a person start a node while nobody can say how.
 func TestMajorityGone(t *testing.T) {
 	s := up(t, "127.0.63", "--store-members", "3")
-	for _, story := range []struct {
-		name string
-		tell func(*testing.T, *stack)
-	}{
+	s.tells(t, n3, []story{
 		{"a node that dies while etcd has no majority is left as it is, and returned once when it has one", majorityGone},
 		{"a person may start it meanwhile, through the gate's last line, and it is repaired where it stands", startedWithoutStore},
-	} {
-		ok := t.Run(story.name, func(t *testing.T) {
-			s.t = t
-			s.awaitServing(n3)
-			story.tell(t, s)
-		})
-		if !ok {
-			break // what follows would tell of the same trouble
-		}
-	}
-	s.t = t
+	})
 }
 
 func majorityGone(t *testing.T, s *stack) {

@@ -140,16 +140,7 @@ func (t *turn) mayFence(levels isolate.Levels) *Refusal {
 	case why != "":
 		return refuse(QuorumSurvives, "%s%s", why, t.outBesides())
 	}
-	return first2(t.budgetRefusal, t.floorRefusal)
-}
-
-func first2(faults ...func() *Refusal) *Refusal {
-	for _, f := range faults {
-		if f := f(); f != nil {
-			return f
-		}
-	}
-	return nil
+	return first(t.budgetRefusal, t.floorRefusal)
 }
 
 // besides lists the other nodes of the datacenter that are out.

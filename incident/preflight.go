@@ -168,7 +168,7 @@ func (t *turn) inPlaceFault() *fault {
 }
 
 // first is the first fault of some.
-func first(faults ...func() *fault) *fault {
+func first[F any](faults ...func() *F) *F {
 	for _, f := range faults {
 		if f := f(); f != nil {
 			return f

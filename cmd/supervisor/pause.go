@@ -21,7 +21,8 @@ func newPauseCommand() *cobra.Command {
 		Use:   "pause [DC] --reason R",
 		Short: "Let nothing new start in a datacenter, or in the whole region, for a while",
 		Long: "What is judged and found is still told. What was only seen waits; what was begun is held where it\n" +
-			"stands, behind its fence, and goes on by itself when the pause is over. Nobody is fenced meanwhile, but a node that\nlacks writes and is handed to people gets the fence that keeps it from being read.",
+			"stands, behind its fence, and goes on by itself when the pause is over. Nobody is fenced meanwhile,\n" +
+			"but a node that lacks writes and is handed to people gets the fence that keeps it from being read.",
 		Args: atMostOne("DC"),
 		RunE: func(c *cobra.Command, args []string) error {
 			if length < time.Second || length > incident.HoldMax {

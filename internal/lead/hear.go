@@ -120,9 +120,7 @@ func (s *State) concerned(a *incident.Ask, dc cluster.Datacenter, now cluster.Mo
 	if !mine || ck.step != rec.Step {
 		ck = clock{began: ck.began, step: rec.Step, entered: now}
 	}
-	w := about(rec, ck, base)
-	w.Older, w.OlderFence = s.Picture.Older(s.Picture.Records[rec.ID].Mod), s.Picture.olderFence(rec.Node)
-	return rec, w
+	return rec, s.aboutOpen(rec, ck, base)
 }
 
 // heard asks the deciding room; a word about which an invariant breaks is

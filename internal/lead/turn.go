@@ -307,8 +307,7 @@ func (s *State) step(rec incident.Record, base incident.World) (Commit, bool) {
 		ck = clock{began: began, step: rec.Step, entered: base.Now}
 		s.clocks[rec.ID] = ck
 	}
-	w := about(rec, ck, base)
-	w.Older, w.OlderFence = s.Picture.Older(s.Picture.Records[rec.ID].Mod), s.Picture.olderFence(rec.Node)
+	w := s.aboutOpen(rec, ck, base)
 	if !mine {
 		return s.next(rec, incident.Adopted{By: s.Self}, w, "")
 	}
@@ -445,6 +444,14 @@ func about(rec incident.Record, ck clock, w incident.World) incident.World {
 	if ck.began != 0 {
 		w.Elapsed = max(0, w.Now.Sub(ck.began))
 	}
+	return w
+}
+
+// aboutOpen is that world for a record that stands in the store, perhaps since an
+// older era.
+func (s *State) aboutOpen(rec incident.Record, ck clock, base incident.World) incident.World {
+	w := about(rec, ck, base)
+	w.Older, w.OlderFence = s.Picture.Older(s.Picture.Records[rec.ID].Mod), s.Picture.olderFence(rec.Node)
 	return w
 }
 
