@@ -5,7 +5,6 @@ package main
 import (
 	"context"
 	"io"
-	"net"
 	"path/filepath"
 	"strings"
 	"testing"
@@ -16,22 +15,15 @@ import (
 	"supervisor/cluster"
 	"supervisor/internal/etcd"
 	"supervisor/internal/settings"
+	"supervisor/internal/store/storetest"
 )
 
 // storeOf are the files of three control agents whose stores are new.
 func storeOf(t *testing.T) map[cluster.Name]settings.Agent {
 	t.Helper()
-	free := func() string {
-		l, err := net.Listen("tcp", "127.0.0.1:0")
-		if err != nil {
-			t.Fatal(err)
-		}
-		defer l.Close()
-		return l.Addr().String()
-	}
 	members := make(map[cluster.Name]settings.Member)
 	for _, n := range []cluster.Name{"n1", "n2", "n3"} {
-		members[n] = settings.Member{Client: free(), Peer: free()}
+		members[n] = settings.Member{Client: storetest.FreeAddr(t), Peer: storetest.FreeAddr(t)}
 	}
 	all := make(map[cluster.Name]settings.Agent)
 	for n := range members {

@@ -15,6 +15,7 @@ import (
 
 	"supervisor/internal/certs"
 	"supervisor/internal/etcd"
+	"supervisor/internal/store/storetest"
 )
 
 // trio are the options of three members and their client URLs. With secure
@@ -33,7 +34,7 @@ func trio(t *testing.T, secure bool) ([]etcd.EmbedOptions, []string) {
 	var ends []string
 	for i := range 3 {
 		name := fmt.Sprintf("n%d", i+1)
-		members[name] = etcd.MemberURLs{Client: scheme + freeAddr(t), Peer: scheme + freeAddr(t)}
+		members[name] = etcd.MemberURLs{Client: scheme + storetest.FreeAddr(t), Peer: scheme + storetest.FreeAddr(t)}
 		o := etcd.DefaultEmbedOptions(name, t.TempDir(), members)
 		// Not what these tests are about, and it would cost 5 s.
 		o.Heartbeat, o.Election = 50*time.Millisecond, 500*time.Millisecond

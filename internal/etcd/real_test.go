@@ -8,7 +8,6 @@ import (
 	"errors"
 	"flag"
 	"fmt"
-	"net"
 	"os"
 	"os/exec"
 	"sync/atomic"
@@ -44,23 +43,12 @@ func TestMain(m *testing.M) {
 	os.Exit(code)
 }
 
-// freeAddr is an address nobody listens on a moment ago.
-func freeAddr(t testing.TB) string {
-	t.Helper()
-	l, err := net.Listen("tcp", "127.0.0.1:0")
-	if err != nil {
-		t.Fatalf("listen: %v", err)
-	}
-	defer l.Close()
-	return l.Addr().String()
-}
-
 // member are the options of a store's only member, and its client address.
 func member(t testing.TB) (etcd.EmbedOptions, string) {
 	t.Helper()
-	client := freeAddr(t)
+	client := storetest.FreeAddr(t)
 	o := etcd.DefaultEmbedOptions("n1", t.TempDir(), map[string]etcd.MemberURLs{
-		"n1": {Client: "http://" + client, Peer: "http://" + freeAddr(t)}})
+		"n1": {Client: "http://" + client, Peer: "http://" + storetest.FreeAddr(t)}})
 	return o, client
 }
 
@@ -117,7 +105,7 @@ func debian(t testing.TB) string {
 	if err != nil {
 		t.Fatalf("no etcd to test against: install the package etcd-server (%v)", err)
 	}
-	client, peer := freeAddr(t), freeAddr(t)
+	client, peer := storetest.FreeAddr(t), storetest.FreeAddr(t)
 	cmd := exec.Command(path, "--name", "d1", "--data-dir", t.TempDir(),
 		"--listen-client-urls", "http://"+client, "--advertise-client-urls", "http://"+client,
 		"--listen-peer-urls", "http://"+peer, "--initial-advertise-peer-urls", "http://"+peer,

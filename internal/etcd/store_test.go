@@ -18,6 +18,7 @@ import (
 
 	"supervisor/internal/etcd"
 	"supervisor/internal/store"
+	"supervisor/internal/store/storetest"
 )
 
 const patience = 30 * time.Second
@@ -251,7 +252,7 @@ func TestOptionsTellAllFaultsAtOnce(t *testing.T) {
 
 func TestAStoreThatIsAwayKeepsNobodyFromStarting(t *testing.T) {
 	t.Parallel()
-	c, err := etcd.Dial(options(t, "n1", "/supervisor/1/orders/eu/", freeAddr(t)))
+	c, err := etcd.Dial(options(t, "n1", "/supervisor/1/orders/eu/", storetest.FreeAddr(t)))
 	if err != nil {
 		t.Fatalf("dial: %v", err)
 	}
