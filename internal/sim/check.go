@@ -193,7 +193,7 @@ func (w *world) staleReads() {
 		if !w.allowed(n) || !n.takes() {
 			continue
 		}
-		if n.excused && w.now.Sub(max(n.changedAt, n.helplessAt)) > grace {
+		if n.excused && w.now.Sub(max(n.changedAt, n.helplessAt, n.neededAt)) > grace {
 			if _, open := w.store.Get(store.Open(n.name)); !open {
 				n.excused = false
 				w.note("%s is excused no more", n.name)
@@ -218,11 +218,11 @@ func (w *world) staleReads() {
 // unnoticed tells whether something happened to the node so lately, by nobody
 // of us, that nobody can have kept readers off it.
 func (w *world) unnoticed(n *node) bool {
-	return n.deaf || n.shakenAt != 0 && w.now.Sub(max(n.shakenAt, n.helplessAt)) < grace
+	return n.deaf || n.shakenAt != 0 && w.now.Sub(max(n.shakenAt, n.helplessAt, n.neededAt)) < grace
 }
 
 // helpless notes when nobody could have kept readers off a node, or was to do
-// so: without a leader, without its agent, in mode observe, or while it is needed
+// so: without a leader, without its agent, in mode observe; and when it was needed,
 // whatever it lacks.
 func (w *world) helpless(n *node) {
 	a := n.agent
@@ -230,12 +230,8 @@ func (w *world) helpless(n *node) {
 		n.helplessAt = w.now
 		return
 	}
-	if kv, open := w.store.Get(store.Open(n.name)); open {
-		id, _ := lead.ReadOnce[string](w.decoded, kv, true)
-		r, _ := get[incident.Record](w, store.Record(id))
-		if r.Waits == incident.QuorumSurvives || strings.Contains(r.Held, string(incident.QuorumSurvives)) {
-			n.helplessAt = w.now
-		}
+	if w.needed(n) {
+		n.neededAt = w.now
 	}
 }
 
@@ -291,8 +287,8 @@ func (w *world) heldBehindFence(r incident.Record) {
 	n := w.byName[r.Node]
 	proven := r.Return != nil && r.Return.Step >= incident.Ramping
 	// A person is told so, or paused it.
-	needed := strings.Contains(r.Held, string(incident.QuorumSurvives)) || strings.Contains(r.Held, incident.ReadAnyway) || w.mayBePaused(n)
-	if r.Return == nil || proven || needed || !n.takes() || n.excused || n.pardoned {
+	read := w.needed(n) || strings.Contains(r.Held, incident.ReadAnyway) || w.mayBePaused(n)
+	if r.Return == nil || proven || read || !n.takes() || n.excused || n.pardoned {
 		return
 	}
 	if n.native || n.severity < isolate.SeverityFenced {

@@ -3,11 +3,13 @@
 package sim
 
 import (
+	"math/bits"
 	"slices"
 	"time"
 
 	"supervisor/cluster"
 	"supervisor/internal/store"
+	"supervisor/membership"
 )
 
 // excuse notes why a plain start is nobody's fault: those of the gate that
@@ -219,4 +221,36 @@ func (w *world) missing(n *node) []int {
 			return late && slices.Contains(keeper.hints[n.name], id)
 		})
 	})
+}
+
+// needed tells whether a range of a node is left without its quorum when the node
+// is kept from readers: whatever it lacks, it must be read. Counted on are replicas
+// that serve and that most who watch them see.
+func (w *world) needed(n *node) bool {
+	for _, p := range w.places {
+		me := p.bit(n)
+		if me == 0 {
+			continue
+		}
+		home, serve, all := p.homes[bits.TrailingZeros32(uint32(me))], 0, 0
+		for i, r := range p.replicas {
+			if r == n || !w.countedOn(r) {
+				continue
+			}
+			all++
+			if home&(1<<i) != 0 {
+				serve++
+			}
+		}
+		if serve < cluster.Quorum(w.factor) || all < cluster.Quorum(len(p.replicas)) {
+			return true
+		}
+	}
+	return false
+}
+
+// countedOn tells whether a replica serves, and can be known to: one whose disk
+// fails may stop at the next write.
+func (w *world) countedOn(r *node) bool {
+	return r.takes() && r.severity == 0 && r.gossips() && r.diskSays == membership.Good && !w.passesForGone(r)
 }

@@ -71,9 +71,10 @@ type node struct {
 	changedAt  moment
 	shakenAt   moment
 	helplessAt moment
-	excused    bool // a person or a gate nobody answered started it plainly
-	pardoned   bool // and nobody was to repair it: in mode observe
-	shown      bool // the checks of standing truths saw that it may be read
+	neededAt   moment // when a range was last left without its quorum but for it
+	excused    bool   // a person or a gate nobody answered started it plainly
+	pardoned   bool   // and nobody was to repair it: in mode observe
+	shown      bool   // the checks of standing truths saw that it may be read
 
 	etcd       string // on its disk: the store that its agent knows, and its era
 	era        uint32

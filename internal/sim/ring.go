@@ -176,7 +176,7 @@ func (w *world) awayFor(c, r *node) time.Duration {
 }
 
 // lacks lists acknowledged writes of before that the node should hold and
-// does not, though a quorum of its datacenter does.
+// does not, though a repair with a quorum would have found them.
 func (w *world) lacks(n *node, before moment) []int {
 	var out []int
 	kept := n.owes[:0]
@@ -187,16 +187,22 @@ func (w *world) lacks(n *node, before moment) []int {
 			continue // and it never will be lacking, but for a disk that goes back
 		}
 		kept = append(kept, id)
-		if x.at > before {
-			continue
-		}
-		home := x.place.homes[bits.TrailingZeros32(uint32(me))]
-		if bits.OnesCount32(uint32(x.held&home)) >= cluster.Quorum(w.factor) {
+		if x.at <= before && w.findable(x, me) {
 			out = append(out, id)
 		}
 	}
 	n.owes = kept
 	return out
+}
+
+// findable tells whether any quorum that a node can be repaired with has a write: a
+// quorum of its datacenter holds it, or too few lack it with nobody's fault to
+// make a quorum with the node.
+func (w *world) findable(x *write, me replicas) bool {
+	home, quorum := x.place.homes[bits.TrailingZeros32(uint32(me))], cluster.Quorum(w.factor)
+	held := bits.OnesCount32(uint32(x.held & home))
+	blameless := bits.OnesCount32(uint32(x.forgiven & home &^ x.held &^ me))
+	return held >= quorum || held > 0 && 1+blameless < quorum
 }
 
 // settleWrites forgets what every replica has on its disk: nobody can lack it
