@@ -47,9 +47,10 @@ check: ## the inner loop: formatting, vet, unit tests; below 2 minutes
 sim: ## seeds of the simulator for four minutes; SEED=edition:number STEPS=n plays one
 	@go run -tags $(TAGS) ./cmd/simulate -commit "$$(git rev-parse --short HEAD)" \
 		$(if $(SEED),-seed $(SEED),-seeds 300 -for 4m) $(if $(STEPS),-steps $(STEPS))
-	$(if $(SEED),,go test -tags $(TAGS) ./internal/sim -count=1 -run TestEveryCrashPoint -every 9)
+	$(if $(SEED),,go test -tags $(TAGS) ./internal/sim -count=1 -run TestEveryCrashPoint -every 1)
 
 sim-long: ## the long run: an hour and three quarters, entered in docs/simulator.md
+	go test -tags $(TAGS) ./internal/sim -count=1 -run TestEveryCrashPoint -every 1
 	go run -tags $(TAGS) ./cmd/simulate -commit "$$(git rev-parse --short HEAD)" -for 105m -ledger docs/simulator.md
 
 real: test-tools build ## tests on real Cassandra processes; about 33 minutes

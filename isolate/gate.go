@@ -9,56 +9,11 @@ import (
 	"supervisor/cluster"
 )
 
-// Local is what an agent keeps on its own disk for the gate, so that the gate
-// can answer without agent and store.
-type Local struct {
-	// Returning is true from the order to start hibernated until the incident
-	// is closed: a restart at any step hibernates again.
-	Returning bool `json:"returning,omitempty"`
-	// Retired is true once the node's identity was given to another host.
-	Retired bool `json:"retired,omitempty"`
-	// Deadline is the moment after which the data here must not be read again;
-	// zero when there is none. Wall time: an upper bound, it only forbids.
-	Deadline time.Time `json:"deadline,omitzero"`
-	// Clean is the marker of a verified clean drain. The gate consumes it.
-	Clean bool `json:"clean,omitempty"`
-	// CleanFrom is when the node was last seen to serve before that drain; zero
-	// when nobody saw it. Wall time: it only takes the marker's worth away.
-	CleanFrom time.Time `json:"clean_from,omitzero"`
-	// HintWindow is how long the other nodes keep what this one misses, as it was
-	// known at the drain; zero: not known.
-	HintWindow time.Duration `json:"hint_window,omitempty"`
-	// Fence is the agent's copy of the standing fence.
-	Fence *Fence `json:"fence,omitempty"`
-	// Incident names the incident that Fence and Returning belong to.
-	Incident string `json:"incident,omitempty"`
-	// Unasked is what the policy says for a gate that nobody answers.
-	Unasked Start `json:"unasked,omitempty"`
-	// EverServed is true once the agent saw this Cassandra in mode NORMAL.
-	EverServed bool `json:"ever_served,omitempty"`
-}
-
 // Verdict of the gate: how to start, and the line that said so.
 type Answer struct {
 	Start Start  `json:"start"`
 	Rule  string `json:"rule"` // which line of the gate held
 	Why   string `json:"why"`
-}
-
-// startAllowance is how long a start may take until the other nodes say UP:
-// what they write meanwhile must still find a hint.
-const startAllowance = time.Minute
-
-// whole tells whether a node that was drained has missed nothing that hints do
-// not bring back: its peers still keep them, and no incident is open whose
-// return would repair it. An age that is not known, or that a clock which went
-// back makes negative, is too old.
-func (l Local) whole(wall time.Time) bool {
-	if !l.Clean || l.CleanFrom.IsZero() || l.Incident != "" || !l.Deadline.IsZero() {
-		return false
-	}
-	away := wall.Sub(l.CleanFrom)
-	return away >= 0 && away < l.HintWindow-startAllowance
 }
 
 // BeforeAsking is the part of the gate's decision that needs nobody: identity,
@@ -80,10 +35,38 @@ func BeforeAsking(l Local, wall time.Time) (a Answer, ok bool) {
 	case l.Fence != nil && l.Fence.Start == Normal && l.Fence.Levels == 0:
 		return Answer{Normal, "fenced", "the leader starts it plainly: " + l.Fence.Incident}, true
 	case l.whole(wall):
-		return Answer{Normal, "clean-drain", "the last stop was a verified clean drain"}, true
+		return Answer{Normal, cleanDrain, "the last stop was a verified clean drain"}, true
 	}
 	return Answer{}, false
 }
+
+// AtOnce is the answer for which no agent is asked. A marker of a clean drain is
+// no such line: an agent may know better.
+func AtOnce(l Local, wall time.Time) (a Answer, ok bool) {
+	a, ok = BeforeAsking(l, wall)
+	return a, ok && a.Rule != cleanDrain
+}
+
+// Alone is the gate's answer when no agent says how to start. One that UsesUp the
+// marker of a clean drain counts only once the marker is gone.
+func Alone(l Local, wall time.Time) Answer {
+	if a, ok := BeforeAsking(l, wall); ok {
+		return a
+	}
+	return Unasked(l.Unasked)
+}
+
+// The lines of the gate that more depends on than what is said.
+const (
+	cleanDrain  = "clean-drain"
+	gateUnasked = "gate-unasked"
+)
+
+// UsesUp tells whether a start by this answer takes the marker of a clean drain.
+func (a Answer) UsesUp() bool { return a.Rule == cleanDrain }
+
+// Unasked tells whether it is the policy's word, for want of an agent's.
+func (a Answer) Unasked() bool { return a.Rule == gateUnasked }
 
 // Unasked is the gate's answer when nobody answered in time. It is a finding,
 // and by default no worse than a host without a supervisor.
@@ -91,7 +74,7 @@ func Unasked(policy Start) Answer {
 	if policy != Refuse && policy != Hibernate {
 		policy = Normal
 	}
-	return Answer{policy, "gate-unasked", "no agent answered; gate.unasked says " + policy.String()}
+	return Answer{policy, gateUnasked, "no agent answered; gate.unasked says " + policy.String()}
 }
 
 // Asked is what an agent knows when its gate asks.

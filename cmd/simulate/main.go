@@ -200,23 +200,21 @@ func loud(q request, o sim.Options, out io.Writer) (sim.Report, error) {
 	return sim.Run(o)
 }
 
-// shrinkTries bounds how many runs a shorter schedule may cost.
-const shrinkTries = 300
-
-// scheduleMax is the longest schedule that is printed.
-const scheduleMax = 30
+// shrinkMax bounds how long a shorter schedule is looked for.
+const shrinkMax = time.Minute
 
 // report prints what broke, the command that repeats it and the shortest
 // schedule that was found to break it too.
 func report(q request, out io.Writer, o sim.Options, r sim.Report) {
 	fmt.Fprintf(out, "VIOLATION %s\n  seed %d:%d, %d nodes, commit %s\n", r.Violation, sim.Edition, o.Seed, r.Nodes, q.commit)
-	schedule, last := sim.Shrink(o, r, shrinkTries)
-	fmt.Fprintf(out, "  the same breaks by %d of %d faults (%s):\n", len(schedule), len(r.Strokes), last.Violation)
-	for i, s := range schedule {
-		if i == scheduleMax {
-			fmt.Fprintf(out, "    … and %d more\n", len(schedule)-i)
-			break
-		}
+	until := time.Now().Add(shrinkMax)
+	schedule, last, done := sim.Shrink(o, r, func() bool { return time.Now().Before(until) })
+	rest := "none of them can be left out"
+	if !done {
+		rest = fmt.Sprintf("looked for %s, some may be left out still", shrinkMax)
+	}
+	fmt.Fprintf(out, "  the same breaks by %d of %d faults, %s (%s):\n", len(schedule), len(r.Strokes), rest, last.Violation)
+	for _, s := range schedule {
 		fmt.Fprintln(out, "   ", s)
 	}
 	fmt.Fprintf(out, "  %s  # %s\n", q.replayed(o, r.Steps), r.Invariant)

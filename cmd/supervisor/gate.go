@@ -84,8 +84,8 @@ func askGate(ctx context.Context, cfg settings.Agent, warn io.Writer) (isolate.A
 	local, err := disk.Local()
 	if err != nil {
 		fmt.Fprintf(warn, "warning: %v; the agent is asked\n", err)
-	} else if ans, alone := isolate.BeforeAsking(local, time.Now()); alone && ans.Rule != "clean-drain" {
-		return asleep(disk, ans), nil
+	} else if ans, sure := isolate.AtOnce(local, time.Now()); sure {
+		return noted(disk, local, ans, nil), nil
 	}
 	if asked, ok := askAgent(ctx, cfg); ok {
 		return asked, nil
@@ -95,18 +95,15 @@ func askGate(ctx context.Context, cfg settings.Agent, warn io.Writer) (isolate.A
 	if err != nil {
 		return stateUnread(cfg, err)
 	}
-	if ans.Rule != "gate-unasked" {
-		return asleep(disk, ans), nil
+	if !ans.Unasked() {
+		unwritable = nil // nothing had to be written, or its own error tells
 	}
-	if err := errors.Join(unwritable, disk.NoteUnasked(ans, local.EverServed)); err != nil {
-		ans.Why += "; no word of it could be left: " + err.Error()
-	}
-	return ans, nil
+	return noted(disk, local, ans, unwritable), nil
 }
 
-// asleep leaves word of an answer that this host gave itself, if it hibernates.
-func asleep(disk agent.Disk, ans isolate.Answer) isolate.Answer {
-	if err := disk.NoteAsleep(ans); err != nil {
+// noted leaves word of an answer that this host gave itself.
+func noted(disk agent.Disk, local isolate.Local, ans isolate.Answer, unwritable error) isolate.Answer {
+	if err := errors.Join(unwritable, disk.NoteAlone(ans, local)); err != nil {
 		ans.Why += "; no word of it could be left: " + err.Error()
 	}
 	return ans

@@ -53,7 +53,7 @@ func (a *Agent) start(ctx context.Context, e errand) (incident.Result, error) {
 		return incident.Result{}, err
 	}
 	hibernate := f.Start == isolate.Hibernate
-	if err := a.prepare(ctx, hibernate, e.order.Incident); err != nil {
+	if err := a.keeps(ctx, f, isolate.Local.Starting); err != nil {
 		return incident.Result{}, refusal{incident.IntentFirst, err.Error()}
 	}
 	p, running, err := a.o.Unit.Running(ctx)
@@ -81,8 +81,8 @@ var errNotRunning = errors.New("no process runs")
 // ownFence is the fence that stands on this node, which says how it starts.
 func (a *Agent) ownFence(ctx context.Context, id string) (isolate.Fence, error) {
 	found, err := ask(ctx, a, func(d *desk) *isolate.Fence {
-		f, _, ok := d.state.Picture.Standing(d.a.o.Self)
-		if !ok {
+		f, stands := d.state.Picture.FenceOf(d.a.o.Self, id)
+		if !stands {
 			return nil
 		}
 		return &f
@@ -90,20 +90,15 @@ func (a *Agent) ownFence(ctx context.Context, id string) (isolate.Fence, error) 
 	if err != nil {
 		return isolate.Fence{}, err
 	}
-	if found == nil || found.Incident != id {
-		return isolate.Fence{}, refusal{incident.IntentFirst, "no fence stands that says how to start"}
+	if found == nil {
+		return isolate.Fence{}, refusal{incident.IntentFirst, "no fence of this incident stands here"}
 	}
 	return *found, nil
 }
 
-// prepare writes the local state before anything starts, so that the gate
-// hibernates also without agent and store.
-func (a *Agent) prepare(ctx context.Context, returning bool, id string) error {
-	err, asked := ask(ctx, a, func(d *desk) error {
-		local := d.local
-		local.Returning, local.Incident, local.Clean = returning, id, false
-		return d.saveLocal(local)
-	})
+// keeps has the gate know of a fence, on its disk, before anything is done by it.
+func (a *Agent) keeps(ctx context.Context, f isolate.Fence, as func(isolate.Local, isolate.Fence) isolate.Local) error {
+	err, asked := ask(ctx, a, func(d *desk) error { return d.saveLocal(as(d.local, f)) })
 	return errors.Join(asked, err)
 }
 

@@ -199,8 +199,7 @@ type desk struct {
 	inHand        map[string]string // orders given to an executor, with their resources
 	ended         map[string]int64  // orders that ended here, with the revision that tells so
 	unsent        []lead.Commit     // what the store is to be told, at most one a datacenter
-	doubt         string            // why the store is not believed; empty: it is
-	doubtBack     bool              // because it is another store than the one that is meant
+	belief        lead.Belief       // whether what is read of the store is taken in
 	era           uint32            // of the store that this agent went over to; 0: it did not
 	refuses       string            // why nothing is obeyed, beside the troubles that say so themselves
 	mendAt        cluster.Moment    // when the state directory is tried again
@@ -344,7 +343,7 @@ func (d *desk) turn(ctx context.Context, in lead.Input) {
 	if out.Resign {
 		wake(d.a.resigns)
 	}
-	if d.doubt != "" {
+	if d.belief.Doubt != "" {
 		d.giveUpTerm()
 	}
 	switch in.(type) {

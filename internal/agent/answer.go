@@ -18,7 +18,6 @@ import (
 	"supervisor/internal/lead"
 	"supervisor/internal/store"
 	"supervisor/isolate"
-	"supervisor/membership"
 )
 
 // Gate answers this host's gate; the gate of another host is turned away.
@@ -35,23 +34,7 @@ func (d *desk) gate(waited time.Duration) isolate.Answer {
 		// copy would pass for a node that never served.
 		return isolate.Answer{Start: isolate.Wait, Rule: "state-unread", Why: errUnread.Error()}
 	}
-	p := d.state.Picture
-	// Before the store was read once nobody knows the mode: it is not taken for observe.
-	q := isolate.Asked{Local: d.local, Observe: d.whole && p.Trusted(), Waited: waited,
-		Store: d.whole && d.state.Store.Lost == "" && p.Trusted()}
-	if me, listed := p.Hosts[d.a.o.Self]; listed {
-		q.Observe = p.Policy.Value.ModeOf(me.Datacenter) == incident.Observe && p.Trusted()
-	}
-	if q.Store {
-		q.Fence = nil // the store's word counts, the copy is for when it is silent
-	}
-	if f, _, ok := p.Standing(d.a.o.Self); ok {
-		q.Standing = &f
-	}
-	if at, open := p.Opens[d.a.o.Self]; open {
-		q.Incident = at.Value
-	}
-	q.PeersAnswering, q.Peers = d.peersAnswering()
+	q := d.state.Asked(lead.Gate{Local: d.local, Looks: d.looks, Whole: d.whole, Answers: d.state.Store.Lost == "", Waited: waited})
 	if stands, err := d.a.o.Disk.Local(); err != nil || usedUp(q.Local, stands) {
 		q.Clean = false // a gate that nobody answered used it up
 	}
@@ -62,34 +45,6 @@ func (d *desk) gate(waited time.Duration) isolate.Answer {
 	d.log.Info(incident.Sentence("gate_said", map[string]string{"node": string(d.a.o.Self), "start": ans.Start.String(), "why": ans.Why}),
 		zap.String("rule", ans.Rule))
 	return ans
-}
-
-// peersAnswering counts the watched peers that answer, of how many. While one
-// of them has not had the time to be silent, nobody can say that no other node
-// answers: an agent that has just begun must not take its own blindness for a
-// cluster that lost its power.
-func (d *desk) peersAnswering() (answering, peers int) {
-	sure := map[cluster.Name]bool{}
-	for _, l := range d.looks {
-		if l.Subject == d.a.o.Self || l.Path != membership.CQL {
-			continue
-		}
-		good := l.Outcome == membership.Good || l.Outcome == membership.Late
-		if good {
-			answering++
-		}
-		sure[l.Subject] = good || l.Outcome != membership.Silent || l.Misses >= d.state.Picture.Policy.Value.Bars().MissesMax
-	}
-	for _, n := range d.state.Topology().Watched(d.a.o.Self) {
-		if n == d.a.o.Self {
-			continue
-		}
-		peers++
-		if !sure[n] && answering == 0 {
-			return 0, 0
-		}
-	}
-	return answering, peers
 }
 
 // Snapshot is a copy of everything the API shows.

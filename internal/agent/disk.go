@@ -93,14 +93,13 @@ func (d Disk) Alone(wall time.Time) (isolate.Answer, error) {
 	if err != nil {
 		return isolate.Answer{}, err
 	}
-	ans, ok := isolate.BeforeAsking(l, wall)
-	if ok && ans.Rule == "clean-drain" {
+	ans := isolate.Alone(l, wall)
+	if ans.UsesUp() {
 		used := l
 		used.Clean = false
-		ok = unlocked == nil && d.save(localFile, used) == nil
-	}
-	if !ok {
-		return isolate.Unasked(l.Unasked), nil
+		if unlocked != nil || d.save(localFile, used) != nil {
+			return isolate.Unasked(l.Unasked), nil
+		}
 	}
 	return ans, nil
 }
@@ -128,27 +127,19 @@ func (d Disk) lock() (unlock func(), err error) {
 	}
 }
 
-// NoteUnasked leaves word that Cassandra started without the agent's answer. One
-// that has served here and was started may lack writes: one that hibernates can
-// be joined to the ring by hand.
-func (d Disk) NoteUnasked(ans isolate.Answer, served bool) error {
+// NoteAlone leaves word of an answer that this host gave itself: that the node may
+// lack writes, and that no agent was there to say how to start.
+func (d Disk) NoteAlone(ans isolate.Answer, l isolate.Local) error {
 	word := []byte(ans.Why + "\n")
-	if served && ans.Start != isolate.Refuse {
+	if l.MayLack(ans) {
 		if err := d.write(unrepairedFile, word); err != nil {
 			return err
 		}
 	}
-	return d.write(unaskedFile, word)
-}
-
-// NoteAsleep leaves word that Cassandra hibernates by what this disk says. It may
-// be an older one, and the return that it speaks of be over: then no fence stands
-// for the node, and nobody but it knows that it lacks writes.
-func (d Disk) NoteAsleep(ans isolate.Answer) error {
-	if ans.Start != isolate.Hibernate {
-		return nil
+	if ans.Unasked() {
+		return d.write(unaskedFile, word)
 	}
-	return d.write(unrepairedFile, []byte(ans.Why+"\n"))
+	return nil
 }
 
 // NoteOrphan leaves word that the node was in an incident of which the store knows

@@ -13,7 +13,6 @@ import (
 
 	"supervisor/cluster"
 	"supervisor/incident"
-	"supervisor/internal/lead"
 	"supervisor/internal/obey"
 )
 
@@ -47,16 +46,12 @@ func (d *desk) errands(context.Context) {
 	if d.cassandra != nil {
 		facts.HostID = d.cassandra.HostID
 	}
-	for _, key := range orderedByToken(p) {
+	for _, key := range p.OrdersByToken() {
 		o := p.Orders[key]
 		if _, busy := d.inHand[key]; busy || !d.caughtUp(key) {
 			continue
 		}
-		if o.State == incident.Claimed && o.By == d.a.o.Boot {
-			// In no executor's hands: the claim was written and its answer lost.
-			o.State, o.By = incident.Open, ""
-		}
-		taken := d.stillWanted(obey.Take(d.marks, o.Order, p.Token(o.Create), facts), p.Orders[key])
+		taken := obey.Take(d.marks, o.Order, p.Token(o.Create), p.Awaits(o.Order), facts)
 		if taken.What == obey.Leave || d.busy(taken.Resource) {
 			continue
 		}
@@ -78,33 +73,6 @@ func (d *desk) caughtUp(key string) bool {
 	}
 	delete(d.ended, key)
 	return true
-}
-
-// stillWanted leaves orders alone that no incident waits for: the leader
-// sweeps those nobody claimed. One that this host claimed, in this boot or an
-// earlier one, is turned away, so that it is not done hours later.
-func (d *desk) stillWanted(t obey.Taken, o lead.OrderAt) obey.Taken {
-	if t.What != obey.Start && t.What != obey.Resume {
-		return t
-	}
-	rec, open := d.state.Picture.Records[o.Incident]
-	if open && rec.Value.Awaits(o.ID) {
-		return t
-	}
-	if o.State == incident.Open {
-		return obey.Taken{What: obey.Leave}
-	}
-	return obey.Taken{What: obey.Refuse, Resource: t.Resource, Rule: incident.IntentFirst, Why: "no incident waits for it any more"}
-}
-
-func orderedByToken(p *lead.Picture) []string {
-	keys := sortedKeys(p.Orders)
-	for i := 1; i < len(keys); i++ {
-		for j := i; j > 0 && p.Orders[keys[j]].Create < p.Orders[keys[j-1]].Create; j-- {
-			keys[j], keys[j-1] = keys[j-1], keys[j]
-		}
-	}
-	return keys
 }
 
 // lane is the executor of a resource.

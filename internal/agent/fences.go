@@ -53,9 +53,8 @@ func (d *desk) passWanted() {
 	latest(d.a.wanted, w)
 	d.passPools()
 	d.orphaned()
-	if _, listed := p.Hosts[d.a.o.Self]; d.whole && listed && d.state.Store.Lost == "" && p.Trusted() {
-		d.keepOwnFence()
-		d.keepGateRules()
+	if d.whole && d.state.Store.Lost == "" {
+		d.keepForGate()
 	}
 }
 
@@ -78,45 +77,14 @@ func stands(told string, said, now []byte) bool {
 	return told == string(now) && (said == nil || bytes.Equal(said, now))
 }
 
-// keepOwnFence writes the gate's copy when the own fence changed. The return
-// is over when its incident is in the archive, and not before: that a fence is
-// not there may also mean that the store was lost or is an older one.
-func (d *desk) keepOwnFence() {
-	f, _, stands := d.state.Picture.Standing(d.a.o.Self)
-	switch {
-	case !stands && d.local.Fence == nil && !d.local.Returning:
-		return
-	case !stands:
-		if over, known := d.state.Picture.Archive[d.local.Incident]; !known || over.Node != d.a.o.Self {
-			return
-		}
-		d.keepLocal(func() { d.local.Fence, d.local.Returning, d.local.Incident = nil, false, "" })
-	case d.local.Fence == nil || *d.local.Fence != f:
-		d.keepLocal(func() {
-			d.local.Fence = &f
-			d.local.Incident = f.Incident
-		})
-	}
-	if d.unrepaired && stands && f.Returns() && d.local.Fence != nil && *d.local.Fence == f {
-		d.a.o.Disk.Repairs() // the gate knows the fence now, whatever happens
-	}
-}
-
-// keepGateRules keeps what the gate must know when nobody answers it: the
-// policy's word for that case, and the deadline of this node's data while an
-// incident is open.
-func (d *desk) keepGateRules() {
+// keepForGate writes the gate's copy when what it must know changed.
+func (d *desk) keepForGate() {
 	p := d.state.Picture
-	unasked := isolate.StartUnknown
-	if p.Policy.Value != nil {
-		unasked = p.Policy.Value.Gate.Unasked
+	if kept := p.Kept(d.a.o.Self, d.local); kept != d.local {
+		d.keepLocal(func() { d.local = kept })
 	}
-	var deadline time.Time
-	if at, open := p.Opens[d.a.o.Self]; open {
-		deadline = p.Records[at.Value].Value.Outage.Deadline
-	}
-	if d.local.Unasked != unasked || !d.local.Deadline.Equal(deadline) {
-		d.keepLocal(func() { d.local.Unasked, d.local.Deadline = unasked, deadline })
+	if d.unrepaired && p.Retaken(d.a.o.Self, d.local) {
+		d.a.o.Disk.Repairs()
 	}
 }
 

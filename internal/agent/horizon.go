@@ -5,7 +5,6 @@ package agent
 import (
 	"context"
 	"fmt"
-	"slices"
 	"time"
 
 	"go.uber.org/zap"
@@ -94,25 +93,21 @@ func (d *desk) lastHorizon() {
 	}
 }
 
-// believes tells whether a piece of the store may be taken in. While there is
-// doubt nothing is: what was known before stands, as when the store is lost.
-// A later whole reading may end it.
+// believes tells whether a piece of the store may be taken in.
 func (d *desk) believes(b store.Batch) bool {
-	known := d.known()
-	why, back := lead.Doubt(b, known.EtcdCluster, known.Era)
-	switch {
-	case why != "" && d.doubt == "":
-		d.log.Error("the store is not believed, only observing goes on; see docs/hosts.md", zap.String("finding", doubtCode(back)), zap.String("why", why))
-		fallthrough
-	case why != "":
-		d.doubt, d.doubtBack = why, back
-		d.lost(why, back)
-	case b.Whole:
-		d.doubt, d.doubtBack = "", false // the next word about the store clears the finding
-	case d.doubt != "" && toldEra(b):
-		wake(d.a.relists) // it may be in order now, and only a whole reading says so
+	before := d.belief
+	now, relist := before.Read(b, d.known())
+	d.belief = now // that it is over, the next word about the store says
+	if now.Doubt != "" {
+		if before.Doubt == "" {
+			d.log.Error("the store is not believed, only observing goes on; see docs/hosts.md", zap.String("finding", doubtCode(now.Back)), zap.String("why", now.Doubt))
+		}
+		d.lost(now.Doubt, now.Back)
 	}
-	return d.doubt == ""
+	if relist {
+		wake(d.a.relists)
+	}
+	return now.Doubt == ""
 }
 
 // doubtCode is the finding of a store that is not believed.
@@ -121,10 +116,6 @@ func doubtCode(back bool) string {
 		return "STORE_WENT_BACK"
 	}
 	return "STORE_NO_QUORUM"
-}
-
-func toldEra(b store.Batch) bool {
-	return slices.ContainsFunc(b.KVs, func(kv store.KV) bool { return kv.Key == store.Era || kv.Key == store.Level })
 }
 
 // lost notes why the store is not used; empty: it is.
@@ -209,7 +200,7 @@ func (d *desk) orphaned() {
 func (a *Agent) mayLead(ctx context.Context) bool {
 	for ctx.Err() == nil {
 		cctx, cancel := context.WithTimeout(ctx, deskMax)
-		doubt, err := ask(cctx, a, func(d *desk) string { return d.doubt })
+		doubt, err := ask(cctx, a, func(d *desk) string { return d.belief.Doubt })
 		cancel()
 		switch {
 		case err != nil:

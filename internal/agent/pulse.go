@@ -162,7 +162,7 @@ func (d *desk) tellLeaving(s cassandra.NodeState, now cluster.Moment) {
 	over := s.Drained || s.OperationMode == "DRAINED"
 	d.drained = over || s.OperationMode == "DRAINING"
 	if over && !d.local.Clean {
-		d.keepLocal(func() { d.local.Clean, d.local.CleanFrom, d.local.HintWindow = true, d.served, d.hints })
+		d.keepLocal(func() { d.local = d.local.Drained(d.served, d.hints) })
 	}
 	if d.drained && !was {
 		from := d.served

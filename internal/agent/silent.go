@@ -4,7 +4,6 @@ package agent
 
 import (
 	"context"
-	"errors"
 	"fmt"
 	"time"
 
@@ -47,21 +46,14 @@ func (a *Agent) fences(ctx context.Context, id string) error {
 // bars has the gate know the standing fence, on its disk, before a process ends
 // that the host's own unit would start again at once.
 func (a *Agent) bars(ctx context.Context, id string) error {
-	if f, err := a.ownFence(ctx, id); err != nil {
+	f, err := a.ownFence(ctx, id)
+	switch {
+	case err != nil:
 		return err
-	} else if !f.Levels.Has(isolate.Process) {
+	case !f.Levels.Has(isolate.Process):
 		return refusal{incident.IntentFirst, "no fence stands that keeps a process from starting"}
 	}
-	err, asked := ask(ctx, a, func(d *desk) error {
-		f, _, stands := d.state.Picture.Standing(d.a.o.Self)
-		if !stands {
-			return errors.New("the fence is gone")
-		}
-		local := d.local
-		local.Fence, local.Incident = &f, f.Incident
-		return d.saveLocal(local)
-	})
-	if err := errors.Join(asked, err); err != nil {
+	if err := a.keeps(ctx, f, isolate.Local.Fenced); err != nil {
 		return refusal{incident.IntentFirst, fmt.Sprintf("the gate cannot be told: %v", err)}
 	}
 	return nil

@@ -29,7 +29,9 @@ func TestAStartThatNobodyWasAskedForIsRemembered(t *testing.T) {
 		if err != nil {
 			t.Fatal(err)
 		}
-		if err := disk.NoteUnasked(isolate.Answer{Start: r.start, Why: "nobody answered"}, r.served); err != nil || disk.Unrepaired() != r.want {
+		ans := isolate.Unasked(r.start)
+		ans.Start = r.start
+		if err := disk.NoteAlone(ans, isolate.Local{EverServed: r.served}); err != nil || disk.Unrepaired() != r.want {
 			t.Errorf("%s: unrepaired %v (%v)", r.why, disk.Unrepaired(), err)
 		}
 	}
@@ -46,7 +48,7 @@ func TestOnlyTheFenceOfAReturnMakesItGood(t *testing.T) {
 	for _, r := range rows {
 		t.Run(r.why, func(t *testing.T) {
 			d := desktop(t)
-			if err := d.a.o.Disk.NoteUnasked(isolate.Answer{Start: isolate.Normal}, true); err != nil {
+			if err := d.a.o.Disk.NoteAlone(isolate.Unasked(isolate.Normal), isolate.Local{EverServed: true}); err != nil {
 				t.Fatal(err)
 			}
 			d.keepAlive()

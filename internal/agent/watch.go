@@ -92,8 +92,8 @@ func (a *Agent) checkStore(ctx context.Context) {
 func (d *desk) storeWord(ctx context.Context, took time.Duration, err error) {
 	now := d.a.o.Clock.Now()
 	d.member()
-	if err == nil && d.doubt != "" {
-		d.lost(d.doubt, d.doubtBack)
+	if err == nil && d.belief.Doubt != "" {
+		d.lost(d.belief.Doubt, d.belief.Back)
 		return
 	}
 	if err != nil {

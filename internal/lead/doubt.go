@@ -4,6 +4,7 @@ package lead
 
 import (
 	"fmt"
+	"slices"
 
 	"supervisor/internal/store"
 )
@@ -47,4 +48,29 @@ func Doubt(b store.Batch, etcdCluster string, era uint32) (why string, back bool
 		}
 	}
 	return "", false
+}
+
+// Belief is whether an agent believes the store; the zero value does.
+type Belief struct {
+	Doubt string // why not; empty: it does
+	Back  bool   // because it is another store than the one that is meant
+}
+
+// Read is the belief after a piece of the store was read. While there is doubt
+// nothing is taken in: what was known before stands, as when the store is lost.
+// Only a whole reading ends it; relist asks for one, for the store may be in order
+// now.
+func (b Belief) Read(piece store.Batch, known Known) (now Belief, relist bool) {
+	why, back := Doubt(piece, known.EtcdCluster, known.Era)
+	switch {
+	case why != "":
+		return Belief{Doubt: why, Back: back}, false
+	case piece.Whole:
+		return Belief{}, false
+	}
+	return b, b.Doubt != "" && toldEra(piece)
+}
+
+func toldEra(b store.Batch) bool {
+	return slices.ContainsFunc(b.KVs, func(kv store.KV) bool { return kv.Key == store.Era || kv.Key == store.Level })
 }

@@ -39,3 +39,35 @@ func TestAStoreIsDoubted(t *testing.T) {
 		})
 	}
 }
+
+// A doubt stands until the whole store was read again, and that is done when what
+// it is about has changed.
+func TestADoubtStandsUntilTheWholeIsRead(t *testing.T) {
+	level := func(value string) store.KV {
+		return store.KV{Key: store.Level, Value: []byte(value), Mod: 7, Create: 7}
+	}
+	other := store.KV{Key: store.Policy, Value: []byte(`{}`), Mod: 8}
+	rows := []struct {
+		why            string
+		before         Belief
+		piece          store.Batch
+		doubts, relist bool
+	}{
+		{"nothing speaks against it", Belief{}, store.Batch{KVs: []store.KV{level("1"), other}}, false, false},
+		{"a later level", Belief{}, store.Batch{KVs: []store.KV{other, level("2")}}, true, false},
+		{"it is still read as such", Belief{Doubt: "x"}, store.Batch{KVs: []store.KV{level("2")}, Whole: true}, true, false},
+		{"something else changed", Belief{Doubt: "x"}, store.Batch{KVs: []store.KV{other}}, true, false},
+		{"the level changed back, and what came meanwhile was not taken in", Belief{Doubt: "x"}, store.Batch{KVs: []store.KV{level("1")}}, true, true},
+		{"all of it was read", Belief{Doubt: "x"}, store.Batch{KVs: []store.KV{level("1")}, Whole: true}, false, false},
+	}
+	for _, r := range rows {
+		now, relist := r.before.Read(r.piece, Known{EtcdCluster: "c1", Era: 1})
+		if (now.Doubt != "") != r.doubts || relist != r.relist {
+			t.Errorf("%s: %+v, read anew %v", r.why, now, relist)
+		}
+	}
+	era := store.KV{Key: store.Era, Value: []byte(`{"era":1,"etcd_cluster_id":"c2"}`), Mod: 7}
+	if now, _ := (Belief{}).Read(store.Batch{KVs: []store.KV{era}}, Known{EtcdCluster: "c1", Era: 1}); !now.Back {
+		t.Errorf("a copy of another store: %+v", now)
+	}
+}

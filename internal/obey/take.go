@@ -79,9 +79,29 @@ type Taken struct {
 }
 
 // Take decides about one order that is not in the caller's hands right now.
-// token is the revision of the transaction that created it. A claim of this
-// very boot that is found there is one whose answer was lost: it is taken up.
-func Take(marks Marks, o incident.Order, token cluster.Token, f Facts) Taken {
+// token is the revision of the transaction that created it, awaited tells whether
+// an open incident waits for it. A claim of this very boot that is found there is
+// one whose answer was lost: it is taken up.
+func Take(marks Marks, o incident.Order, token cluster.Token, awaited bool, f Facts) Taken {
+	t := take(marks, o, token, f)
+	if awaited || t.What != Start && t.What != Resume {
+		return t
+	}
+	return t.unwanted(o)
+}
+
+// unwanted leaves an order alone that no incident waits for: the leader sweeps
+// those nobody claimed. One that this host claimed, in this boot or an earlier
+// one, is turned away, so that it is not done hours later.
+func (t Taken) unwanted(o incident.Order) Taken {
+	if o.State == incident.Open {
+		return Taken{What: Leave}
+	}
+	return t.refuse(incident.IntentFirst, "no incident waits for it any more")
+}
+
+// take is Take about an order that somebody waits for.
+func take(marks Marks, o incident.Order, token cluster.Token, f Facts) Taken {
 	if o.Once == nil || o.State == incident.Settled || o.State == incident.Cancelled || o.Once.Agent != f.Self {
 		return Taken{What: Leave}
 	}

@@ -75,7 +75,7 @@ func TestTake(t *testing.T) {
 	}
 	for _, r := range rows {
 		t.Run(r.why, func(t *testing.T) {
-			got := Take(r.marks, r.order, r.token, r.facts)
+			got := Take(r.marks, r.order, r.token, true, r.facts)
 			if got.What != r.want || got.Rule != r.rule {
 				t.Fatalf("got %+v", got)
 			}
@@ -113,7 +113,7 @@ func TestTokensNeverFall(t *testing.T) {
 		for range 60 {
 			n := 1 + r.Int63n(12)
 			o := order("e"+string(rune('a'+n)), verbs[n%4])
-			taken := Take(marks, o, token(n), Facts{Self: "n3", Boot: "b", HostID: "h3", Era: 1})
+			taken := Take(marks, o, token(n), true, Facts{Self: "n3", Boot: "b", HostID: "h3", Era: 1})
 			if taken.What != Start && taken.What != Resume {
 				continue
 			}
@@ -127,6 +127,35 @@ func TestTokensNeverFall(t *testing.T) {
 			m.Done = r.Intn(2) == 0
 			done[o.ID] = m.Done
 			marks = marks.With(taken.Resource, m)
+		}
+	}
+}
+
+// What nobody waits for is not begun. A leader that went on in between sweeps
+// it, if nobody claimed it; else this host must say so.
+func TestWhatNobodyWaitsForIsNotBegun(t *testing.T) {
+	here := Facts{Self: "n3", Boot: "b2", HostID: "h3", Era: 1}
+	fresh, ours := order("e", incident.VerbStart), order("e", incident.VerbStart)
+	ours.State, ours.By = incident.Claimed, "b2"
+	mark := func(done bool) Marks {
+		return Marks{Cassandra: {Token: token(5), Effect: "e", Done: done, Outcome: incident.Done}}
+	}
+	rows := []struct {
+		why   string
+		marks Marks
+		order incident.Order
+		want  What
+	}{
+		{"nobody claimed it: the leader sweeps it", nil, fresh, Leave},
+		{"this boot claimed it, and its answer was lost", nil, ours, Refuse},
+		{"this boot had begun it", mark(false), ours, Refuse},
+		{"it is done, and that is told all the same", mark(true), ours, Known},
+		{"it is refused for its own reason", Marks{Cassandra: {Token: token(6), Effect: "f"}}, fresh, Refuse},
+	}
+	for _, r := range rows {
+		got := Take(r.marks, r.order, token(5), false, here)
+		if got.What != r.want || got.What == Refuse && (got.Resource != Cassandra || got.Rule == "" || got.Why == "") {
+			t.Errorf("%s: got %+v", r.why, got)
 		}
 	}
 }

@@ -48,6 +48,7 @@ type agent struct {
 	news    bool // somebody said what the view does not
 	watch   model.Watch
 	whole   bool
+	belief  lead.Belief
 	lease   model.Lease
 	renewed moment
 	term    bool
@@ -73,8 +74,11 @@ func (a *agent) now() moment { return a.n.clock() }
 // answers tells whether the agent speaks to its gate and its host.
 func (a *agent) answers() bool { return a.up && !a.frozen }
 
-// reaches tells whether the store answers this agent, and is the one it knows.
-func (a *agent) reaches() bool {
+// reaches tells whether the store answers this agent, and is to be believed.
+func (a *agent) reaches() bool { return a.connects() && a.belief.Doubt == "" }
+
+// connects tells whether a store answers that is the one this agent knows.
+func (a *agent) connects() bool {
 	return !a.w.journal.away && a.w.talks(a.n.name, storeAt) && a.n.etcd == a.w.etcd
 }
 
@@ -87,7 +91,7 @@ func (a *agent) boot() {
 	a.frozen, a.waiting, a.due = false, nil, 0
 	a.state = lead.New("c", a.n.name, "eu")
 	a.state.Picture.Share(a.w.decoded)
-	a.inbox, a.watch = membership.Inbox{Cluster: "c"}, model.Watch{}
+	a.inbox, a.watch, a.belief = membership.Inbox{Cluster: "c"}, model.Watch{}, lead.Belief{}
 	a.eyes = make([]eye, ways*len(a.w.watched[a.n.name]))
 	a.again = nil
 	a.self, a.fences, a.pool = selfTold{}, map[cluster.Name]fenceTold{}, poolTold{}
@@ -243,7 +247,7 @@ const answerMax = 1500 * time.Millisecond
 func (a *agent) commit(t store.Txn, done func(store.Result, error)) {
 	w, lease := a.w, a.lease
 	lost := func(d time.Duration) { a.after(d, func() { done(store.Result{}, errLost) }) }
-	if !a.reaches() || w.journal.full {
+	if !a.connects() || w.journal.full {
 		lost(second)
 		return
 	}
@@ -273,7 +277,7 @@ func (a *agent) commit(t store.Txn, done func(store.Result, error)) {
 
 // pull moves the watch.
 func (a *agent) pull() {
-	if !a.reaches() || a.behind || !a.whole && a.watch.Rev != 0 {
+	if !a.connects() || a.behind {
 		return
 	}
 	together := a.w.rng.Intn(4) > 0 // a watch may bring several revisions at once
@@ -283,16 +287,15 @@ func (a *agent) pull() {
 		if !ok {
 			break
 		}
-		a.whole = true
 		b.KVs = a.w.lenient(b.KVs)
 		if batch.KVs != nil && (b.Whole || !together) {
-			a.turn(lead.Changed{Batch: batch})
+			a.changed(batch)
 			batch = store.Batch{}
 		}
 		batch.Rev, batch.Whole, batch.KVs = b.Rev, batch.Whole || b.Whole, append(batch.KVs, b.KVs...)
 	}
 	if batch.Rev != 0 {
-		a.turn(lead.Changed{Batch: batch})
+		a.changed(batch)
 	}
 	a.keepLocal()
 	a.errands()
@@ -300,17 +303,17 @@ func (a *agent) pull() {
 
 // relist reads everything, linearizably.
 func (a *agent) relist() {
-	if !a.reaches() {
+	if !a.connects() {
 		a.after(second, a.relist)
 		return
 	}
 	a.after(a.w.between(2*time.Millisecond, 30*time.Millisecond), func() {
-		if !a.reaches() {
+		if !a.connects() {
 			a.relist()
 			return
 		}
 		kvs, rev := a.w.store.List("")
-		a.turn(lead.Changed{Batch: store.Batch{Rev: rev, KVs: a.w.lenient(kvs), Whole: true}})
+		a.changed(store.Batch{Rev: rev, KVs: a.w.lenient(kvs), Whole: true})
 	})
 }
 
@@ -371,7 +374,7 @@ func (w *world) leases() {
 // campaign keeps the lease and asks for the lead.
 func (a *agent) campaign() {
 	a.goesOver()
-	if !a.reaches() || a.fooled {
+	if !a.connects() || a.fooled {
 		return
 	}
 	if !a.w.store.Live(a.lease) {
@@ -383,7 +386,7 @@ func (a *agent) campaign() {
 		a.self, a.fences, a.pool = selfTold{}, map[cluster.Name]fenceTold{}, poolTold{}
 	}
 	a.renewed = a.w.now
-	if !a.control || a.term || a.w.now < a.out || a.w.journal.full {
+	if !a.control || a.term || a.w.now < a.out || a.w.journal.full || !a.reaches() {
 		return
 	}
 	term, won, err := a.w.store.Campaign(a.lease, string(a.n.name))

@@ -31,16 +31,22 @@ func TestPlantedBugsAreSeen(t *testing.T) {
 	sound := map[string]bool{} // worlds that held all checks without a bug
 	alone := map[string]bool{} // checks that were the only one to see something
 	played := 0                // -run may leave some out
+	slowest, most := "", 0     // the bug that took most steps until it was seen
 	for _, b := range Bugs() {
 		t.Run(b.Name, func(t *testing.T) {
 			played++
+			steps := 0 // in all worlds that were tried
 			for seed := int64(1); seed <= seedsMax; seed++ {
 				o := bugOptions(seed, b)
 				got := play(t, o)
 				if got.Invariant != b.Seen {
+					steps += got.Steps
 					continue
 				}
 				t.Logf("seed %d: %s", seed, got.Violation)
+				if steps += got.Steps; steps > most {
+					slowest, most = fmt.Sprintf("%s in world %d", b.Name, seed), steps
+				}
 				if !alone[b.Seen] {
 					o.Blind, o.StepsMax = b.Seen, blindMax
 					blind := play(t, o)
@@ -59,6 +65,7 @@ func TestPlantedBugsAreSeen(t *testing.T) {
 			t.Errorf("%s, and in none of %d worlds does %s see it", b.Does, seedsMax, b.Seen)
 		})
 	}
+	t.Logf("seen last: %s, after %d steps", slowest, most)
 	for _, c := range Checks() {
 		if played == len(Bugs()) && !alone[c.Name] && c.Name != string(incident.FenceBeforeReplace) {
 			t.Errorf("%s is never the only check that sees a bug", c.Name)

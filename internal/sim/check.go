@@ -72,7 +72,7 @@ func (w *world) actBegins(a *agent, key string, o incident.Order, taken obey.Tak
 	if at, ok := get[incident.Order](w, key); ok && (at.State != incident.Claimed || at.By != a.id) {
 		w.broken(string(incident.IntentFirst), "%s acts on %s, which is %s by %q", a.id, o.ID, at.State, at.By)
 	}
-	if w.journal.away && w.journal.begun == "" {
+	if (w.journal.away || w.journal.alien) && w.journal.begun == "" {
 		w.journal.begun = o.ID
 	}
 	resource := string(a.n.name) + "/" + taken.Resource

@@ -4,6 +4,8 @@ package sim
 
 import (
 	"flag"
+	"fmt"
+	"strings"
 	"testing"
 	"time"
 
@@ -11,9 +13,31 @@ import (
 	"supervisor/incident"
 )
 
-// every is how many passages lie between two deaths of TestEveryCrashPoint: 1
-// tries all of them.
-var every = flag.Int("every", 40, "how many passages lie between two deaths that TestEveryCrashPoint tries")
+// A run plays one passage of so many, another one each day, so that in time all
+// are played by those who have no time for all of them.
+var (
+	every = flag.Int("every", 9, "how many passages lie between two deaths that TestEveryCrashPoint tries; 1: it tries all")
+	first = flag.Int("first", 0, "the first passage that is tried; 0: by the day of the year")
+)
+
+// deaths are the passages of a story at which somebody is to die.
+func deaths(t *testing.T, passages int) (at []int) {
+	t.Helper()
+	from := *first
+	if from == 0 {
+		from = 1 + time.Now().UTC().YearDay()%*every
+	}
+	t.Logf("deaths at passage %d and then at one of %d: -first %d -every %d", from, *every, from, *every)
+	for n := from; n <= passages; n += *every {
+		at = append(at, n)
+	}
+	return at
+}
+
+// again is the command that plays the one death anew, whatever day it is.
+func again(t *testing.T, at, passages int) string {
+	return fmt.Sprintf("again: go test -tags grpcnotrace ./internal/sim -run '^%s$' -first %d -every %d", strings.ReplaceAll(t.Name(), "/", "$/^"), at, passages)
+}
 
 // crashStories are incidents that together need every verb.
 var crashStories = map[string][]Stroke{
@@ -34,9 +58,10 @@ func crashOptions(strokes []Stroke) Options {
 // the heir a little later. A verb or a phase that no story passes fails here.
 func TestEveryCrashPoint(t *testing.T) {
 	seen := map[Passage]bool{}
-	cases := 0
+	cases, told := 0, 0 // -run may leave stories out
 	for name, strokes := range crashStories {
 		t.Run(name, func(t *testing.T) {
+			told++
 			o := crashOptions(strokes)
 			passages := 0
 			o.Passage = func(n int, _ cluster.Name, at Passage) { passages, seen[at] = n, true }
@@ -44,16 +69,19 @@ func TestEveryCrashPoint(t *testing.T) {
 				t.Fatalf("without a death: %+v", r)
 			}
 			o.Passage = nil
-			for at := 1; at <= passages; at += *every {
+			for _, at := range deaths(t, passages) {
 				for _, next := range []int{0, 1 + at%5} {
 					o.CrashAt, o.CrashNext = at, next
 					cases++
 					if r := play(t, o); r.Violation != "" {
-						t.Errorf("death at passage %d and %d later: %s", at, next, r.Violation)
+						t.Errorf("death at passage %d and %d later: %s\n%s", at, next, r.Violation, again(t, at, passages))
 					}
 				}
 			}
 		})
+	}
+	if told < len(crashStories) {
+		return
 	}
 	leader, executor := Points()
 	for _, v := range incident.Verbs()[1:] {

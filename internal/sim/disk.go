@@ -59,3 +59,13 @@ func (n *node) store(id int) {
 	n.fresh, n.freshAt = append(n.fresh, id), append(n.freshAt, n.w.now)
 	n.sync()
 }
+
+// photographs keeps old copies of disks for hosts that come back on them.
+func (w *world) photographs() {
+	w.after(20*second, w.photographs)
+	for _, n := range w.nodes {
+		if w.rng.Intn(4) == 0 {
+			n.photograph()
+		}
+	}
+}

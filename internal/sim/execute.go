@@ -3,7 +3,6 @@
 package sim
 
 import (
-	"slices"
 	"time"
 
 	"supervisor/cluster"
@@ -21,20 +20,11 @@ func (a *agent) errands() {
 	if !a.whole || !a.reaches() || len(p.Orders) == 0 {
 		return
 	}
-	var keys []string
-	for key, o := range p.Orders { // order: sorted below
-		if !a.inHand[key] && a.wouldTake(&o).What != obey.Leave {
-			keys = append(keys, key)
-		}
-	}
-	slices.SortFunc(keys, func(x, y string) int {
-		if d := p.Orders[x].Create - p.Orders[y].Create; d != 0 {
-			return int(d)
-		}
-		return len(x) - len(y)
-	})
-	for _, key := range keys {
+	for _, key := range p.OrdersByToken() {
 		o := p.Orders[key]
+		if a.inHand[key] {
+			continue
+		}
 		if taken := a.wouldTake(&o); taken.What != obey.Leave && !a.lane[taken.Resource] {
 			a.claim(key, o, taken)
 		}
@@ -44,7 +34,7 @@ func (a *agent) errands() {
 // wouldTake is what this boot does with an order as things stand.
 func (a *agent) wouldTake(o *lead.OrderAt) obey.Taken {
 	p := a.state.Picture
-	return obey.Take(a.n.marks, asFound(o.Order, a.w.bug(forgetMarks)), p.Token(o.Create),
+	return obey.Take(a.n.marks, asFound(o.Order, a.w.bug(forgetMarks)), p.Token(o.Create), p.Awaits(o.Order),
 		obey.Facts{Self: a.n.name, Boot: a.id, HostID: a.n.place.HostID, Era: p.Era.Value.Era, Closed: a.closed})
 }
 
@@ -178,6 +168,9 @@ func (a *agent) kill(o incident.Order, ended outcome) {
 	switch {
 	case a.w.bug(oneWord):
 	case !n.runs() || n.process != o.Once.Process && !a.w.bug(anyKill):
+	case o.Once.Silent && !a.bars(o):
+		ended(incident.TurnedAway, incident.Result{Rule: incident.IntentFirst, Why: "no fence stands that keeps a process from starting"})
+		return
 	case o.Once.Silent && a.spared(o):
 		ended(incident.TurnedAway, incident.Result{Rule: incident.UnknownDestroysNothing, Why: "it does not hang"})
 		return
@@ -185,6 +178,17 @@ func (a *agent) kill(o incident.Order, ended outcome) {
 		a.w.killOrdered(n, o)
 	}
 	ended(incident.Done, incident.Result{})
+}
+
+// bars has the gate know the fence, on its disk, before a process ends that the
+// unit would start again at once.
+func (a *agent) bars(o incident.Order) bool {
+	f, stands := a.state.Picture.FenceOf(a.n.name, o.Incident)
+	if !stands || !f.Levels.Has(isolate.Process) {
+		return false
+	}
+	a.n.local = a.n.local.Fenced(f)
+	return true
 }
 
 // spared is the last look of an executor before it ends a process for hanging.
@@ -197,13 +201,13 @@ func (a *agent) spared(incident.Order) bool {
 }
 
 func (a *agent) start(o incident.Order, ended outcome) {
-	f, _, stands := a.state.Picture.Standing(a.n.name)
+	f, stands := a.state.Picture.FenceOf(a.n.name, o.Incident)
 	if !stands {
-		ended(incident.TurnedAway, incident.Result{Rule: incident.IntentFirst, Why: "no fence stands"})
+		ended(incident.TurnedAway, incident.Result{Rule: incident.IntentFirst, Why: "no fence of this incident stands"})
 		return
 	}
 	hibernate := f.Start == isolate.Hibernate
-	a.n.local.Returning, a.n.local.Incident = hibernate, o.Incident
+	a.n.local = a.n.local.Starting(f)
 	if !a.n.runs() {
 		switch ans := a.n.gate(0); ans.Start {
 		case isolate.Hibernate:

@@ -4,7 +4,6 @@ package sim
 
 import (
 	"fmt"
-	"maps"
 	"slices"
 
 	"supervisor/cluster"
@@ -269,10 +268,9 @@ func (c *scene) nextOrder(p *party) (*hand, bool) {
 	if p.hand != nil {
 		return nil, false
 	}
-	keys := slices.SortedFunc(maps.Keys(pic.Orders), func(x, y string) int { return int(pic.Orders[x].Create - pic.Orders[y].Create) })
-	for _, key := range keys {
+	for _, key := range pic.OrdersByToken() {
 		o := pic.Orders[key]
-		taken := obey.Take(p.marks, asFound(o.Order, c.bug == forgetMarks), pic.Token(o.Create), obey.Facts{Self: p.n.name, Boot: p.n.agent.id, HostID: p.n.place.HostID, Era: pic.Era.Value.Era})
+		taken := obey.Take(p.marks, asFound(o.Order, c.bug == forgetMarks), pic.Token(o.Create), pic.Awaits(o.Order), obey.Facts{Self: p.n.name, Boot: p.n.agent.id, HostID: p.n.place.HostID, Era: pic.Era.Value.Era})
 		if taken.What != obey.Leave {
 			return &hand{key: key, order: o.Order, mod: o.Mod, taken: taken}, true
 		}
@@ -365,9 +363,9 @@ func (c *scene) act(p *party) {
 }
 
 func (c *scene) start(p *party, h *hand) {
-	f, _, stands := p.state.Picture.Standing(p.n.name)
+	f, stands := p.state.Picture.FenceOf(p.n.name, h.order.Incident)
 	if !stands {
-		h.out, h.res = incident.TurnedAway, incident.Result{Rule: incident.IntentFirst, Why: "no fence stands"}
+		h.out, h.res = incident.TurnedAway, incident.Result{Rule: incident.IntentFirst, Why: "no fence of this incident stands"}
 		return
 	}
 	if !c.runs {

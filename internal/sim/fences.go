@@ -129,49 +129,29 @@ type fenceLook struct {
 	own  isolate.OwnState
 }
 
-// keepLocal keeps the gate's copy of the own fence, and what it must know when
-// nobody answers it. The return is over when its incident is in the archive.
+// keepLocal keeps what the gate must know when nobody answers it.
 func (a *agent) keepLocal() {
-	p, local := a.state.Picture, &a.n.local
+	p := a.state.Picture
 	if !a.whole || !a.reaches() || a.closed != "" {
 		return
 	}
-	a.n.unrepaired = a.n.unrepaired || p.Orphaned(a.n.name, *local)
-	if !p.Trusted() {
-		return
-	}
-	if f, _, stands := p.Standing(a.n.name); stands {
-		if local.Fence == nil || *local.Fence != f {
-			local.Fence = &isolate.Fence{}
-			*local.Fence = f
-		}
-		local.Incident = f.Incident
-		a.n.unrepaired = a.n.unrepaired && !f.Returns()
-	} else if over, known := p.Archive[local.Incident]; known && over.Node == a.n.name {
-		local.Fence, local.Returning, local.Incident = nil, false, ""
-	}
-	local.Unasked, local.Deadline = isolate.StartUnknown, time.Time{}
-	if p.Policy.Value != nil {
-		local.Unasked = p.Policy.Value.Gate.Unasked
-	}
-	if at, open := p.Opens[a.n.name]; open {
-		local.Deadline = p.Records[at.Value].Value.Outage.Deadline
-	}
+	a.n.unrepaired = a.n.unrepaired || p.Orphaned(a.n.name, a.n.local)
+	a.n.local = p.Kept(a.n.name, a.n.local)
+	a.n.unrepaired = a.n.unrepaired && !p.Retaken(a.n.name, a.n.local)
 }
 
 // gateMax is how long a gate asks its agent.
 const gateMax = 20 * second
 
-// gate is the real gate's decision with what this host knows: its own lines,
-// then the agent, then the policy for an agent that did not say how to start.
+// gate asks as the real one does: what this host knows by itself, then the agent,
+// then what this host says alone.
 func (n *node) gate(waited time.Duration) isolate.Answer {
 	if n.w.bug(plainGate) {
 		return isolate.Answer{Start: isolate.Normal, Rule: "bug"}
 	}
 	unread := n.agent.closed != ""
-	alone, sure := isolate.BeforeAsking(n.local, n.wall())
-	if sure && !unread && alone.Rule != "clean-drain" {
-		return n.asleep(alone)
+	if a, sure := isolate.AtOnce(n.local, n.wall()); sure && !unread {
+		return n.alone(a)
 	}
 	if n.agent.answers() && !unread {
 		if a := isolate.Ask(n.agent.asked(waited), n.wall()); a.Start != isolate.Wait {
@@ -183,60 +163,30 @@ func (n *node) gate(waited time.Duration) isolate.Answer {
 		return isolate.Answer{Start: isolate.Wait, Rule: "asking"}
 	case unread:
 		return isolate.Answer{Start: isolate.Refuse, Rule: "state-unread"}
-	case sure:
-		return n.asleep(alone)
 	}
-	return isolate.Unasked(n.local.Unasked)
+	return n.alone(isolate.Alone(n.local, n.wall()))
 }
 
-// asleep notes on the disk that the node hibernates by what its disk says.
-func (n *node) asleep(a isolate.Answer) isolate.Answer {
-	n.unrepaired = n.unrepaired || a.Start == isolate.Hibernate
+// alone notes on the disk what an answer that only this host gave may lead to.
+func (n *node) alone(a isolate.Answer) isolate.Answer {
+	n.unrepaired = n.unrepaired || n.local.MayLack(a)
 	return a
 }
 
-// asked is what this agent knows when its gate asks. Before the store was read
-// once nobody knows the mode: it is not taken for observe.
+// asked is what this agent knows when its gate asks.
 func (a *agent) asked(waited time.Duration) isolate.Asked {
-	p := a.state.Picture
-	q := isolate.Asked{Local: a.n.local, Waited: waited, Store: a.whole && a.reaches() && p.Trusted(), Observe: a.whole && p.Trusted()}
-	if me, listed := p.Hosts[a.n.name]; listed {
-		q.Observe = p.Policy.Value.ModeOf(me.Datacenter) == incident.Observe && p.Trusted()
-	}
-	if q.Store {
-		q.Fence = nil
-	}
-	if f, _, ok := p.Standing(a.n.name); ok {
-		q.Standing = &f
-	}
-	if at, open := p.Opens[a.n.name]; open {
-		q.Incident = at.Value
-	}
-	q.PeersAnswering, q.Peers = a.peersAnswering()
-	return q
+	return a.state.Asked(lead.Gate{Local: a.n.local, Looks: a.looked(), Whole: a.whole, Answers: a.reaches(), Waited: waited})
 }
 
-// peersAnswering counts the watched peers that answer, of how many: none of
-// none while one of them has not had the time to be silent.
-func (a *agent) peersAnswering() (answering, peers int) {
-	unsure := false
-	for i, t := range a.w.watched[a.n.name] {
-		if t == a.n {
-			continue
+// looked are the looks that this agent has made.
+func (a *agent) looked() []membership.Look {
+	looks := make([]membership.Look, 0, len(a.eyes))
+	for i := range a.eyes {
+		if e := &a.eyes[i]; e.at != 0 {
+			looks = append(looks, e.Look)
 		}
-		peers++
-		l := &a.eyes[i*ways+int(membership.CQL)]
-		known := l.at != 0
-		good := l.Outcome == membership.Good || l.Outcome == membership.Late
-		if known && good {
-			answering++
-		}
-		unsure = unsure || !known || !good && l.Outcome == membership.Silent && l.Misses < a.state.Picture.Policy.Value.Bars().MissesMax
 	}
-	if unsure && answering == 0 {
-		return 0, 0
-	}
-	return answering, peers
+	return looks
 }
 
 // keepPools writes the wanted pool to the proxy and reads it back.

@@ -240,10 +240,8 @@ func (n *node) unitStart(since moment) {
 	a := n.gate(n.w.now.Sub(since))
 	switch a.Start {
 	case isolate.Hibernate:
-		n.unrepaired = n.unrepaired || a.Rule == "gate-unasked"
 		n.start(true)
 	case isolate.Normal:
-		n.unrepaired = n.unrepaired || a.Rule == "gate-unasked"
 		n.start(false)
 		n.excuse(a.Rule)
 	case isolate.Refuse: // its unit, or a person, tries again
@@ -380,7 +378,7 @@ func (n *node) drains() {
 	n.mode, n.native, n.changedAt, n.drainedAt = draining, false, n.w.now, n.w.now
 	n.fresh, n.freshAt = nil, nil
 	if n.agent.answers() {
-		n.local.Clean, n.local.CleanFrom, n.local.HintWindow = true, n.wall(), n.w.hintWindow
+		n.local = n.local.Drained(n.wall(), n.w.hintWindow)
 	}
 	gen := n.generation
 	for _, peer := range n.w.nodes {

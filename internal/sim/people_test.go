@@ -39,11 +39,11 @@ func TestEveryCrashPointOfAWord(t *testing.T) {
 				t.Fatalf("without a death: %+v", r)
 			}
 			o.Passage = nil
-			for at := 1; at <= passages; at += *every {
+			for _, at := range deaths(t, passages) {
 				for _, next := range []int{0, 1 + at%5} {
 					o.CrashAt, o.CrashNext = at, next
 					if r := play(t, o); r.Violation != "" || r.Untrue != "" {
-						t.Errorf("death at passage %d and %d later: %s%s", at, next, r.Violation, r.Untrue)
+						t.Errorf("death at passage %d and %d later: %s%s\n%s", at, next, r.Violation, r.Untrue, again(t, at, passages))
 					}
 				}
 			}

@@ -64,7 +64,7 @@ func ScenarioOf(name string) (Scenario, error) {
 // Scenarios are all that can be played: outages that became known, retold with
 // what exists here, and then some that were only feared.
 func Scenarios() []Scenario {
-	return slices.Concat(hasty(), crowded(), repeating(), hanging(), ordered(), feared(), restored())
+	return slices.Concat(hasty(), crowded(), repeating(), hanging(), ordered(), feared(), restored(), doubted())
 }
 
 // small is a world of one datacenter whose rack r1 has n1 and n4, r2 has n2 and

@@ -21,6 +21,7 @@ const (
 	// believeRestored is planted in world.comesBack.
 	believeRestored = "believe-restored"
 	lostIsNot       = "lost-is-not-written" // in explorations only
+	credulous       = "credulous"
 )
 
 // The bugs of the simulator itself, which the full pass of the checks sees.
@@ -38,6 +39,7 @@ func seams() []Bug {
 		{Name: lostIsNot, Does: "leaders take a lost answer for one that was not written"},
 		{Name: oldWriter, Does: "who lost the store goes on writing pools"},
 		{Name: believeRestored, Does: "a store that was brought back is taken for the one that was lost"},
+		{Name: credulous, Does: "agents believe whatever store answers"},
 		{Name: numb, Does: "the checks are not told when the truth changes"},
 		{Name: untold, Does: "the checks are not told of what is written"},
 	}

@@ -121,9 +121,10 @@ func newestPlanStands() Truth {
 	}}
 }
 
-// nothingWithoutStore wants everything left as it is while the store is away.
+// nothingWithoutStore wants everything left as it is while there is no store that
+// can be believed.
 func nothingWithoutStore() Truth {
-	return Truth{Holds: "nothing is begun while the store is away", fails: func(w *world) string {
+	return Truth{Holds: "nothing is begun while the store is away, or not to be believed", fails: func(w *world) string {
 		if w.journal.begun == "" {
 			return ""
 		}

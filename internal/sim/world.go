@@ -30,6 +30,7 @@ type Options struct {
 	// Strokes are the faults; nil: drawn from the seed.
 	Strokes []Stroke
 	Said    []Saying // what people say meanwhile
+	Written []Writing
 	// Only are the faults that a drawn schedule may have; empty: a half of the
 	// catalogue, by the seed.
 	Only []string
@@ -153,6 +154,7 @@ type journal struct {
 	begun string        // the first order that was begun meanwhile; empty: none
 	full  bool          // it takes no writes
 	slow  time.Duration // and is so late
+	alien bool          // it is not to be believed, and everybody had the time to see it
 }
 
 const second = time.Second
@@ -443,7 +445,7 @@ func Run(o Options) (Report, error) {
 		w.photographs()
 	}
 	w.writeOn()
-	w.after(warmUp, func() { w.storm = true; w.plan(strokes); w.people() })
+	w.after(warmUp, func() { w.storm = true; w.plan(strokes); w.people(); w.writings() })
 	if o.Recovery != nil {
 		w.after(warmUp, func() { w.recovers(*o.Recovery) })
 	}
@@ -486,15 +488,5 @@ func (w *world) run(until moment) {
 	}
 	if w.rep.Violation == "" {
 		w.now = until
-	}
-}
-
-// photographs keeps old copies of disks for hosts that come back on them.
-func (w *world) photographs() {
-	w.after(20*second, w.photographs)
-	for _, n := range w.nodes {
-		if w.rng.Intn(4) == 0 {
-			n.photograph()
-		}
 	}
 }

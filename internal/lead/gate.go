@@ -1,0 +1,101 @@
+// SPDX-License-Identifier: Apache-2.0
+
+package lead
+
+import (
+	"cmp"
+	"maps"
+	"slices"
+	"time"
+
+	"supervisor/cluster"
+	"supervisor/incident"
+	"supervisor/isolate"
+	"supervisor/membership"
+)
+
+// What an agent, as it knows the store, tells its own gate and keeps for it.
+
+// Gate is what an agent knows beside the store when its gate asks.
+type Gate struct {
+	Local   isolate.Local
+	Looks   []membership.Look // its own, newest of each path
+	Whole   bool              // the store was read once
+	Answers bool              // it answers now, and is the one that is meant
+	Waited  time.Duration     // how long this gate has been asking
+}
+
+// Asked is what the agent answers its gate by. Before the store was read once
+// nobody knows the mode: it is not taken for observe.
+func (s *State) Asked(g Gate) isolate.Asked {
+	p := s.Picture
+	trusted := g.Whole && p.Trusted()
+	q := isolate.Asked{Local: g.Local, Observe: trusted, Store: trusted && g.Answers, Waited: g.Waited}
+	if me, listed := p.Hosts[s.Self]; listed {
+		q.Observe = p.Policy.Value.ModeOf(me.Datacenter) == incident.Observe && p.Trusted()
+	}
+	if q.Store {
+		q.Fence = nil // the store's word counts, the copy is for when it is silent
+	}
+	if f, _, stands := p.Standing(s.Self); stands {
+		q.Standing = &f
+	}
+	q.Incident = p.Opens[s.Self].Value
+	q.PeersAnswering, q.Peers = membership.PeersAnswering(s.Self, g.Looks, s.Topology().Watched(s.Self), p.Policy.Value.Bars().MissesMax)
+	return q
+}
+
+// Kept is what an agent keeps on its disk for its gate, by a store that answers:
+// the standing fence, the policy's word for a gate that nobody answers, and the
+// deadline of this node's data while an incident is open.
+//
+// A return is over when its incident is in the archive, and not before: that a
+// fence is not there may also mean that the store was lost or is an older one. A
+// store that does not know the host, or that a person has still to acknowledge,
+// changes nothing.
+func (p *Picture) Kept(n cluster.Name, l isolate.Local) isolate.Local {
+	if _, listed := p.Hosts[n]; !listed || !p.Trusted() {
+		return l
+	}
+	if f, _, stands := p.Standing(n); stands {
+		l = l.Fenced(f)
+	} else if over, known := p.Archive[l.Incident]; known && over.Node == n {
+		l = l.Over()
+	}
+	l.Unasked = isolate.StartUnknown
+	if p.Policy.Value != nil {
+		l.Unasked = p.Policy.Value.Gate.Unasked
+	}
+	if deadline := p.Records[p.Opens[n].Value].Value.Outage.Deadline; !l.Deadline.Equal(deadline) {
+		l.Deadline = deadline
+	}
+	return l
+}
+
+// Retaken tells whether a return has fenced the node and its gate knows that:
+// from then on it is repaired, whatever happens.
+func (p *Picture) Retaken(n cluster.Name, l isolate.Local) bool {
+	f, _, stands := p.Standing(n)
+	return stands && p.Trusted() && f.Returns() && l.Fence != nil && *l.Fence == f
+}
+
+// FenceOf is the fence that an incident has standing on a node: it says how its
+// node starts, and whether a process may be kept from starting.
+func (p *Picture) FenceOf(n cluster.Name, id string) (f isolate.Fence, stands bool) {
+	f, _, stands = p.Standing(n)
+	return f, stands && f.Incident == id
+}
+
+// Awaits tells whether an open incident waits for an order.
+func (p *Picture) Awaits(o incident.Order) bool {
+	rec, open := p.Records[o.Incident]
+	return open && rec.Value.Awaits(o.ID)
+}
+
+// OrdersByToken are the keys of the orders, oldest token first; those of one
+// transaction by their names.
+func (p *Picture) OrdersByToken() []string {
+	return slices.SortedFunc(maps.Keys(p.Orders), func(a, b string) int {
+		return cmp.Or(cmp.Compare(p.Orders[a].Create, p.Orders[b].Create), cmp.Compare(a, b))
+	})
+}

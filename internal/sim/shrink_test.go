@@ -1,0 +1,31 @@
+// SPDX-License-Identifier: Apache-2.0
+
+package sim
+
+import (
+	"testing"
+	"time"
+)
+
+// What is left of a schedule breaks the same by itself, and without any of its
+// faults it does not.
+func TestAScheduleIsShrunkUntilNothingCanBeLeftOut(t *testing.T) {
+	o := bugOptions(1, Bug{Name: lateKill, Strokes: hung()})
+	for i := range 50 {
+		o.Strokes = append(o.Strokes, Stroke{At: time.Duration(i+20) * time.Second, Fault: "policy-change", Node: 1, Salt: int64(i)})
+	}
+	broke := play(t, o)
+	if broke.Violation == "" {
+		t.Fatal("nothing breaks")
+	}
+	tries := 0
+	best, last, done := Shrink(o, broke, func() bool { tries++; return true })
+	if !done || len(best) != 1 || best[0].Fault != "hang" || last.Invariant != broke.Invariant {
+		t.Errorf("done %v, left %v, broke %q, was %q", done, best, last.Violation, broke.Violation)
+	}
+	t.Logf("%d tries", tries)
+	short, last, done := Shrink(o, broke, func() bool { return false })
+	if done || len(short) > len(o.Strokes) || last.Violation != broke.Violation {
+		t.Errorf("without any time: done %v, left %d of %d, broke %q", done, len(short), len(o.Strokes), last.Violation)
+	}
+}
