@@ -206,11 +206,14 @@ func (t *turn) schemaFault() *fault {
 }
 
 // budgetFault lets only as many nodes of a datacenter return at a time as the
-// policy says.
+// policy says, and never of two racks.
 func (t *turn) budgetFault() *fault {
-	others, most := t.ledger.returning(t.r.ID), max(1, t.w.Policy.Budgets.NodesPerDatacenter)
-	if len(others) >= most {
+	most := max(1, t.w.Policy.Budgets.NodesPerDatacenter)
+	switch others, elsewhere := t.ledger.returning(t.r.ID, t.r.Rack); {
+	case len(others) >= most:
 		return &fault{RuleBudget, fmt.Sprintf("%s on the way back already, at most %d at a time", names(others), most), false}
+	case len(elsewhere) > 0:
+		return &fault{RuleBudget, fmt.Sprintf("%s on the way back already, of another rack than %s: one rack at a time", names(elsewhere), t.r.Rack), false}
 	}
 	return nil
 }

@@ -52,13 +52,15 @@ func (w *world) changes(n *node) bool {
 // fence: it is one of those that may be out, and nobody fences in a storm.
 func (w *world) fencedByHand(n *node) {
 	var out []string
+	elsewhere := false
 	for _, m := range w.nodes {
 		if _, open := w.store.Get(store.Open(m.name)); open && m != n && m.home() == n.home() && !m.answers() {
 			out = append(out, string(m.name))
+			elsewhere = elsewhere || m.place.Rack != n.place.Rack
 		}
 	}
-	if most := max(1, w.policy.Budgets.NodesPerDatacenter); len(out) >= most {
-		w.broken(string(incident.RuleBudget), "%s is fenced by hand while %s is out, at most %d at once", n.name, strings.Join(out, ", "), most)
+	if most := max(1, w.policy.Budgets.NodesPerDatacenter); len(out) >= most || elsewhere {
+		w.broken(string(incident.RuleBudget), "%s is fenced by hand while %s is out, at most %d at once and of one rack", n.name, strings.Join(out, ", "), most)
 	}
 	w.calmFor(n, "is fenced by hand")
 }
