@@ -6,6 +6,7 @@ import (
 	"crypto/sha256"
 	"encoding/hex"
 	"fmt"
+	"slices"
 	"strings"
 	"time"
 
@@ -163,10 +164,14 @@ func (t *turn) outBesides() string {
 
 func (t *turn) budgetRefusal() *Refusal {
 	out, most := t.besides(), max(1, t.w.Policy.Budgets.NodesPerDatacenter)
-	if len(out) < most {
-		return nil
+	elsewhere := slices.ContainsFunc(t.ledger.Holders, func(h Holder) bool { return h.Node != t.r.Node && h.Rack != t.r.Rack })
+	switch {
+	case len(out) >= most:
+		return refuse(RuleBudget, "%s out already in %s, at most %d at a time", strings.Join(out, ", "), t.r.Datacenter, most)
+	case elsewhere:
+		return refuse(RuleBudget, "%s out already in %s, and not all of rack %s: one rack at a time", strings.Join(out, ", "), t.r.Datacenter, t.r.Rack)
 	}
-	return refuse(RuleBudget, "%s out already in %s, at most %d at a time", strings.Join(out, ", "), t.r.Datacenter, most)
+	return nil
 }
 
 func (t *turn) floorRefusal() *Refusal {

@@ -63,11 +63,12 @@ func (t *turn) wantsReplacement() {
 
 // opensUnread tells whether a node that was silent beyond the hints, or that its
 // gate started unasked, is back with its clients shut out: it answers nobody, but
-// coordinators read from it.
+// coordinators read from it. One that is back behind the fence of its return can
+// answer nobody before it is proven.
 func (t *turn) opensUnread(v membership.Verdict) bool {
 	back := v.Answer == membership.Gone && v.Cause == membership.CQLDead
 	silent := silentCause(t.r.Cause) && (t.w.ByWall || BeyondHints(t.w.Elapsed, t.w.hintWindow()))
-	return back && (silent || t.w.Agents[t.r.Node].Unrepaired)
+	return back && (silent || t.keptFromReaders() || t.w.Agents[t.r.Node].Unrepaired)
 }
 
 // lapsed takes back a proof over a silence that came and went while nobody could

@@ -73,15 +73,18 @@ func (l Ledger) without(id string) Ledger {
 }
 
 // returning lists the nodes that incidents other than id are bringing back, or
-// ending so that they can be brought back.
-func (l Ledger) returning(id string) []cluster.Name {
-	var nodes []cluster.Name
+// ending so that they can be brought back; elsewhere those of them in another rack.
+func (l Ledger) returning(id string, rack cluster.Rack) (nodes, elsewhere []cluster.Name) {
 	for _, h := range l.Holders {
-		if h.Kind != HoldsOutage && h.Incident != id {
-			nodes = append(nodes, h.Node)
+		if h.Kind == HoldsOutage || h.Incident == id {
+			continue
+		}
+		nodes = append(nodes, h.Node)
+		if h.Rack != rack {
+			elsewhere = append(elsewhere, h.Node)
 		}
 	}
-	return nodes
+	return nodes, elsewhere
 }
 
 // counted tells whether the end of a process is in the ledger. An end is seen

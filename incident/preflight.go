@@ -36,6 +36,11 @@ func (t *turn) preflight() {
 		t.wait(RuleReach, "waits_agent", "node", string(t.r.Node))
 		return
 	}
+	if who := membership.Answering(v); len(who) > 0 {
+		// A copy of its host says so, with its agent's name.
+		t.wait(RuleEvidence, "waits_answered", "node", string(t.r.Node), "who", names(who))
+		return
+	}
 	if f := t.preflightFault(); f != nil {
 		t.preflightWaits(*f)
 		return
@@ -206,11 +211,14 @@ func (t *turn) schemaFault() *fault {
 }
 
 // budgetFault lets only as many nodes of a datacenter return at a time as the
-// policy says.
+// policy says, and never of two racks.
 func (t *turn) budgetFault() *fault {
-	others, most := t.ledger.returning(t.r.ID), max(1, t.w.Policy.Budgets.NodesPerDatacenter)
-	if len(others) >= most {
+	most := max(1, t.w.Policy.Budgets.NodesPerDatacenter)
+	switch others, elsewhere := t.ledger.returning(t.r.ID, t.r.Rack); {
+	case len(others) >= most:
 		return &fault{RuleBudget, fmt.Sprintf("%s on the way back already, at most %d at a time", names(others), most), false}
+	case len(elsewhere) > 0:
+		return &fault{RuleBudget, fmt.Sprintf("%s on the way back already, of another rack than %s: one rack at a time", names(elsewhere), t.r.Rack), false}
 	}
 	return nil
 }

@@ -97,6 +97,7 @@ func TestMayRead(t *testing.T) {
 }
 
 func TestIdle(t *testing.T) {
+	answered := []membership.Ballot{{Observer: "n2", Cites: []membership.Report{{Look: membership.Look{Subject: "n1", Path: membership.CQL, Outcome: membership.Good}}}}}
 	rows := []struct {
 		why  string
 		v    membership.Verdict
@@ -104,6 +105,7 @@ func TestIdle(t *testing.T) {
 	}{
 		{"nobody knows", membership.Verdict{}, false},
 		{"its own agent alone knows that its process ended", membership.Verdict{Own: membership.Exited}, true},
+		{"a copy of its host says that its process ended, and a peer has an answer of it", membership.Verdict{Own: membership.Exited, Ballots: answered}, false},
 		{"it answers, and its last process ended", membership.Verdict{Answer: membership.Alive, Own: membership.Exited}, false},
 		{"a majority does not reach it", membership.Verdict{Answer: membership.Gone, Cause: membership.HostGone, Drain: true}, true},
 		{"its disk failed, and others reach it", membership.Verdict{Answer: membership.Gone, Cause: membership.DiskFailed}, false},

@@ -38,6 +38,7 @@ var sentences = map[string]string{
 	"decided_fence_reads":     "keep clients and readers off {node} until it is repaired",
 	"decided_give_back":       "{node} answers with the same process: back into its pools",
 	"decided_ramp":            "{node} gets {weight} % of its weight",
+	"waits_answered":          "its agent says that nothing runs on {node}, and {who} had an answer of it a moment ago; it goes on when nobody has",
 	"waits_agent":             "no agent on {node} can start it; it goes on when that agent is back",
 	"waits_process":           "{node} answers, and only its own agent can tell which process that is; it goes on when that agent is back",
 	"waits_own":               "the agent on {node} has not told yet how its fence stands there",

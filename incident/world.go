@@ -191,7 +191,7 @@ func (w *World) idle(n cluster.Name) bool {
 	if v.Cause == membership.DiskFailed {
 		return v.Drain || w.fenced(n)
 	}
-	return v.Answer == membership.Gone || !answers(v) && v.Own == membership.Exited || w.fenced(n)
+	return v.Answer == membership.Gone || !answers(v) && v.Own == membership.Exited && len(membership.Answering(v)) == 0 || w.fenced(n)
 }
 
 // Sign is what a pool is told of a member.

@@ -209,6 +209,9 @@ func (a *agent) judge() {
 	a.judged, a.news = a.w.now, false
 	view := membership.Judge(a.state.View(), a.spelled(), a.w.topo, a.state.Bars(a.state.Hints(nil)), a.now())
 	a.fresh = a.fresh[:0]
+	if a.timid(view) {
+		return
+	}
 	a.turn(lead.Viewed{View: view})
 	if a.state.Deaf(a.now()) {
 		a.w.note("%s is deaf", a.id)
@@ -386,7 +389,7 @@ func (a *agent) campaign() {
 		a.self, a.fences, a.pool = selfTold{}, map[cluster.Name]fenceTold{}, poolTold{}
 	}
 	a.renewed = a.w.now
-	if !a.control || a.term || a.w.now < a.out || a.w.journal.full || !a.reaches() {
+	if !a.control || a.term || a.w.now < a.out || a.w.journal.full || !a.reaches() || a.w.bug(oneLeader) && a.w.now > epoch.Add(warmUp) {
 		return
 	}
 	term, won, err := a.w.store.Campaign(a.lease, string(a.n.name))

@@ -17,10 +17,16 @@ type Bug struct {
 	Name string
 	Does string
 	Seen string // the check that is there for it
-	// Strokes are the faults that make it show.
-	Strokes []Stroke
+	Story
 	// spoil changes what a leader sends; nil: it is planted where w.bug names it.
 	spoil func(w *world, t *store.Txn)
+}
+
+// Story is what makes a bug show: faults, and what people say.
+type Story struct {
+	Strokes []Stroke
+	Said    []Saying
+	Nodes   int // 0: three
 }
 
 // The bugs that are planted elsewhere than in a leader's transaction.
@@ -46,6 +52,10 @@ const (
 	halfRaised     = "half-raised"
 	fakeRepair     = "fake-repair"
 	rosy           = "rosy"
+	oneLeader      = "one-leader"
+	timidLeaders   = "timid-leaders"
+	slowRamp       = "slow-ramp"
+	forgetfulPause = "forgetful-pause"
 )
 
 // Bugs are all of them. fence-before-replace has none: nothing that exists
@@ -74,6 +84,7 @@ func Bugs() []Bug {
 		{panicFence, "agents that miss a peer fence their own node, and nobody told them to", string(incident.QuorumSurvives), hung(), nil},
 		{"half-pools", "leaders leave a member out of the pool", string(incident.PoolFloor), killed(), edit(store.Pools, halfPool)},
 		{"empty-pool", "leaders drain every member of the pool", string(incident.PoolFloor), killed(), edit(store.Pools, emptyPool)},
+		{"deep-drain", "leaders drain all members but one with the one that is gone", string(incident.PoolFloor), killedOfFive(), edit(store.Pools, deepDrain)},
 		{"early-ready", "leaders give a node its weight back in the middle of its return", readyBeforeAdd, stuckRepair(), earlyReady},
 		{"wrong-key", "leaders open incidents with a key that names another", string(incident.OneOpenIncident), killed(), edit(store.Opens, otherID)},
 		{"two-records", "leaders write each record under a second name as well", string(incident.OneOpenIncident), killed(), twoRecords},
@@ -90,8 +101,19 @@ func Bugs() []Bug {
 		{"wide-transaction", "leaders write more at once than is agreed", transaction, killed(), widen},
 		{"half-record", "leaders write the first half of a record", format, killed(), cutRecords},
 		{fakeRepair, "repairs say done and do nothing", noStaleRead, killed(), nil},
-		{"unheard", "the store refuses whatever leaders say of a return", string(incident.NoSilentWait), killed(), refuseReturns},
-		{rosy, "agents say of one node that it is well whatever they see", string(incident.NoSilentWait), killed(), nil},
+		{oneLeader, "nobody asks for the lead when the first leader is gone", string(incident.NoSilentWait), leaderless(), nil},
+		{timidLeaders, "leaders resign when a node is gone", string(incident.NoSilentWait), killed(), nil},
+		{"unheard", "the store refuses whatever leaders say of a return", returnedInTime, killed(), refuseReturns},
+		{rosy, "agents say of one node that it is well whatever they see", detectedInTime, killed(), nil},
+		{"two-at-once", "leaders keep no account of who is on its way back", string(incident.RuleBudget), killedTwo(), edit(store.Ledgers, noHolders)},
+		{"hand-beside-hand", "leaders keep no account of who was fenced by hand", string(incident.RuleBudget), handOnTwo(), edit(store.Ledgers, noHolders)},
+		{"seen-storms", "leaders write of every storm that somebody has seen it", string(incident.RuleStorm), hungAmongKilled(), records(seenStorm)},
+		{forgetfulPause, "who reads the store finds no pause there", pauseHolds, killedInPause(), nil},
+		{"deaf-abort", "leaders forget that it was a person who stopped an incident", abortHolds, abortedInReturn(), records(forgetWho)},
+		{"late-opening", "leaders open no incident before a node is gone for a minute", detectedInTime, killed(), opening(refuseYoung)},
+		{slowRamp, "the policy wants four minutes between two weights", returnedInTime, killed(), nil},
+		{"unheard-words", "the store refuses whatever leaders say to people", refusalsTold, pausedOnly(), refuseAnswers},
+		{"silent-waits", "leaders write down no rule that an incident waits for", refusalsTold, killedInPause(), records(func(_ *world, r *incident.Record) { r.Waits = "" })},
 		{halfRaised, "fences raise the Severity half as high as keeps readers off", heldIsSafe, paused(), nil},
 		{"lost-entry", "leaders open incidents and write no line of it in the journal", journalChain, killed(), opening(without(store.Logs))},
 	}
@@ -119,36 +141,86 @@ func planted(name string) (Bug, error) {
 // victim is the node that the strokes below strike, and that rosy agents praise.
 const victim = 2
 
-func killed() []Stroke { return []Stroke{{At: time.Second, Fault: "kill", Node: victim, Salt: 1}} }
+// kill is the stroke that most of them begin with.
+func kill() Stroke { return Stroke{At: time.Second, Fault: "kill", Node: victim, Salt: 1} }
+
+func struckBy(strokes ...Stroke) Story { return Story{Strokes: strokes} }
+
+func killed() Story { return struckBy(kill()) }
 
 // killedWithAgent keeps the start waiting while others take writes.
-func killedWithAgent() []Stroke {
-	return []Stroke{{At: time.Second, Fault: "kill-with-agent", Node: victim, Salt: 1}}
+func killedWithAgent() Story {
+	return struckBy(Stroke{At: time.Second, Fault: "kill-with-agent", Node: victim, Salt: 1})
 }
 
 // stopped lets two agents, mostly the leader among them, go on from an old
 // picture when another leads.
-func stopped() []Stroke {
+func stopped() Story {
 	at := 1900 * time.Millisecond
-	return []Stroke{killed()[0], {At: at, Fault: "agent-stopped", Node: 0, Salt: 1}, {At: at, Fault: "agent-stopped", Node: victim, Salt: 2}}
+	return struckBy(kill(), Stroke{At: at, Fault: "agent-stopped", Node: 0, Salt: 1}, Stroke{At: at, Fault: "agent-stopped", Node: victim, Salt: 2})
+}
+
+// leaderless leaves an incident to an heir.
+func leaderless() Story {
+	return struckBy(kill(), Stroke{At: 5 * time.Second, Fault: "leader-crash", Node: victim, Salt: 1})
 }
 
 // stuckRepair keeps the victim asleep for long.
-func stuckRepair() []Stroke {
-	return []Stroke{killed()[0], {At: 2 * time.Second, Fault: "repair-hangs", Node: victim, Salt: 1}}
+func stuckRepair() Story {
+	return struckBy(kill(), Stroke{At: 2 * time.Second, Fault: "repair-hangs", Node: victim, Salt: 1})
 }
 
 // missed lets a peer say UP of the victim while it hibernates.
-func missed() []Stroke {
-	return []Stroke{{At: 0, Fault: "hibernation-missed", Node: victim, Salt: 1}, killed()[0]}
+func missed() Story {
+	return struckBy(Stroke{At: 0, Fault: "hibernation-missed", Node: victim, Salt: 1}, kill())
 }
 
-func hung() []Stroke { return []Stroke{{At: time.Second, Fault: "hang", Node: victim, Salt: 1}} }
+func hangNow() Stroke { return Stroke{At: time.Second, Fault: "hang", Node: victim, Salt: 1} }
+
+func hung() Story { return struckBy(hangNow()) }
 
 // hungTwice lets the victim hang again when it is back.
-func hungTwice() []Stroke {
-	return append(hung(), Stroke{At: 45 * time.Second, Fault: "hang", Node: victim, Salt: 2, Wait: 40 * time.Second})
+func hungTwice() Story {
+	return struckBy(hangNow(), Stroke{At: 45 * time.Second, Fault: "hang", Node: victim, Salt: 2, Wait: 40 * time.Second})
+}
+
+// crowd has so many nodes that two may go and each range keeps its quorum: they
+// stand in one rack.
+const crowd, pioneer, fellow = 5, 0, 3
+
+func killedOfFive() Story { return Story{Strokes: []Stroke{kill()}, Nodes: crowd} }
+
+func killedTwo() Story {
+	return Story{Nodes: crowd, Strokes: []Stroke{{At: time.Second, Fault: "kill-anyway", Node: pioneer, Salt: 1}, {At: time.Second, Fault: "kill-anyway", Node: fellow, Salt: 2}}}
+}
+
+func handOnTwo() Story {
+	return Story{Nodes: crowd, Strokes: []Stroke{}, Said: []Saying{{At: time.Second, Who: "ana", Verb: incident.AskFence, Node: pioneer},
+		{At: 30 * time.Second, Who: "bo", Verb: incident.AskFence, Node: fellow}}}
+}
+
+// hungAmongKilled lets one hang while another is down, whom nobody can bring back.
+func hungAmongKilled() Story {
+	return Story{Nodes: crowd, Strokes: []Stroke{{At: time.Second, Fault: "hang", Node: pioneer, Salt: 1, For: 2 * time.Minute},
+		{At: 2 * time.Second, Fault: "agent-stopped", Node: fellow, Salt: 1, For: time.Minute}, {At: 2 * time.Second, Fault: "kill-anyway", Node: fellow, Salt: 2}}}
+}
+
+// killedInPause leaves an incident waiting for longer than anybody may be silent
+// about it.
+func killedInPause() Story {
+	return Story{Strokes: []Stroke{{At: 5 * time.Second, Fault: "kill", Node: victim, Salt: 1}},
+		Said: []Saying{{At: time.Second, Who: "ana", Verb: incident.AskPause, For: 2 * time.Minute}}}
+}
+
+func abortedInReturn() Story {
+	return Story{Strokes: []Stroke{kill()}, Said: []Saying{{At: 15 * time.Second, Who: "ana", Verb: incident.AskAbort, Node: victim}}}
+}
+
+func pausedOnly() Story {
+	return Story{Strokes: []Stroke{}, Said: []Saying{{At: time.Second, Who: "ana", Verb: incident.AskPause, For: time.Minute}}}
 }
 
 // paused stops the victim and its agent for longer than some hint windows.
-func paused() []Stroke { return []Stroke{{At: time.Second, Fault: "vm-pause", Node: victim, Salt: 3}} }
+func paused() Story {
+	return struckBy(Stroke{At: time.Second, Fault: "vm-pause", Node: victim, Salt: 3})
+}

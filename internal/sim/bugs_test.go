@@ -21,7 +21,7 @@ const seedsMax = 12
 const blindMax = 40000
 
 func bugOptions(seed int64, b Bug) Options {
-	return Options{Seed: seed, Nodes: 3, Storm: 90 * time.Second, Calm: 5 * time.Minute, Strokes: b.Strokes, Bug: b.Name}
+	return Options{Seed: seed, Nodes: max(3, b.Nodes), Storm: 90 * time.Second, Calm: 5 * time.Minute, Strokes: b.Strokes, Said: b.Said, Bug: b.Name}
 }
 
 // Each bug is seen by the check that is there for it, in a world that holds
@@ -54,7 +54,7 @@ func TestPlantedBugsAreSeen(t *testing.T) {
 					t.Logf("seed %d: without the check: %q", seed, blind.Violation)
 				}
 				o.Bug, o.Blind, o.StepsMax = "", "", 0
-				if world := fmt.Sprint(seed, b.Strokes); !sound[world] {
+				if world := fmt.Sprint(seed, b.Story); !sound[world] {
 					if without := play(t, o); without.Violation != "" {
 						t.Errorf("without the bug: %s", without.Violation)
 					}
@@ -111,7 +111,7 @@ func TestAnUnknownBugIsNamed(t *testing.T) {
 // What the checks are not told of is found by the full pass, and said as that.
 func TestTheFullPassFindsWhatNoChangeShowed(t *testing.T) {
 	for _, name := range []string{numb, untold} {
-		o := bugOptions(1, Bug{Name: name, Strokes: killed()})
+		o := bugOptions(1, Bug{Name: name, Story: killed()})
 		if got := play(t, o); !strings.Contains(got.Violation, "the full pass finds what no change showed") {
 			t.Errorf("%s: %q", name, got.Violation)
 		}

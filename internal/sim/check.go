@@ -49,6 +49,8 @@ func (w *world) everySecond() {
 		w.helpless(n)
 	}
 	w.staleReads()
+	w.missesNodes()
+	w.inTime()
 	w.truths(false)
 	if len(w.standing) > 0 || len(w.rep.Struck) > 0 && !w.quiet() {
 		w.rep.Active += second
@@ -83,7 +85,10 @@ func (w *world) actBegins(a *agent, key string, o incident.Order, taken obey.Tak
 	if other := w.acting[resource]; other != "" && other != o.ID && taken.Resource == obey.Cassandra {
 		w.broken(oneAtATime, "%s begins %s while %s is not over", a.id, o.ID, other)
 	}
-	w.acting[resource] = o.ID
+	if taken.Resource == obey.Cassandra {
+		w.budgetHolds(a, o)
+	}
+	w.acting[resource], w.actedAt[resource] = o.ID, w.now
 	if w.settled[settledAs(o)] {
 		w.broken(intentOnce, "%s does %s again, which was done", a.id, o.ID)
 	}

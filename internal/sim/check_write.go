@@ -42,6 +42,7 @@ func (w *world) written(t store.Txn) {
 		w.broken(transaction, "%d writes", n)
 	}
 	opened := false
+	w.wordsWritten(t)
 	for _, p := range t.Put {
 		switch {
 		case strings.HasPrefix(p.Key, store.Orders):
@@ -55,6 +56,7 @@ func (w *world) written(t store.Txn) {
 			w.poolWritten(p)
 		}
 	}
+	w.fencesWritten(t)
 	if opened || len(t.Delete) > 0 {
 		w.oneOpen()
 	}
@@ -109,7 +111,14 @@ func (w *world) orphans() {
 
 func (w *world) orderWritten(p store.Put) {
 	var o incident.Order
-	if json.Unmarshal(p.Value, &o) != nil || o.State != incident.Claimed {
+	if json.Unmarshal(p.Value, &o) != nil || o.Once == nil {
+		return
+	}
+	w.orderInPeace(o)
+	if o.State == incident.Open && o.Once.Silent {
+		w.calmFor(w.byName[o.Once.Target], "is to be ended")
+	}
+	if o.State != incident.Claimed {
 		return
 	}
 	if r, ok := get[incident.Record](w, store.Record(o.Incident)); !ok || !r.Awaits(o.ID) {
@@ -136,6 +145,8 @@ func (w *world) recordWritten(p store.Put) {
 	if r.Phase == incident.Deciding && w.phases[r.ID] != incident.Deciding {
 		w.fenceHolds(r)
 	}
+	w.goesOn(r)
+	w.standsWritten(r)
 	w.phases[r.ID] = r.Phase
 	w.asked[r.ID] = w.asked[r.ID] || r.Phase == incident.Held
 	w.note("%s %s %s %s waits %s held %s", r.ID, r.Node, r.Phase, step, r.Waits, r.Held)
@@ -153,6 +164,8 @@ func (w *world) archived(p store.Put) {
 		w.broken(string(incident.ClosedIsQuiet), "%s changed after its end", r.ID)
 	}
 	delete(w.phases, r.ID)
+	delete(w.stands, r.ID)
+	delete(w.aborted, r.ID)
 	w.archive[r.ID] = p.Value
 	w.rep.Closed++
 	w.note("%s %s closed", r.ID, r.Node)
@@ -188,6 +201,8 @@ func (w *world) poolWritten(p store.Put) {
 		return
 	}
 	w.poolFloor(pool)
+	w.takenOut(pool)
+	w.poolInPeace(pool)
 	w.givesWeight(pool)
 }
 

@@ -16,6 +16,7 @@ const (
 	onWrite  = "each transaction that lands"
 	onAct    = "each act that begins"
 	onChange = "each change of the truth, and each second"
+	onSecond = "each second"
 	atEnd    = "the end of the calm"
 	inPasses = "every 10,000 steps, and the end of the calm"
 )
@@ -39,6 +40,11 @@ const (
 	journalChain    = "journal-chain"
 	transaction     = "transaction"
 	format          = "format"
+	pauseHolds      = "pause-holds"
+	abortHolds      = "abort-holds"
+	detectedInTime  = "detected-in-time"
+	returnedInTime  = "returned-in-time"
+	refusalsTold    = "refusals-are-told"
 )
 
 // Checks are all of them. A violation bears one of these names.
@@ -53,11 +59,15 @@ func Checks() []Check {
 		{hibernationDown, "a repair of a sleeper begins only when no settled peer says UP of it", onAct},
 		{fenceEvidence, "a process is ended for hanging only while it hangs, after the age that the policy wants, and behind a fence that keeps the next from starting", onAct},
 		{fenceProven, "a fence counts as proven only when the process that was meant has ended", onWrite},
+		{string(incident.RuleBudget), "as many nodes of a datacenter as the policy says are changed by order at once, of one rack; nobody is fenced by hand beside as many that are out, or one of another rack", onAct},
+		{string(incident.RuleStorm), "no process is ended for hanging, nobody is drained and nobody fenced by hand while more nodes of its datacenter fail at once than the policy says, or two of one range", onWrite},
+		{pauseHolds, "where a pause stands nothing is begun, but a fence that keeps readers off", onWrite},
+		{abortHolds, "nothing is begun of an incident that a person stopped, until it is retried, or over because nothing was done and its node answers", onWrite},
 		{oneFence, "a node is not fenced again before its quarantine is over", onAct},
 		{coldStart, "a plain start by order is of a node that missed no acknowledged write", onAct},
 		{gateObeys, "a node that is to hibernate is started no other way", onAct},
 		{string(incident.QuorumSurvives), "a fence that keeps readers off a serving node leaves every range of it its quorum", onAct},
-		{string(incident.PoolFloor), "a pool names all of its members, and one at least is wanted ready", onWrite},
+		{string(incident.PoolFloor), "a pool names all of its members, and one at least is wanted ready; half of those that answer stay ready when one of them is taken out", onWrite},
 		{readyBeforeAdd, "a node that was out of its pool is given weight only while it answers and its Severity is 0", onWrite},
 		{string(incident.OneOpenIncident), "a node is in one open incident, the one its key names", onWrite},
 		{string(incident.ClosedIsQuiet), "a closed incident waits for nothing, holds nothing and stays as it was", onWrite},
@@ -69,6 +79,9 @@ func Checks() []Check {
 		{format, "what is written can be read", onWrite},
 		{noStaleRead, "nobody may read from a node that lacks an acknowledged write", onChange},
 		{string(incident.NoSilentWait), "when faults have ended every incident is closed or held, and no node is down without one", atEnd},
+		{detectedInTime, "an incident is open about a node that is gone for 30 seconds while all is well", onSecond},
+		{returnedInTime, "an incident is closed or held within three minutes, while all is well and nothing is open about another node", onSecond},
+		{refusalsTold, "a word of a person is answered, and an incident that stands still says why, within a minute while all is well", onSecond},
 		{heldIsSafe, "a node that is held in the middle of its return is behind its fence", atEnd},
 		{journalChain, "the journal is one chain of hashes", inPasses},
 	}

@@ -91,6 +91,8 @@ type node struct {
 
 	drainedAt moment // when its last drain was, zero after another start
 	clonedAt  moment // when a copy of it spoke last
+	goneAt    moment // since when most who watch it miss it, and it announced nothing
+	untoldAt  moment // when there was no need last for an incident to be opened about it
 
 	// Its clocks.
 	bootOff time.Duration // the boot clock stands so far from the world's

@@ -59,6 +59,7 @@ func (w *world) says(i int, s Saying) {
 	}
 	w.note("%s says %s %s", s.Who, s.Verb, n)
 	w.put(store.Word(wordName(i)), word)
+	w.said[wordName(i)] = w.now
 }
 
 func wordName(i int) string { return fmt.Sprintf("%020d-people", i) }

@@ -4,15 +4,27 @@ package sim
 
 import (
 	"fmt"
+	"time"
 
 	"supervisor/cluster"
 	"supervisor/incident"
 	"supervisor/internal/obey"
 	"supervisor/isolate"
+	"supervisor/membership"
 )
 
 // bug tells whether this one is planted.
 func (w *world) bug(name string) bool { return w.o.Bug == name }
+
+// spoilPolicy plants what a policy should not say.
+func (w *world) spoilPolicy(p *incident.Policy) {
+	if w.bug(hastyFence) {
+		p.Ages.Fence = second
+	}
+	if w.bug(slowRamp) {
+		p.Return.RampEvery = 4 * time.Minute
+	}
+}
 
 // claimant is the boot that an order is claimed for.
 func (a *agent) claimant() cluster.Boot {
@@ -20,6 +32,20 @@ func (a *agent) claimant() cluster.Boot {
 		return cluster.Boot(fmt.Sprintf("%s-a%d", a.n.name, a.starts-1))
 	}
 	return a.id
+}
+
+// timid plants that a leader resigns when a node is gone.
+func (a *agent) timid(v membership.View) bool {
+	if !a.w.bug(timidLeaders) || !a.term {
+		return false
+	}
+	for _, x := range v.Verdicts { // order: whether there is one
+		if x.Answer == membership.Gone {
+			a.resign()
+			return true
+		}
+	}
+	return false
 }
 
 // fencing is how high a fence raises the Severity.

@@ -13,6 +13,7 @@ import (
 	"supervisor/internal/lead"
 	"supervisor/internal/store"
 	"supervisor/internal/store/model"
+	"supervisor/isolate"
 )
 
 // Recovery is a loss of the whole store and its way back from an older copy, in
@@ -121,9 +122,17 @@ func (w *world) remember() {
 	for _, kv := range kvs {
 		w.archive[strings.TrimPrefix(kv.Key, store.Archive)] = kv.Value
 	}
+	w.stands, w.aborted, w.raised = map[string]stepped{}, map[string]bool{}, map[cluster.Name]isolate.Fence{}
 	for _, r := range w.open() {
 		w.phases[r.ID] = r.Phase
+		w.standsWritten(r)
 	}
+	fences, _ := w.store.List(store.Fences)
+	for _, kv := range fences {
+		name := cluster.Name(strings.TrimPrefix(kv.Key, store.Fences))
+		w.raised[name], _ = get[isolate.Fence](w, kv.Key)
+	}
+	w.pausesStand()
 	for _, m := range w.pool() {
 		w.wants[m] = w.balancer.says[m]
 	}

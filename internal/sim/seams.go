@@ -13,11 +13,10 @@ import (
 // The guards that scenarios take away and that no bug of the table breaks: each
 // is planted where w.bug names it.
 const (
-	impatient      = "impatient"
-	leaseIsLife    = "lease-is-life"
-	lenient        = "lenient"
-	oldWriter      = "old-writer"
-	forgetfulPause = "forgetful-pause"
+	impatient   = "impatient"
+	leaseIsLife = "lease-is-life"
+	lenient     = "lenient"
+	oldWriter   = "old-writer"
 	// believeRestored is planted in world.comesBack.
 	believeRestored = "believe-restored"
 	lostIsNot       = "lost-is-not-written" // in explorations only
@@ -35,7 +34,6 @@ func seams() []Bug {
 		{Name: impatient, Does: "probes take a late answer for none"},
 		{Name: leaseIsLife, Does: "observers take a host whose agent has no lease for dead"},
 		{Name: lenient, Does: "a policy is read as far as it is understood"},
-		{Name: forgetfulPause, Does: "who reads the store anew finds no pause there"},
 		{Name: lostIsNot, Does: "leaders take a lost answer for one that was not written"},
 		{Name: oldWriter, Does: "who lost the store goes on writing pools"},
 		{Name: believeRestored, Does: "a store that was brought back is taken for the one that was lost"},

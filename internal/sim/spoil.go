@@ -7,6 +7,7 @@ import (
 	"fmt"
 	"slices"
 	"strings"
+	"time"
 
 	"supervisor/cluster"
 	"supervisor/incident"
@@ -150,6 +151,49 @@ func drainNeighbour(w *world, p *loadbalancer.Pool) {
 			p.Wants[m] = loadbalancer.Wish{Want: loadbalancer.Drain}
 			return
 		}
+	}
+}
+
+// deepDrain leaves one member ready.
+func deepDrain(_ *world, p *loadbalancer.Pool) {
+	for _, m := range p.Members()[1:] {
+		p.Wants[m] = loadbalancer.Wish{Want: loadbalancer.Drain}
+	}
+}
+
+func noHolders(_ *world, l *incident.Ledger) { l.Holders = nil }
+
+// seenStorm acknowledges the storm that the leader sees.
+func seenStorm(w *world, r *incident.Record) {
+	a := w.leading()
+	if a == nil {
+		return
+	}
+	if on, storm := incident.Storm(a.state.World(r.Datacenter, a.now(), a.n.wall()), r.Datacenter); on {
+		r.Ack = &incident.Ack{By: "nobody", Storm: storm}
+	}
+}
+
+// forgetWho lets what a person stopped go on like what a policy stopped.
+func forgetWho(_ *world, r *incident.Record) {
+	if r.HeldRule == incident.RuleOperator {
+		r.HeldRule = incident.RulePolicy
+	}
+}
+
+// refuseYoung adds a compare that does not hold until a node is gone for long.
+func refuseYoung(w *world, t *store.Txn) {
+	for _, p := range t.Put {
+		if r, is := recordIn(p); is && w.now.Sub(w.byName[r.Node].changedAt) < time.Minute {
+			t.Compare = append(t.Compare, store.Compare{Key: store.Era, Rev: -1})
+		}
+	}
+}
+
+// refuseAnswers adds a compare that never holds.
+func refuseAnswers(_ *world, t *store.Txn) {
+	if slices.ContainsFunc(t.Delete, func(key string) bool { return strings.HasPrefix(key, store.Inbox) }) {
+		t.Compare = append(t.Compare, store.Compare{Key: store.Era, Rev: -1})
 	}
 }
 

@@ -134,18 +134,8 @@ type world struct {
 	partOf     map[cluster.Name]cluster.Name
 	partsAt    moment
 
-	// What the checkers remember.
-	rep      Report
-	archive  map[string][]byte
-	settled  map[string]bool // effects that were marked as done
-	tokens   map[string]cluster.Token
-	phases   map[string]incident.Phase // of the open incidents, as last written
-	wants    map[cluster.Name]loadbalancer.Wish
-	acting   map[string]string // effects in the doing, by resource
-	asked    map[string]bool   // incidents that were held once
-	passages int               // of crash points
-	stale    bool              // the truth changed since the checkers of standing truths ran
-	full     bool              // they look at all of it
+	rep Report
+	memory
 }
 
 // journal is how the store does.
@@ -167,9 +157,7 @@ func empty(o Options) *world {
 	w := &world{o: o, now: epoch, began: time.Date(2026, 3, 1, 12, 0, 0, 0, time.UTC), store: model.New(), decoded: lead.NewMemo(),
 		byName: map[cluster.Name]*node{}, net: network{links: map[link]*quality{}},
 		balancer: balancer{says: map[cluster.Name]loadbalancer.Wish{}}, standing: map[int]func(){},
-		apart: map[[2]cluster.Name]apart{}, factor: 3, archive: map[string][]byte{}, settled: map[string]bool{},
-		tokens: map[string]cluster.Token{}, phases: map[string]incident.Phase{}, wants: map[cluster.Name]loadbalancer.Wish{},
-		acting: map[string]string{}, asked: map[string]bool{}}
+		apart: map[[2]cluster.Name]apart{}, factor: 3, memory: remembered()}
 	w.rep.Struck, w.rep.Pairs = map[string]int{}, map[string]int{}
 	return w
 }
@@ -268,9 +256,7 @@ func (w *world) makePolicy(hosts []cluster.Host) {
 	p.Version = 1
 	p.Ages.Replace = 5 * time.Minute // steps are held after so long: a run is short
 	p.Budgets.StartsMax, p.Budgets.SilencesMax = 6, 6
-	if w.bug(hastyFence) {
-		p.Ages.Fence = second
-	}
+	w.spoilPolicy(&p)
 	var pool []cluster.Name
 	for _, h := range hosts {
 		if h.Datacenter == w.forbidden {
