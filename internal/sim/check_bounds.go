@@ -95,7 +95,10 @@ func (w *world) stormOver(dc cluster.Datacenter) []cluster.Name {
 			continue
 		}
 		of++
-		if n.goneAt != 0 && !n.takes() && w.now.Sub(n.goneAt) >= steady && w.now.Sub(n.goneAt) <= stormSpan {
+		// What a look says changes with what was done to a node that was gone already,
+		// and for a moment nobody says anything.
+		known := w.now.Sub(n.goneAt) >= steady && w.now.Sub(n.changedAt) >= noticed
+		if n.goneAt != 0 && !n.takes() && known && w.now.Sub(n.goneAt) <= stormSpan {
 			out = append(out, n.name)
 		}
 	}
