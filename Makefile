@@ -8,7 +8,7 @@ TAGS  := grpcnotrace
 DEMO  ?= $(CURDIR)/.demo
 export CGO_ENABLED := 0
 
-.PHONY: build tools test-tools demo bench demo-up demo-down check sim sim-long real kills test notice lint clean help
+.PHONY: build tools test-tools demo bench demo-up demo-down check sim sim-long real kills stops test notice lint clean help
 
 help: ## this list
 	@grep -hE '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 12
@@ -59,6 +59,10 @@ real: test-tools build ## tests on real Cassandra processes; about 33 minutes
 kills: test-tools build ## the leader's agent killed at every moment of a crash and of a hang, into docs/kills.md; about an hour
 	go test -tags $(TAGS),real ./internal/demo/kills -count=1 -v -timeout 3h -run TestLeaderKilled \
 		-kills.every 1 -kills.first 1 -kills.table $(CURDIR)/docs/kills.md
+
+stops: test-tools build ## the same, but stopped, and woken while another one leads or when all is over; about as long
+	go test -tags $(TAGS),real ./internal/demo/kills -count=1 -v -timeout 3h -run TestLeaderKilled \
+		-kills.stop -kills.every 1 -kills.first 1 -kills.table $(CURDIR)/docs/kills.md
 
 test: test-tools build check sim real ## everything, with its own set-up
 

@@ -21,6 +21,7 @@ type Sight struct {
 	Incident string
 	Node     cluster.Name
 	Moment   Moment
+	Rule     incident.Rule // that holds it; empty: it is not held
 }
 
 // Term is a leader, from when it was seen to lead.
@@ -38,7 +39,9 @@ type Book struct {
 	sights  []Sight
 	terms   []Term
 	orders  map[string]*Fate
-	words   []time.Time // commits that only a leader makes
+	words   []word
+	strays  []Stray
+	reach   int64 // the revision it has read to
 	armed   func(Sight)
 }
 
@@ -64,18 +67,20 @@ func (b *Book) Arm(f func(Sight)) {
 
 func (b *Book) take(batch store.Batch, now time.Time) {
 	b.mu.Lock()
-	seen := len(b.sights)
+	seen, before := len(b.sights), b.seated()
 	if batch.Whole {
 		batch.KVs = append(batch.KVs, b.gone(batch.KVs)...)
 	}
-	word := false
-	for _, kv := range batch.KVs {
+	for _, kv := range batch.KVs { // in the order of revisions, if it is no whole one
 		b.key(kv, now)
-		word = word || !batch.Whole && strings.HasPrefix(kv.Key, store.Logs)
+		if !batch.Whole && kv.Mod != 0 && strings.HasPrefix(kv.Key, store.Logs) {
+			b.entry(kv, now, b.seated())
+		}
 	}
-	if word {
-		b.words = append(b.words, now)
+	if batch.Whole {
+		b.missed(batch, now, before)
 	}
+	b.reach = max(b.reach, batch.Rev)
 	b.lead(now)
 	fresh, armed := slices.Clone(b.sights[seen:]), b.armed
 	b.mu.Unlock()
@@ -130,7 +135,7 @@ func (b *Book) record(id string, kv store.KV, now time.Time) {
 	if kv.Mod == 0 {
 		if open {
 			delete(b.records, id)
-			b.sights = append(b.sights, Sight{now, id, last.Node, Over})
+			b.sights = append(b.sights, Sight{At: now, Incident: id, Node: last.Node, Moment: Over})
 		}
 		return
 	}
@@ -138,7 +143,7 @@ func (b *Book) record(id string, kv store.KV, now time.Time) {
 	if json.Unmarshal(kv.Value, &r) != nil {
 		return
 	}
-	s := Sight{now, id, r.Node, MomentOf(r)}
+	s := Sight{now, id, r.Node, MomentOf(r), r.HeldRule}
 	b.records[id] = s
 	if !open || last.Moment != s.Moment {
 		b.sights = append(b.sights, s)
@@ -160,13 +165,7 @@ func (b *Book) order(kv store.KV) {
 
 // lead notes who leads: the oldest seat.
 func (b *Book) lead(now time.Time) {
-	var first store.KV
-	for _, kv := range b.seats {
-		if first.Create == 0 || cmp.Compare(kv.Create, first.Create) < 0 {
-			first = kv
-		}
-	}
-	name := cluster.Name(first.Value)
+	name := b.seated()
 	if len(b.terms) == 0 || b.terms[len(b.terms)-1].Name != name {
 		b.terms = append(b.terms, Term{now, name})
 	}
@@ -209,13 +208,13 @@ func (b *Book) Heir(dead cluster.Name, after time.Time) (Term, bool) {
 	return Term{}, false
 }
 
-// Word is the first commit that only a leader makes after a time.
-func (b *Book) Word(after time.Time) (time.Time, bool) {
+// Word is the first entry of the journal by another one than dead after a time.
+func (b *Book) Word(dead cluster.Name, after time.Time) (time.Time, bool) {
 	b.mu.Lock()
 	defer b.mu.Unlock()
-	for _, at := range b.words {
-		if at.After(after) {
-			return at, true
+	for _, w := range b.words {
+		if w.at.After(after) && w.by != dead {
+			return w.at, true
 		}
 	}
 	return time.Time{}, false

@@ -76,8 +76,8 @@ func TestHeirIsAnotherOne(t *testing.T) {
 	if !ok || heir.Name != cluster.Name("n2") || heir.At.Sub(killed) != 6*time.Second {
 		t.Errorf("%+v %t, want n2 after 6 s", heir, ok)
 	}
-	b.take(store.Batch{KVs: []store.KV{{Key: store.Log("dc1", 4), Mod: 10}}}, dawn.Add(9*time.Second))
-	if at, ok := b.Word(heir.At); !ok || at.Sub(killed) != 8*time.Second {
+	b.take(store.Batch{KVs: []store.KV{entry(t, 4, 10, "n2")}}, dawn.Add(9*time.Second))
+	if at, ok := b.Word("n1", heir.At); !ok || at.Sub(killed) != 8*time.Second {
 		t.Errorf("first word at %v %t, want 8 s after the kill", at, ok)
 	}
 }

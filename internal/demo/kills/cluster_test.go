@@ -35,6 +35,8 @@ type stage struct {
 	fleet agents.Fleet
 	book  *Book
 	asks  map[string]*api.Client // by node
+	store *etcd.Store            // asks every member how it does
+	shut  func()                 // ends the client that the book is read with
 }
 
 // members is how many agents carry a member: the store outlives one of them.
@@ -78,34 +80,60 @@ func up(t *testing.T, binary, network string) *stage {
 		t.Cleanup(c.Close)
 		s.asks[n.Name] = c
 	}
-	s.watch(t)
-	return s
-}
-
-// watch reads the store as an agent does, and writes nothing to it but the
-// lease that every client has.
-func (s *stage) watch(t *testing.T) {
-	t.Helper()
-	var endpoints []string
-	for _, n := range s.plan.Nodes {
-		endpoints = append(endpoints, fmt.Sprintf("http://%s:2379", n.Address))
-	}
-	client, err := etcd.Dial(etcd.DefaultOptions("kills", store.Prefix(node.ClusterName, demo.Region), endpoints...))
-	if err != nil {
-		t.Fatal(err)
-	}
-	t.Cleanup(func() {
-		ctx, cancel := context.WithTimeout(context.WithoutCancel(t.Context()), 5*time.Second)
-		defer cancel()
-		_ = client.Close(ctx)
-	})
-	go s.book.Follow(client.Watch(t.Context(), ""))
+	s.store = dial(t, p.Nodes)
+	s.watch(t, p.Nodes)
+	t.Cleanup(func() { s.shut(); hangUp(t, s.store) })
 	await(t, "somebody leads", time.Minute, func() error {
 		if s.book.Leader() == "" {
 			return errors.New("nobody")
 		}
 		return nil
 	})
+	return s
+}
+
+func endpoint(n node.Node) string { return fmt.Sprintf("http://%s:2379", n.Address) }
+
+// dial makes a client of the members on some nodes; it writes nothing but the
+// lease that every client has.
+func dial(t *testing.T, to []node.Node) *etcd.Store {
+	t.Helper()
+	var endpoints []string
+	for _, n := range to {
+		endpoints = append(endpoints, endpoint(n))
+	}
+	client, err := etcd.Dial(etcd.DefaultOptions("kills", store.Prefix(node.ClusterName, demo.Region), endpoints...))
+	if err != nil {
+		t.Fatal(err)
+	}
+	return client
+}
+
+func hangUp(t *testing.T, client *etcd.Store) {
+	ctx, cancel := context.WithTimeout(context.WithoutCancel(t.Context()), 5*time.Second)
+	defer cancel()
+	_ = client.Close(ctx)
+}
+
+// watch reads the store as an agent does, from the members of some nodes. One
+// that is stopped keeps its connections: who reads from it sees nothing for a
+// while.
+func (s *stage) watch(t *testing.T, from []node.Node) {
+	t.Helper()
+	if s.shut != nil {
+		s.shut()
+	}
+	client := dial(t, from)
+	batches := client.Watch(context.WithoutCancel(t.Context()), "") // the book is read on when this test is over
+	select {
+	case batch := <-batches: // what the book does not know yet
+		s.book.take(batch, time.Now())
+	case <-t.Context().Done():
+		t.Fatal("the store tells nothing")
+	}
+	followed := make(chan struct{})
+	go func() { defer close(followed); s.book.Follow(batches) }()
+	s.shut = func() { hangUp(t, client); <-followed }
 }
 
 // await waits until holds says nothing, or fails the test with what it said
@@ -144,7 +172,8 @@ func get[T any](ctx context.Context, c *api.Client, path string) (T, error) {
 }
 
 // rests tells what is not in order by any of the three agents: all nodes
-// serve, nothing is open, somebody leads and every member of the store runs.
+// serve, the pools stand as they are wanted, nothing is open, all say that the
+// same one leads, and every member of the store runs.
 func (s *stage) rests(ctx context.Context) error {
 	for name, c := range s.asks {
 		st, err := get[api.Status](ctx, c, "/v1/status")
@@ -154,8 +183,11 @@ func (s *stage) rests(ctx context.Context) error {
 		if st.Nodes.Serving != len(s.plan.Nodes) || len(st.Incidents) > 0 || !st.Store.Available {
 			return fmt.Errorf("%s: %v", name, st.Why)
 		}
-		if len(st.Datacenters) == 0 || st.Datacenters[0].Leader == "" {
-			return fmt.Errorf("%s: nobody leads", name)
+		if st.Pools.InStep != st.Pools.Total {
+			return fmt.Errorf("%s: %d of %d pools in step", name, st.Pools.InStep, st.Pools.Total)
+		}
+		if leader := s.book.Leader(); len(st.Datacenters) == 0 || leader == "" || st.Datacenters[0].Leader != leader {
+			return fmt.Errorf("%s: %v, and %q leads", name, st.Datacenters, leader)
 		}
 		if slices.ContainsFunc(st.Findings, func(f api.Finding) bool { return f.Code == "STORE_MEMBER_DOWN" }) {
 			return fmt.Errorf("%s: %v", name, st.Why)

@@ -21,6 +21,8 @@ import (
 var (
 	every = flag.Int("kills.every", 20, "play each K-th point of a story; 1: all of them")
 	first = flag.Int("kills.first", 4, "the first point that is played, from 1")
+	last  = flag.Int("kills.last", 1000, "no point after this one is played")
+	stop  = flag.Bool("kills.stop", false, "stop the leader's agent, and wake it up later, instead of killing it")
 	table = flag.String("kills.table", "", "document that gets the table between its two marks")
 )
 
@@ -36,8 +38,8 @@ var steps = []incident.ReturnStep{incident.Starting, incident.AwaitDown, inciden
 	incident.RepairingAgain, incident.Previewing, incident.Opening, incident.Reading, incident.Ramping, incident.RampingFull}
 
 // The leader's agent dies, with its member of the store, at each moment of a
-// crash and of a hang; by default at one of each, since all of them take about an
-// hour. A phase or step that the story without a death does not pass fails it:
+// crash and of a hang, or is stopped and wakes up again; by default at one of each,
+// since all of them take about an hour. A phase or step that the story without a death does not pass fails it:
 // then its points are not all there are.
 func TestLeaderKilledAtEveryMoment(t *testing.T) {
 	s := up(t, build(t), "127.0.61")
@@ -66,7 +68,7 @@ func (s *stage) story(t *testing.T, fault Fault, each func(Row)) {
 	for i, n := range chosen {
 		row := s.point(t, fault, n, points[n-1])
 		each(row)
-		if row.Killed == "" {
+		if row.Gone == "" {
 			missed++
 		}
 		left := time.Since(began) / time.Duration(i+1) * time.Duration(len(chosen)-i-1)
@@ -80,7 +82,7 @@ func (s *stage) story(t *testing.T, fault Fault, each func(Row)) {
 // points plays the fault without a death and lists the moments of its record.
 func (s *stage) points(t *testing.T, fault Fault) []Moment {
 	t.Helper()
-	row, passed := s.play(t, fault, fault.Name+"0", Moment{})
+	row, passed := s.play(t, fault, fault.Name+"0", Moment{}, Deed{})
 	points := Distinct(passed)
 	for i, m := range points {
 		t.Logf("%s: point %d: %s", fault.Name, i+1, m)
@@ -101,8 +103,8 @@ const tries = 2
 func (s *stage) point(t *testing.T, fault Fault, n int, at Moment) (row Row) {
 	t.Helper()
 	for try := range tries {
-		row, _ = s.play(t, fault, fmt.Sprintf("%s%d-%d", fault.Name, n, try), at)
-		if row.Killed != "" {
+		row, _ = s.play(t, fault, fmt.Sprintf("%s%d-%d", fault.Name, n, try), at, DeedAt(n, *stop))
+		if row.Gone != "" {
 			break
 		}
 	}
@@ -113,7 +115,7 @@ func (s *stage) point(t *testing.T, fault Fault, n int, at Moment) (row Row) {
 // choose lists the numbers of the points that are played.
 func choose(count int) []int {
 	var out []int
-	for n := max(*first, 1); n <= count; n += max(*every, 1) {
+	for n := max(*first, 1); n <= min(count, *last); n += max(*every, 1) {
 		out = append(out, n)
 	}
 	return out
@@ -122,16 +124,21 @@ func choose(count int) []int {
 // finish prints the table, and enters it in a document where that is asked for.
 func finish(t *testing.T, rows []Row) {
 	t.Helper()
-	heir, word := Longest(rows)
-	t.Logf("\n%s\nlongest: heir seated after %s s, first word after %s s", Table(rows), seconds(heir), seconds(word))
+	heir, word, bereft := Longest(rows)
+	t.Logf("\n%s\nlongest: heir seated after %s s, first word after %s s; with one member of the store for a while, seated after %s s",
+		Table(rows), seconds(heir), seconds(word), seconds(bereft))
 	if *table == "" {
 		return
+	}
+	marks := "kills"
+	if *stop {
+		marks = "stops"
 	}
 	doc, err := os.ReadFile(*table)
 	if err != nil && !errors.Is(err, fs.ErrNotExist) {
 		t.Fatal(err)
 	}
-	if err := os.WriteFile(*table, []byte(Enter(string(doc), Table(rows))), 0o644); err != nil {
+	if err := os.WriteFile(*table, []byte(Enter(string(doc), marks, Table(rows))), 0o644); err != nil {
 		t.Error(err)
 	}
 }

@@ -9,7 +9,6 @@ import (
 	"errors"
 	"fmt"
 	"strings"
-	"sync/atomic"
 	"syscall"
 	"testing"
 	"time"
@@ -27,36 +26,16 @@ const (
 	cutOff    = 35 * time.Second // from then on no peer keeps hints for a node that hangs, or it is told wrongly
 )
 
-// death is the end of the leader's agent that an incident is played with.
-type death struct {
-	at   Moment
-	done atomic.Bool
-	when time.Time // valid once done is true
-	fail error
-	file string
-}
-
-// strike is called with every moment; the first that fits is the agent's end.
-func (d *death) strike(victim string, after time.Time) func(Sight) {
-	return func(s Sight) {
-		if d.done.Load() || s.Moment != d.at || s.Node != cluster.Name(victim) || s.At.Before(after) {
-			return
-		}
-		d.when = time.Now()
-		d.fail = signal(syscall.SIGKILL, d.file)
-		d.done.Store(true)
-	}
-}
-
-// play gives the fault once and kills the leader's agent when the record comes
-// to a moment; the zero Moment kills nobody.
-func (s *stage) play(t *testing.T, fault Fault, prefix string, at Moment) (Row, []Moment) {
+// play gives the fault once and does a deed to the leader's agent when the
+// record comes to a moment; at the zero Moment it does none.
+func (s *stage) play(t *testing.T, fault Fault, prefix string, at Moment, deed Deed) (Row, []Moment) {
 	t.Helper()
 	ctx := t.Context()
 	await(t, "the cluster rests", settleMax, func() error { return s.rests(ctx) })
 	leader := s.book.Leader()
 	victim := s.victim(leader)
-	row := Row{Story: fault.Name, At: at, Victim: cluster.Name(victim.Name)}
+	row := Row{Story: fault.Name, At: at, Deed: deed, Victim: cluster.Name(victim.Name)}
+	d := s.prepare(t, at, deed, leader, victim)
 	before, err := starts(victim)
 	if err != nil {
 		t.Fatal(err)
@@ -66,13 +45,13 @@ func (s *stage) play(t *testing.T, fault Fault, prefix string, at Moment) (Row, 
 		t.Fatal(err)
 	}
 	defer l.Close()
-	struck, tail := s.give(t, l, fault, victim, leader, at)
+	struck, tail := s.give(t, l, fault, victim, d)
 	defer s.book.Arm(nil)
 	cold := make(chan error, 1)
 	go func() { cold <- s.rewrite(ctx, l, fault, victim, struck.at) }()
 
 	s.inherit(t, struck, &row)
-	id := s.closed(t, victim, struck.at)
+	id := s.closed(t, &row, struck.at)
 	await(t, "the cluster rests again", settleMax, func() error { return s.rests(ctx) })
 	row.Serving = time.Since(struck.at)
 	if err := <-cold; err != nil {
@@ -80,7 +59,8 @@ func (s *stage) play(t *testing.T, fault Fault, prefix string, at Moment) (Row, 
 	}
 	row.Stale = l.Stop().StaleReads
 	s.audit(t, l, tail, &row)
-	s.judge(t, id, victim, before, &row)
+	s.aware(t, d, &row)
+	s.judge(t, id, victim, before, struck.at, &row)
 	var passed []Moment
 	for _, sight := range s.book.Sights(row.Victim, struck.at) {
 		passed = append(passed, sight.Moment)
@@ -99,30 +79,21 @@ func (s *stage) load(prefix string) load.Options {
 
 // blow is a fault that was given, and the death that goes with it.
 type blow struct {
-	at     time.Time
-	leader node.Node
-	death  *death
+	at    time.Time
+	death *death // nil: none
 }
 
 // give writes tail rows under load until the fault and gives it.
-func (s *stage) give(t *testing.T, l *load.Load, fault Fault, victim node.Node, leader cluster.Name, at Moment) (blow, []string) {
+func (s *stage) give(t *testing.T, l *load.Load, fault Fault, victim node.Node, d *death) (blow, []string) {
 	t.Helper()
-	lead, err := s.plan.Node(string(leader))
-	if err != nil {
-		t.Fatal(err)
-	}
 	tail, err := l.StartTail(t.Context(), victim.Name)
 	if err != nil {
 		t.Fatal(err)
 	}
-	select { // the calm itself, not a wait for something
-	case <-t.Context().Done():
-	case <-time.After(calm):
-	}
-	b := blow{at: time.Now(), leader: lead}
-	if at != (Moment{}) {
-		b.death = &death{at: at, file: lead.AgentPidFile()}
-		s.book.Arm(b.death.strike(victim.Name, b.at))
+	rest(t.Context(), calm) // the calm itself, not a wait for something
+	b := blow{at: time.Now(), death: d}
+	if d != nil {
+		s.book.Arm(d.strike(victim.Name, b.at))
 	}
 	err = signal(fault.Signal, victim.PidFile())
 	rows := tail.Stop(b.at)
@@ -147,75 +118,30 @@ func (s *stage) rewrite(ctx context.Context, l *load.Load, fault Fault, victim n
 	return l.RewriteCold(ctx, victim.Name)
 }
 
-// inherit waits for the death, for another leader, and starts the agent again.
-// A moment that does not come again is no death: the incident ends without.
-func (s *stage) inherit(t *testing.T, b blow, row *Row) {
-	t.Helper()
-	if b.death == nil {
-		return
-	}
-	err := until(t.Context(), closeMax, func() error {
-		switch {
-		case b.death.done.Load():
-			return nil
-		case s.over(row.Victim, b.at) && b.death.at != Over:
-			return nil
-		}
-		return errors.New("still under way")
-	})
-	if err != nil || b.death.fail != nil {
-		t.Fatalf("%s: the moment: %v, the kill: %v", row.At, err, b.death.fail)
-	}
-	if !b.death.done.Load() {
-		return
-	}
-	row.Killed = cluster.Name(b.leader.Name)
-	var heir Term
-	await(t, "another one leads", 2*heirMax, func() error {
-		var ok bool
-		if heir, ok = s.book.Heir(row.Killed, b.death.when); !ok {
-			return errors.New("nobody")
-		}
-		return nil
-	})
-	row.Heir = heir.At.Sub(b.death.when)
-	if err := s.fleet.Start(b.leader); err != nil {
-		t.Fatal(err)
-	}
-	defer func() {
-		if at, ok := s.book.Word(heir.At); ok {
-			row.Word = at.Sub(b.death.when)
-		}
-	}()
-	await(t, "the incident is closed", closeMax, func() error {
-		if !s.over(row.Victim, b.at) {
-			return fmt.Errorf("moments: %v", s.book.Sights(row.Victim, b.at))
-		}
-		return nil
-	})
-}
-
 func (s *stage) over(victim cluster.Name, after time.Time) bool {
 	sights := s.book.Sights(victim, after)
 	return len(sights) > 0 && sights[len(sights)-1].Moment == Over
 }
 
 // closed waits until the incident of a fault is closed and returns its ID.
-func (s *stage) closed(t *testing.T, victim node.Node, after time.Time) string {
+func (s *stage) closed(t *testing.T, row *Row, after time.Time) string {
 	t.Helper()
-	name := cluster.Name(victim.Name)
 	err := until(t.Context(), closeMax, func() error {
-		if !s.over(name, after) {
-			return fmt.Errorf("moments: %v", s.book.Sights(name, after))
+		if s.over(row.Victim, after) {
+			return nil
 		}
-		return nil
+		sights := s.book.Sights(row.Victim, after)
+		if len(sights) > 0 {
+			s.unheld(t, sights[len(sights)-1], row)
+		}
+		return fmt.Errorf("moments: %v", sights)
 	})
-	sights := s.book.Sights(name, after)
+	sights := s.book.Sights(row.Victim, after)
 	if err != nil {
 		if len(sights) > 0 {
 			s.tell(t, sights[0].Incident)
 		}
-		t.Fatalf("the incident of %s is not closed after %s: %v", name, closeMax, err)
+		t.Fatalf("the incident of %s is not closed after %s: %v", row.Victim, closeMax, err)
 	}
 	return sights[0].Incident
 }
@@ -236,7 +162,7 @@ func (s *stage) audit(t *testing.T, l *load.Load, tail []string, row *Row) {
 }
 
 // judge holds the incident against what every one of them has to be.
-func (s *stage) judge(t *testing.T, id string, victim node.Node, before int, row *Row) {
+func (s *stage) judge(t *testing.T, id string, victim node.Node, before int, after time.Time, row *Row) {
 	t.Helper()
 	now, err := starts(victim)
 	if err != nil {
@@ -249,8 +175,9 @@ func (s *stage) judge(t *testing.T, id string, victim node.Node, before int, row
 	}
 	story := Story{Entries: entries(tl), Fates: s.book.Fates(id), Starts: row.Starts}
 	row.Twice, row.Outcome = story.Twice(), tl.Incident.Phase.String()
+	row.Strays = s.book.Strays(after)
 	if faults := row.Faults(); len(faults) > 0 {
-		t.Errorf("%s, leader killed at %s (%s):\n%s", row.Story, row.At, id, strings.Join(faults, "\n"))
+		t.Errorf("%s, leader %s at %s (%s):\n%s", row.Story, row.Deed.done(), row.At, id, strings.Join(faults, "\n"))
 		s.tell(t, id)
 	}
 }

@@ -13,22 +13,32 @@ import (
 	"supervisor/incident"
 )
 
-// Row is one death: where, whose, and what became of the incident.
+// Row is one death, or stop: where, whose, and what became of the incident.
 type Row struct {
 	Story   string
 	Point   int
 	At      Moment
+	Deed    Deed
 	Victim  cluster.Name
-	Killed  cluster.Name  // the leader whose agent was killed; empty: the moment did not come again
-	Heir    time.Duration // from the kill until another one's seat was the first
-	Word    time.Duration // from the kill until the heir's first entry in the journal; 0: there was nothing to write
+	Gone    cluster.Name  // the leader whose agent was killed or stopped; empty: the moment did not come again
+	Store   cluster.Name  // who carried the store's leader in that moment
+	Too     cluster.Name  // another agent that went in the same moment
+	Heir    time.Duration // from then until another one's seat was the first
+	Word    time.Duration // until the heir's first entry in the journal; 0: there was nothing to write
+	Back    time.Duration // until the agent was there again
+	BackAt  Moment        // where the record stood then
+	Late    bool          // it woke up before what it was to wait for: that took too long
 	Outcome string
+	Rule    incident.Rule // that held the incident until a person had it tried again; empty: nothing did
 	Serving time.Duration // from the fault until all nodes served and nothing was open
 	Stale   int           // live reads at ONE, and rows of the audit, that were old
 	Audited int           // rows of the audit
 	Lost    int           // acknowledged writes that a quorum does not show
 	Starts  int           // of the victim's Cassandra
 	Twice   []string
+	Strays  []Stray // entries of the journal by who did not lead
+	Refused int     // commits of the old term that the store turned away
+	Unaware bool    // the woken agent did not say that it leads no more
 }
 
 // heirMax is very generous: how long it took is told in the table, and depends on
@@ -38,6 +48,12 @@ const heirMax = time.Minute
 // Faults tells what is not as it has to be; none is what is wanted.
 func (r Row) Faults() []string {
 	faults := slices.Clone(r.Twice)
+	for _, s := range r.Strays {
+		faults = append(faults, s.String())
+	}
+	if r.Unaware {
+		faults = append(faults, fmt.Sprintf("%s woke up and did not see that it leads no more", r.Gone))
+	}
 	if r.Outcome != incident.Closed.String() {
 		faults = append(faults, "it ended "+r.Outcome)
 	}
@@ -53,16 +69,33 @@ func (r Row) Faults() []string {
 	return faults
 }
 
-var head = []string{"story", "point", "phase/step of the record", "victim", "leader killed", "heir seated s", "first word s",
-	"outcome", "serving s", "stale", "lost", "starts", "twice"}
+// head names the columns; the leader was killed or stopped.
+func head(done string) []string {
+	return []string{"story", "point", "phase/step of the record", "victim", "leader " + done, "store's leader", "heir seated s", "first word s",
+		"back s", "back at", "outcome", "serving s", "stale", "lost", "starts", "twice", "strays", "refused"}
+}
 
 func (r Row) cells() []string {
-	killed := string(r.Killed)
-	if killed == "" {
-		killed = "–"
+	gone, at, back := "–", string(r.Store), "–"
+	if r.Gone != "" {
+		gone, back = string(r.Gone), r.BackAt.String()
 	}
-	return []string{r.Story, fmt.Sprint(r.Point), r.At.String(), string(r.Victim), killed, seconds(r.Heir), seconds(r.Word),
-		r.Outcome, seconds(r.Serving), fmt.Sprint(r.Stale), fmt.Sprint(r.Lost), fmt.Sprint(r.Starts), fmt.Sprint(len(r.Twice))}
+	switch {
+	case r.Too != "":
+		at += ", " + r.Deed.done() + " too"
+	case at == "":
+		at = "–"
+	}
+	if r.Late {
+		back += " (late)"
+	}
+	outcome := r.Outcome
+	if r.Rule != "" {
+		outcome = fmt.Sprintf("held (%s), %s", r.Rule, outcome)
+	}
+	return []string{r.Story, fmt.Sprint(r.Point), r.At.String(), string(r.Victim), gone, at, seconds(r.Heir), seconds(r.Word),
+		seconds(r.Back), back, outcome, seconds(r.Serving), fmt.Sprint(r.Stale), fmt.Sprint(r.Lost), fmt.Sprint(r.Starts),
+		fmt.Sprint(len(r.Twice)), fmt.Sprint(len(r.Strays)), fmt.Sprint(r.Refused)}
 }
 
 func seconds(d time.Duration) string {
@@ -74,11 +107,15 @@ func seconds(d time.Duration) string {
 
 // Table draws rows so that they line up, which is Markdown too.
 func Table(rows []Row) string {
-	lines := [][]string{head}
+	done := Deed{}.done()
+	if len(rows) > 0 {
+		done = rows[0].Deed.done()
+	}
+	lines := [][]string{head(done)}
 	for _, r := range rows {
 		lines = append(lines, r.cells())
 	}
-	width := make([]int, len(head))
+	width := make([]int, len(lines[0]))
 	for _, cells := range lines {
 		for i, c := range cells {
 			width[i] = max(width[i], utf8.RuneCountInString(c))
@@ -106,23 +143,22 @@ func write(b *strings.Builder, cells []string, width []int) {
 }
 
 // Longest is the longest time until an heir was seated, and until its first
-// word.
-func Longest(rows []Row) (heir, word time.Duration) {
+// word, where the store kept two members, and where it did not.
+func Longest(rows []Row) (heir, word, bereft time.Duration) {
 	for _, r := range rows {
+		if r.Too != "" {
+			bereft = max(bereft, r.Heir)
+			continue
+		}
 		heir, word = max(heir, r.Heir), max(word, r.Word)
 	}
-	return heir, word
+	return heir, word, bereft
 }
 
-// The marks between which a document holds a table.
-const (
-	begin = "<!-- kills:begin -->\n"
-	end   = "<!-- kills:end -->\n"
-)
-
-// Enter puts a table between the marks of a document; one without marks is
-// replaced by the table between them.
-func Enter(doc, table string) string {
+// Enter puts a table between the marks of its name in a document; one without
+// marks is replaced by the table between them.
+func Enter(doc, name, table string) string {
+	begin, end := "<!-- "+name+":begin -->\n", "<!-- "+name+":end -->\n"
 	before, rest, marked := strings.Cut(doc, begin)
 	_, after, ended := strings.Cut(rest, end)
 	if !marked || !ended {
