@@ -10,7 +10,8 @@ out=$1
 tags=${TAGS:-grpcnotrace}
 export CGO_ENABLED=0 LC_ALL=C
 
-# Versions grow with the commits until there is a first release.
+# Every date in the packages is the commit's. Versions grow with the commits until
+# there is a first release.
 SOURCE_DATE_EPOCH=$(git log -1 --format=%ct)
 VERSION=${VERSION:-0.1.0~$(git rev-list --count HEAD).g$(git rev-parse --short=12 HEAD)}
 ARCH=$(go env GOARCH)
@@ -25,7 +26,6 @@ done
 go run -tags "$tags,manpages" ./cmd/supervisor man "$stage/man"
 gzip -9n "$stage"/man/*.1
 scripts/notice.sh texts | gzip -9n >"$stage/licences.gz"
-find "$stage" -exec touch -d "@$SOURCE_DATE_EPOCH" {} +
 
 mkdir -p "$out"
 out=$(cd "$out" && pwd)
