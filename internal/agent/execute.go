@@ -172,6 +172,7 @@ func (a *Agent) carryOut(ctx context.Context, e errand, log *zap.Logger) (incide
 	}
 	log.Info("order taken", zap.Bool("resumed", e.taken.What == obey.Resume))
 	began := a.o.Clock.Now()
+	defer a.rounds.begin(part(lane(e.taken.Resource))+ownActs, began)()
 	actx, cancel := context.WithTimeout(ctx, e.order.Limit)
 	defer cancel()
 	result, err := a.act(actx, e)
