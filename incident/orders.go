@@ -112,6 +112,18 @@ func (t *turn) nextBatch() {
 	t.order(Once{Verb: VerbRepair, Process: t.r.Return.Process, Segments: segments, First: batch[0]}, LimitMax)
 }
 
+// joinWaits keeps a sleeper asleep while its Severity would not keep readers off
+// it: in the ring there is nothing else that does, and asleep it is DOWN for all.
+func (t *turn) joinWaits() bool {
+	f := t.joinFault()
+	if f != nil {
+		t.preflightWaits(*f)
+	}
+	return f != nil
+}
+
+func (t *turn) joinFault() *fault { return first(t.untoldFault, t.snitchFault) }
+
 func (t *turn) join() {
 	t.order(Once{Verb: VerbJoinRing, Process: t.r.Return.Process}, shortMax)
 }
@@ -252,7 +264,9 @@ func (t *turn) repaired() {
 	t.r.Return.Rounds++
 	if t.r.Return.Step == Repairing {
 		t.to(Joining)
-		t.join()
+		if !t.joinWaits() {
+			t.join()
+		}
 		return
 	}
 	t.enter(Verifying)

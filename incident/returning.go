@@ -181,6 +181,9 @@ func (t *turn) redo(step ReturnStep) {
 	case Starting, Killing:
 		t.to(Preflight)
 	case Joining:
+		if t.joinWaits() {
+			return
+		}
 		t.nextStep()
 		t.join()
 	case Repairing, RepairingAgain:
