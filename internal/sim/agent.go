@@ -433,7 +433,7 @@ func (a *agent) tellSelf() {
 		a.n.alive, a.n.aliveAt = a.n.wall(), a.w.now
 	}
 	missed, lapsed := a.state.Missed(a.now(), a.n.wall()), a.state.Lapsed()
-	look := selfLook{a.id, alive, a.n.oddSchema, a.w.moving, a.n.snitchOff, a.n.unrepaired, fmt.Sprint(missed, lapsed)}
+	look := selfLook{a.id, alive, a.n.oddSchema, a.w.moving, a.n.snitchOff && !a.w.bug(snitchUnsaid), a.n.unrepaired, fmt.Sprint(missed, lapsed)}
 	if a.self.look == look && a.showsSelf(look) {
 		return
 	}

@@ -46,6 +46,8 @@ const (
 	halfRaised     = "half-raised"
 	fakeRepair     = "fake-repair"
 	rosy           = "rosy"
+	snitchUnsaid   = "snitch-unsaid"
+	freedByAbort   = "freed-by-abort"
 )
 
 // Bugs are all of them. fence-before-replace has none: nothing that exists
@@ -92,9 +94,20 @@ func Bugs() []Bug {
 		{fakeRepair, "repairs say done and do nothing", noStaleRead, killed(), nil},
 		{"unheard", "the store refuses whatever leaders say of a return", string(incident.NoSilentWait), killed(), refuseReturns},
 		{rosy, "agents say of one node that it is well whatever they see", string(incident.NoSilentWait), killed(), nil},
-		{halfRaised, "fences raise the Severity half as high as keeps readers off", heldIsSafe, paused(), nil},
+		{halfRaised, "fences raise the Severity half as high as keeps readers off", noStaleRead, paused(), nil},
+		{snitchUnsaid, "agents do not say that their Cassandra ignores Severity", noStaleRead, snitchless(), nil},
+		{freedByAbort, "leaders let readers to a node whose return somebody aborts", heldIsSafe, paused(), freeAborted},
 		{"lost-entry", "leaders open incidents and write no line of it in the journal", journalChain, killed(), opening(without(store.Logs))},
 	}
+}
+
+// Said are the words of people that a bug needs besides its faults.
+func (b Bug) Said() []Saying {
+	if b.Name != freedByAbort {
+		return nil
+	}
+	// In the middle of the return of who was paused.
+	return []Saying{{At: 19 * second, Who: "ana", Verb: incident.AskAbort, Node: victim}}
 }
 
 // UnknownBug is a name that no bug has.
@@ -152,3 +165,8 @@ func hungTwice() []Stroke {
 
 // paused stops the victim and its agent for longer than some hint windows.
 func paused() []Stroke { return []Stroke{{At: time.Second, Fault: "vm-pause", Node: victim, Salt: 3}} }
+
+// snitchless lets the victim come back while a peer has long ignored Severity.
+func snitchless() []Stroke {
+	return []Stroke{{At: 0, Fault: "snitch-off", Node: 0, Salt: 1, For: 5 * time.Minute}, {At: 20 * second, Fault: "kill", Node: victim, Salt: 1}}
+}

@@ -21,7 +21,7 @@ const seedsMax = 12
 const blindMax = 40000
 
 func bugOptions(seed int64, b Bug) Options {
-	return Options{Seed: seed, Nodes: 3, Storm: 90 * time.Second, Calm: 5 * time.Minute, Strokes: b.Strokes, Bug: b.Name}
+	return Options{Seed: seed, Nodes: 3, Storm: 90 * time.Second, Calm: 5 * time.Minute, Strokes: b.Strokes, Said: b.Said(), Bug: b.Name}
 }
 
 // Each bug is seen by the check that is there for it, in a world that holds

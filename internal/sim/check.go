@@ -199,7 +199,7 @@ func (w *world) staleReads() {
 				w.note("%s is excused no more", n.name)
 			}
 		}
-		if !n.read() || n.excused || n.pardoned || n.severity > 0 && n.severity < isolate.SeverityFenced {
+		if !n.read() || n.excused || n.pardoned || n.past() {
 			continue
 		}
 		if n.severity >= isolate.SeverityFenced && w.now.Sub(n.changedAt) < second {

@@ -109,7 +109,11 @@ func (w *world) orphans() {
 
 func (w *world) orderWritten(p store.Put) {
 	var o incident.Order
-	if json.Unmarshal(p.Value, &o) != nil || o.State != incident.Claimed {
+	if json.Unmarshal(p.Value, &o) != nil {
+		return
+	}
+	w.joinOrdered(o)
+	if o.State != incident.Claimed {
 		return
 	}
 	if r, ok := get[incident.Record](w, store.Record(o.Incident)); !ok || !r.Awaits(o.ID) {

@@ -54,7 +54,7 @@ func (a *agent) keepFences() {
 			own = a.own()
 			own.Applied = a.n.reads() && isolate.Stands(f, own)
 		case a.n.reads():
-			seen.SnitchOff = a.n.snitchOff
+			seen.SnitchOff = a.n.snitchOff && !a.w.bug(snitchUnsaid)
 			s, known := a.n.sees[name]
 			if !known || !a.n.met {
 				break

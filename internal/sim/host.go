@@ -57,8 +57,9 @@ type node struct {
 	nonsense  bool // the admin interface answers rubbish
 	stuck     bool // repairs do not end
 	oddSchema bool
-	snitchOff bool
-	losesAll  bool // the next kill loses all that was not synced
+	snitchOff bool   // it reads from whom it sees, whatever the Severity there
+	snitchAt  moment // when it was turned off last
+	losesAll  bool   // the next kill loses all that was not synced
 	diskSays  membership.Outcome
 
 	// When the truth about it changed last: by itself, by somebody else than the
@@ -73,6 +74,7 @@ type node struct {
 	helplessAt moment
 	excused    bool // a person or a gate nobody answered started it plainly
 	pardoned   bool // and nobody was to repair it: in mode observe
+	letIn      bool // it was to join the ring though its Severity was known to be unheeded
 	shown      bool // the checks of standing truths saw that it may be read
 
 	etcd       string // on its disk: the store that its agent knows, and its era
@@ -151,9 +153,10 @@ func (n *node) gossips() bool { return n.runs() && n.mode != draining && !n.hung
 func (n *node) answers() bool { return n.takes() && n.native }
 
 // read tells whether anybody may read from it: coordinators choose it while
-// its Severity is low, clients reach it while its transport is on.
+// its Severity is low, and those without a snitch always; clients reach it while
+// its transport is on.
 func (n *node) read() bool {
-	return n.takes() && (n.native || n.severity < isolate.SeverityFenced && n.gossips())
+	return n.takes() && (n.native || n.gossips() && (n.severity < isolate.SeverityFenced || n.unheeded(0)))
 }
 
 // syncLag is how old a write may be and still be lost with its process.
@@ -258,7 +261,7 @@ func (n *node) start(sleeping bool) {
 	n.starts++
 	n.process = cluster.Boot(fmt.Sprintf("%s-p%d", n.name, n.starts))
 	n.mode, n.sleeps, n.native, n.severity, n.hung, n.met = starting, sleeping, false, 0, false, false
-	n.wokeAt = 0
+	n.wokeAt, n.letIn = 0, false
 	n.generation = int64(w.now / moment(time.Millisecond))
 	n.changedAt = w.now
 	n.local.Clean, n.drainedAt, n.pardoned, n.trusting = false, 0, false, false
