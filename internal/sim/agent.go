@@ -227,7 +227,7 @@ func (a *agent) pace() {
 func (a *agent) readSchema() {
 	for _, n := range a.w.nodes {
 		if n.takes() && a.w.talks(a.n.name, n.name) {
-			a.turn(lead.Schemed{Schema: a.w.schema})
+			a.turn(a.w.schemaAsRead())
 			return
 		}
 	}

@@ -48,6 +48,7 @@ const (
 	rosy           = "rosy"
 	snitchUnsaid   = "snitch-unsaid"
 	freedByAbort   = "freed-by-abort"
+	usualGrace     = "usual-grace"
 )
 
 // Bugs are all of them. fence-before-replace has none: nothing that exists
@@ -71,6 +72,7 @@ func Bugs() []Bug {
 		{oneWord, "executors report the end of a process and end nothing, and leaders believe the word", fenceProven, hung(), records(believeWord)},
 		{"forgotten-fences", "leaders keep no account of fences", oneFence, hungTwice(), edit(store.Ledgers, func(_ *world, l *incident.Ledger) { l.Fences = nil })},
 		{"cold-fences", "leaders write each fence as if the whole ring were down", coldStart, killedWithAgent(), edit(store.Fences, coldFence)},
+		{usualGrace, "leaders take the usual gc_grace_seconds for that of each table", gcGrace, longAway(), nil},
 		{plainGate, "the gate hibernates nobody", gateObeys, killed(), nil},
 		{wanderingFence, "agents raise on their own node a fence that stands on another", string(incident.QuorumSurvives), stuckRepair(), nil},
 		{panicFence, "agents that miss a peer fence their own node, and nobody told them to", string(incident.QuorumSurvives), hung(), nil},
@@ -101,13 +103,16 @@ func Bugs() []Bug {
 	}
 }
 
-// Said are the words of people that a bug needs besides its faults.
-func (b Bug) Said() []Saying {
-	if b.Name != freedByAbort {
-		return nil
+// options are a world in which the bug may show.
+func (b Bug) options(seed int64) Options {
+	o := Options{Seed: seed, Nodes: 3, Storm: 90 * time.Second, Calm: 5 * time.Minute, Strokes: b.Strokes, Bug: b.Name}
+	switch b.Name {
+	case freedByAbort: // in the middle of the return of who was paused
+		o.Said = []Saying{{At: 19 * second, Who: "ana", Verb: incident.AskAbort, Node: victim}}
+	case usualGrace:
+		o.Storm = longStop + 10*second
 	}
-	// In the middle of the return of who was paused.
-	return []Saying{{At: 19 * second, Who: "ana", Verb: incident.AskAbort, Node: victim}}
+	return o
 }
 
 // UnknownBug is a name that no bug has.
@@ -169,4 +174,12 @@ func paused() []Stroke { return []Stroke{{At: time.Second, Fault: "vm-pause", No
 // snitchless lets the victim come back while a peer has long ignored Severity.
 func snitchless() []Stroke {
 	return []Stroke{{At: 0, Fault: "snitch-off", Node: 0, Salt: 1, For: 5 * time.Minute}, {At: 20 * second, Fault: "kill", Node: victim, Salt: 1}}
+}
+
+// longStop is longer than the shortest gc_grace_seconds of a world.
+const longStop = 4 * time.Minute
+
+// longAway keeps the victim down without its agent, so that nobody starts it.
+func longAway() []Stroke {
+	return []Stroke{{At: second, Fault: "agent-stopped", Node: victim, Salt: 1, For: longStop}, {At: 2 * second, Fault: "kill", Node: victim, Salt: 1}}
 }

@@ -20,10 +20,6 @@ const seedsMax = 12
 // blindMax bounds a run without the check: a bug may go round in circles.
 const blindMax = 40000
 
-func bugOptions(seed int64, b Bug) Options {
-	return Options{Seed: seed, Nodes: 3, Storm: 90 * time.Second, Calm: 5 * time.Minute, Strokes: b.Strokes, Said: b.Said(), Bug: b.Name}
-}
-
 // Each bug is seen by the check that is there for it, in a world that holds
 // all checks without the bug. Every check is the only one that sees some bug:
 // without it nobody would have known.
@@ -35,7 +31,7 @@ func TestPlantedBugsAreSeen(t *testing.T) {
 		t.Run(b.Name, func(t *testing.T) {
 			played++
 			for seed := int64(1); seed <= seedsMax; seed++ {
-				o := bugOptions(seed, b)
+				o := b.options(seed)
 				got := play(t, o)
 				if got.Invariant != b.Seen {
 					continue
@@ -104,7 +100,7 @@ func TestAnUnknownBugIsNamed(t *testing.T) {
 // What the checks are not told of is found by the full pass, and said as that.
 func TestTheFullPassFindsWhatNoChangeShowed(t *testing.T) {
 	for _, name := range []string{numb, untold} {
-		o := bugOptions(1, Bug{Name: name, Strokes: killed()})
+		o := Bug{Name: name, Strokes: killed()}.options(1)
 		if got := play(t, o); !strings.Contains(got.Violation, "the full pass finds what no change showed") {
 			t.Errorf("%s: %q", name, got.Violation)
 		}

@@ -100,6 +100,7 @@ func (w *world) touch(n *node, act isolate.Act, f isolate.Fence) {
 	case isolate.StopNative:
 		n.native = false
 	case isolate.LowerSeverity:
+		w.withinGrace(n, "is opened")
 		n.setSeverity(0)
 	case isolate.StartNative:
 		n.native = true

@@ -109,6 +109,8 @@ type node struct {
 	alive    time.Time // the agent's file of that name
 	aliveAt  moment
 	snapshot *snapshot
+
+	restoredAt moment // when the disk went back to it
 }
 
 func (w *world) addNode(i int, h cluster.Host) {
@@ -345,6 +347,10 @@ func (n *node) replay(to *node) {
 		return
 	}
 	for _, id := range n.hints[to.name] {
+		if n.w.now.Sub(n.w.writes[id].at) >= n.w.gcGrace() {
+			n.w.forgive(to, id) // a hint lives no longer than what it deletes is remembered
+			continue
+		}
 		to.store(id)
 	}
 	delete(n.hints, to.name)
