@@ -300,6 +300,16 @@ func (t *turn) movingFault() *fault {
 	return nil
 }
 
+// untoldFault wants to know of every peer that may read how its Cassandra is made
+// up; what an agent said that went since may be untrue by now.
+func (t *turn) untoldFault() *fault {
+	untold := slices.DeleteFunc(t.w.livePeers(t.r.Node), func(n cluster.Name) bool { return t.w.Agents[n].Cassandra != nil })
+	if len(untold) == 0 {
+		return nil
+	}
+	return &fault{RuleReach, fmt.Sprintf("no word from %s whether Severity has an effect there", names(untold)), t.w.InStep > sightMax}
+}
+
 func (t *turn) snitchFault() *fault {
 	for _, p := range t.w.livePeers(t.r.Node) {
 		if facts := t.w.Agents[p].Cassandra; facts != nil && facts.SnitchOff {

@@ -12,6 +12,7 @@ import (
 	"supervisor/cluster"
 	"supervisor/incident"
 	"supervisor/internal/cassandra"
+	"supervisor/internal/obey"
 	"supervisor/isolate"
 	"supervisor/repair"
 )
@@ -25,6 +26,9 @@ func (a *Agent) act(ctx context.Context, e errand) (incident.Result, error) {
 	case incident.VerbKill:
 		return incident.Result{}, a.kill(ctx, e)
 	case incident.VerbJoinRing:
+		if err := a.inTime(e); err != nil {
+			return incident.Result{}, err
+		}
 		return incident.Result{}, a.joinRing(ctx, o.Process)
 	case incident.VerbRepair:
 		return a.repair(ctx, e)
@@ -212,6 +216,9 @@ func (a *Agent) repair(ctx context.Context, e errand) (incident.Result, error) {
 		if err := a.same(ctx, e.order.Once.Process); err != nil {
 			return res, err
 		}
+		if err := a.inTime(e); err != nil {
+			return res, err
+		}
 		o.PaxosRepair = settings.PaxosV2
 		if _, err := a.o.Admin.Repair(ctx, s.Keyspace, o); err != nil {
 			return res, fmt.Errorf("repair segment %d of %s: %w", e.order.Once.First+i, s.Keyspace, err)
@@ -219,6 +226,14 @@ func (a *Agent) repair(ctx context.Context, e errand) (incident.Result, error) {
 		res.Done = append(res.Done, e.order.Once.First+i)
 	}
 	return res, nil
+}
+
+// inTime refuses what would bring back what the others have deleted and forgotten.
+func (a *Agent) inTime(e errand) error {
+	if obey.Expired(e.order.Once.Verb, e.deadline, a.o.Clock.Wall()) {
+		return refusal{incident.RuleGCGrace, "the deadline of its data passed at " + e.deadline.UTC().Format(time.RFC3339)}
+	}
+	return nil
 }
 
 // same wants the process that an order is about: of another one, started

@@ -105,6 +105,7 @@ func (w *world) touch(n *node, act isolate.Act, f isolate.Fence) {
 	case isolate.StopNative:
 		n.native = false
 	case isolate.LowerSeverity:
+		w.withinGrace(n, "is opened")
 		n.setSeverity(0)
 	case isolate.StartNative:
 		n.native = true
@@ -204,7 +205,7 @@ func (w *world) staleReads() {
 				w.note("%s is excused no more", n.name)
 			}
 		}
-		if !n.read() || n.excused || n.pardoned || n.severity > 0 && n.severity < isolate.SeverityFenced {
+		if !n.read() || n.excused || n.pardoned || n.past() {
 			continue
 		}
 		if n.severity >= isolate.SeverityFenced && w.now.Sub(n.changedAt) < second {

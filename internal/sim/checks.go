@@ -37,6 +37,7 @@ const (
 	oneFence        = "one-fence"
 	coldStart       = "cold-start"
 	gateObeys       = "gate-obeys"
+	gcGrace         = "gc-grace"
 	journalChain    = "journal-chain"
 	transaction     = "transaction"
 	format          = "format"
@@ -65,6 +66,7 @@ func Checks() []Check {
 		{abortHolds, "nothing is begun of an incident that a person stopped, until it is retried, or over because nothing was done and its node answers", onWrite},
 		{oneFence, "a node is not fenced again before its quarantine is over", onAct},
 		{coldStart, "a plain start by order is of a node that missed no acknowledged write", onAct},
+		{gcGrace, "no node that lacks a write older than gc_grace_seconds is repaired with, joined to the ring or opened by order", onAct},
 		{gateObeys, "a node that is to hibernate is started no other way", onAct},
 		{string(incident.QuorumSurvives), "a fence that keeps readers off a serving node leaves every range of it its quorum", onAct},
 		{string(incident.PoolFloor), "a pool names all of its members, and one at least is wanted ready; half of those that answer stay ready when one of them is taken out", onWrite},

@@ -149,6 +149,9 @@ func (a *agent) act(o incident.Order, ended outcome) {
 		a.restarted()
 		a.kill(o, ended)
 	case incident.VerbJoinRing:
+		if a.tooLate(o, nil, ended) {
+			return
+		}
 		a.join(o.Once.Process, ended)
 	case incident.VerbRepair:
 		a.repair(o, ended)
@@ -260,6 +263,7 @@ func (a *agent) join(process cluster.Boot, ended outcome) {
 	case n.mode == normal:
 		ended(incident.Done, incident.Result{})
 	default:
+		n.w.withinGrace(n, "joins the ring")
 		n.joins(n.process, false)
 		ended(incident.Done, incident.Result{})
 	}
@@ -279,10 +283,16 @@ func (a *agent) repair(o incident.Order, ended outcome) {
 			ended(incident.Failed, incident.Result{Why: "the process that was to be repaired is gone", Done: done})
 			return
 		}
+		if a.tooLate(o, done, ended) {
+			return
+		}
 		if i == 0 {
 			a.w.repairBegins(a, o)
 		}
 		snapshot := a.w.hold(hosts)
+		for _, h := range hosts {
+			a.w.withinGrace(a.w.byName[h], "is repaired with")
+		}
 		takes := a.w.between(300*time.Millisecond, 3*second)
 		for _, h := range hosts {
 			if a.w.byName[h].stuck {

@@ -57,8 +57,9 @@ type node struct {
 	nonsense  bool // the admin interface answers rubbish
 	stuck     bool // repairs do not end
 	oddSchema bool
-	snitchOff bool
-	losesAll  bool // the next kill loses all that was not synced
+	snitchOff bool   // it reads from whom it sees, whatever the Severity there
+	snitchAt  moment // when it was turned off last
+	losesAll  bool   // the next kill loses all that was not synced
 	diskSays  membership.Outcome
 
 	// When the truth about it changed last: by itself, by somebody else than the
@@ -75,6 +76,7 @@ type node struct {
 	excused    bool   // a person or a gate nobody answered started it plainly
 	pardoned   bool   // and nobody was to repair it: in mode observe
 	shown      bool   // the checks of standing truths saw that it may be read
+	letIn      bool   // it was to join the ring though its Severity was known to be unheeded
 
 	etcd       string // on its disk: the store that its agent knows, and its era
 	era        uint32
@@ -110,6 +112,8 @@ type node struct {
 	alive    time.Time // the agent's file of that name
 	aliveAt  moment
 	snapshot *snapshot
+
+	restoredAt moment // when the disk went back to it
 }
 
 func (w *world) addNode(i int, h cluster.Host) {
@@ -154,9 +158,10 @@ func (n *node) gossips() bool { return n.runs() && n.mode != draining && !n.hung
 func (n *node) answers() bool { return n.takes() && n.native }
 
 // read tells whether anybody may read from it: coordinators choose it while
-// its Severity is low, clients reach it while its transport is on.
+// its Severity is low, and those without a snitch always; clients reach it while
+// its transport is on.
 func (n *node) read() bool {
-	return n.takes() && (n.native || n.severity < isolate.SeverityFenced && n.gossips())
+	return n.takes() && (n.native || n.gossips() && (n.severity < isolate.SeverityFenced || n.unheeded(0)))
 }
 
 // syncLag is how old a write may be and still be lost with its process.
@@ -259,7 +264,7 @@ func (n *node) start(sleeping bool) {
 	n.starts++
 	n.process = cluster.Boot(fmt.Sprintf("%s-p%d", n.name, n.starts))
 	n.mode, n.sleeps, n.native, n.severity, n.hung, n.met = starting, sleeping, false, 0, false, false
-	n.wokeAt = 0
+	n.wokeAt, n.letIn = 0, false
 	n.generation = int64(w.now / moment(time.Millisecond))
 	n.changedAt = w.now
 	n.local.Clean, n.drainedAt, n.pardoned, n.trusting = false, 0, false, false
@@ -343,6 +348,10 @@ func (n *node) replay(to *node) {
 		return
 	}
 	for _, id := range n.hints[to.name] {
+		if n.w.now.Sub(n.w.writes[id].at) >= n.w.gcGrace() {
+			n.w.forgive(to, id) // a hint lives no longer than what it deletes is remembered
+			continue
+		}
 		to.store(id)
 	}
 	delete(n.hints, to.name)

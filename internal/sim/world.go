@@ -189,7 +189,7 @@ func (w *world) build() {
 		factors[w.forbidden] = 1
 	}
 	w.schema.Keyspaces = []cluster.Keyspace{{Name: "ks", Replication: cluster.Replication{Strategy: cluster.NetworkTopology, Factors: factors},
-		Tables: []cluster.Table{{Name: "t", GCGrace: 10 * 24 * time.Hour}}}}
+		Tables: []cluster.Table{{Name: "t", GCGrace: drawGrace(w.o.Seed)}}}}
 	w.schema = w.schema.Ready()
 	ring, err := w.schema.Ring()
 	if err != nil {
