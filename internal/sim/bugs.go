@@ -49,6 +49,7 @@ const (
 	snitchUnsaid   = "snitch-unsaid"
 	freedByAbort   = "freed-by-abort"
 	usualGrace     = "usual-grace"
+	overlapping    = "overlapping-repairs"
 )
 
 // Bugs are all of them. fence-before-replace has none: nothing that exists
@@ -62,6 +63,7 @@ func Bugs() []Bug {
 		{forgetMarks, "marks do not survive a crash between act and report, and a claim of an earlier boot is none", intentOnce, killed(), nil},
 		{earlyFirst, "executors report the first repair done when they begin it, and not the second", oneAtATime, killed(), nil},
 		{earlyEnd, "executors report a repair done when they begin it", oneAtATime, killed(), nil},
+		{overlapping, "executors begin a repair beside one that an earlier boot began", oneAtATime, orphanedRepair(), nil},
 		{anyKill, "a kill ends the process that came after the one that was meant", string(incident.UnknownDestroysNothing), missed(), nil},
 		{"kill-the-witness", "leaders order the end of the node that was to compare", string(incident.UnknownDestroysNothing), killed(), orders(killWitness)},
 		{abroad, "the policy lets every region in", string(incident.NoBorderCrossing), killed(), nil},
@@ -154,6 +156,11 @@ func stopped() []Stroke {
 // stuckRepair keeps the victim asleep for long.
 func stuckRepair() []Stroke {
 	return []Stroke{killed()[0], {At: 2 * time.Second, Fault: "repair-hangs", Node: victim, Salt: 1}}
+}
+
+// orphanedRepair ends the victim's agent in the middle of a repair that takes long.
+func orphanedRepair() []Stroke {
+	return append(stuckRepair(), Stroke{At: 25 * second, Fault: "agent-crash", Node: victim, Salt: 1})
 }
 
 // missed lets a peer say UP of the victim while it hibernates.
