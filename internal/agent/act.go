@@ -208,6 +208,10 @@ func (a *Agent) repair(ctx context.Context, e errand) (incident.Result, error) {
 	if err != nil {
 		return res, fmt.Errorf("look before repairing: %w", err)
 	}
+	on, err := a.awaitRepairs(ctx, e.order.Once.Process)
+	if err != nil {
+		return res, err
+	}
 	for i, s := range e.order.Once.Segments {
 		o, err := e.options(s, false)
 		if err != nil {
@@ -219,7 +223,7 @@ func (a *Agent) repair(ctx context.Context, e errand) (incident.Result, error) {
 		if err := a.inTime(e); err != nil {
 			return res, err
 		}
-		o.PaxosRepair = settings.PaxosV2
+		o.PaxosRepair, o.Begun = settings.PaxosV2, func(cmd int) error { return a.o.Disk.SaveRepairsOn(on.Begun(cmd)) }
 		if _, err := a.o.Admin.Repair(ctx, s.Keyspace, o); err != nil {
 			return res, fmt.Errorf("repair segment %d of %s: %w", e.order.Once.First+i, s.Keyspace, err)
 		}

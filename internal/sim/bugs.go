@@ -61,6 +61,7 @@ const (
 	freedByAbort   = "freed-by-abort"
 	usualGrace     = "usual-grace"
 	wearyFences    = "weary-fences"
+	overlapping    = "overlapping-repairs"
 )
 
 // Bugs are all of them. fence-before-replace has none: nothing that exists
@@ -74,6 +75,7 @@ func Bugs() []Bug {
 		{forgetMarks, "marks do not survive a crash between act and report, and a claim of an earlier boot is none", intentOnce, killed(), nil},
 		{earlyFirst, "executors report the first repair done when they begin it, and not the second", oneAtATime, killed(), nil},
 		{earlyEnd, "executors report a repair done when they begin it", oneAtATime, killed(), nil},
+		{overlapping, "executors begin a repair beside one that an earlier boot began", oneAtATime, orphanedRepair(), nil},
 		{anyKill, "a kill ends the process that came after the one that was meant", string(incident.UnknownDestroysNothing), missed(), nil},
 		{"kill-the-witness", "leaders order the end of the node that was to compare", string(incident.UnknownDestroysNothing), killed(), orders(killWitness)},
 		{abroad, "the policy lets every region in", string(incident.NoBorderCrossing), killed(), nil},
@@ -186,6 +188,11 @@ func leaderless() Story {
 // stuckRepair keeps the victim asleep for long.
 func stuckRepair() Story {
 	return struckBy(kill(), Stroke{At: 2 * time.Second, Fault: "repair-hangs", Node: victim, Salt: 1})
+}
+
+// orphanedRepair ends the victim's agent in the middle of a repair that takes long.
+func orphanedRepair() Story {
+	return struckBy(append(stuckRepair().Strokes, Stroke{At: 25 * second, Fault: "agent-crash", Node: victim, Salt: 1})...)
 }
 
 // missed lets a peer say UP of the victim while it hibernates.

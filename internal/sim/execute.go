@@ -152,6 +152,7 @@ func (a *agent) act(o incident.Order, ended outcome) {
 		if a.tooLate(o, nil, ended) {
 			return
 		}
+		a.n.undisturbed(o)
 		a.join(o.Once.Process, ended)
 	case incident.VerbRepair:
 		a.repair(o, ended)
@@ -267,59 +268,6 @@ func (a *agent) join(process cluster.Boot, ended outcome) {
 		n.joins(n.process, false)
 		ended(incident.Done, incident.Result{})
 	}
-}
-
-// repair compares and streams, one segment after the other.
-func (a *agent) repair(o incident.Order, ended outcome) {
-	segments := o.Once.Segments
-	var step func(i int, done []int)
-	step = func(i int, done []int) {
-		if i == len(segments) {
-			ended(incident.Done, incident.Result{Done: done})
-			return
-		}
-		process, hosts := o.Once.Process, segments[i].Hosts
-		if a.n.process != process || !a.n.runs() {
-			ended(incident.Failed, incident.Result{Why: "the process that was to be repaired is gone", Done: done})
-			return
-		}
-		if a.tooLate(o, done, ended) {
-			return
-		}
-		if i == 0 {
-			a.w.repairBegins(a, o)
-		}
-		snapshot := a.w.hold(hosts)
-		for _, h := range hosts {
-			a.w.withinGrace(a.w.byName[h], "is repaired with")
-		}
-		takes := a.w.between(300*time.Millisecond, 3*second)
-		for _, h := range hosts {
-			if a.w.byName[h].stuck {
-				takes = o.Limit + second
-			}
-		}
-		if takes > o.Limit {
-			a.after(o.Limit, func() { ended(incident.Uncertain, incident.Result{Done: done}) })
-			return
-		}
-		a.after(takes, func() {
-			for _, h := range hosts {
-				t := a.w.byName[h]
-				if !t.gossips() || !a.w.talks(a.n.name, h) || h == a.n.name && t.process != process {
-					ended(incident.Failed, incident.Result{Why: "no answer from " + string(h), Done: done})
-					return
-				}
-			}
-			if !a.w.bug(fakeRepair) {
-				for _, h := range hosts {
-					a.w.fill(a.w.byName[h], snapshot, hosts)
-				}
-			}
-			step(i+1, append(done, o.Once.First+i))
-		})
-	}
-	step(0, nil)
 }
 
 // hold lists the unsettled writes that any of the hosts has.

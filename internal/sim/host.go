@@ -46,9 +46,10 @@ type node struct {
 	sees       map[cluster.Name]sight
 	met        bool // it has heard of its peers since it started
 	starts     int
-	restarts   bool // its unit has Restart=
-	doomed     int  // so many of its next starts end at once
-	ordered    int  // so often it was started hibernated by order
+	restarts   bool       // its unit has Restart=
+	doomed     int        // so many of its next starts end at once
+	ordered    int        // so often it was started hibernated by order
+	sessions   []*session // repairs, by number from 1
 
 	// What else is wrong with it.
 	deaf      bool // no gossip, though it runs
@@ -108,6 +109,7 @@ type node struct {
 	freshAt  []moment
 	hints    map[cluster.Name][]int
 	marks    obey.Marks
+	begun    obey.Repairs
 	local    isolate.Local
 	alive    time.Time // the agent's file of that name
 	aliveAt  moment
