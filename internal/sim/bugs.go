@@ -62,6 +62,7 @@ const (
 	usualGrace     = "usual-grace"
 	wearyFences    = "weary-fences"
 	overlapping    = "overlapping-repairs"
+	resumedClaim   = "resumed-claim"
 )
 
 // Bugs are all of them. fence-before-replace has none: nothing that exists
@@ -73,6 +74,7 @@ func Bugs() []Bug {
 		{staleOrder, "executors come back to an order that is gone, after a later one", string(incident.TokenNeverFalls), killed(), nil},
 		{lostToken, "marks are written without their token, all but the first", string(incident.TokenNeverFalls), killed(), nil},
 		{forgetMarks, "marks do not survive a crash between act and report, and a claim of an earlier boot is none", intentOnce, killed(), nil},
+		{resumedClaim, "executors go on with what an earlier boot claimed, and ended before it wrote that it was done", intentOnce, endedUntold(), nil},
 		{earlyFirst, "executors report the first repair done when they begin it, and not the second", oneAtATime, killed(), nil},
 		{earlyEnd, "executors report a repair done when they begin it", oneAtATime, killed(), nil},
 		{overlapping, "executors begin a repair beside one that an earlier boot began", oneAtATime, orphanedRepair(), nil},
@@ -188,6 +190,12 @@ func leaderless() Story {
 // stuckRepair keeps the victim asleep for long.
 func stuckRepair() Story {
 	return struckBy(kill(), Stroke{At: 2 * time.Second, Fault: "repair-hangs", Node: victim, Salt: 1})
+}
+
+// endedUntold lets the victim's agent die between an effect and the word on its
+// disk that it was done: so its salt has it.
+func endedUntold() Story {
+	return struckBy(Stroke{At: 0, Fault: "crash-at-step", Node: victim, Salt: 5}, kill())
 }
 
 // orphanedRepair ends the victim's agent in the middle of a repair that takes long.

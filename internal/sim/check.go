@@ -94,6 +94,12 @@ func (w *world) actBegins(a *agent, key string, o incident.Order, taken obey.Tak
 	}
 }
 
+// did notes that an effect was begun in the world, whether or not anybody lives to
+// tell of it. The same under another order's name is no second time: who does it
+// looks first, so that a start, an end and a join are then nothing, and a repair or
+// a look may be done twice.
+func (w *world) did(o incident.Order) { w.settled[settledAs(o)] = true }
+
 // touch does one act of a fence, and holds it against quorum-survives.
 func (w *world) touch(n *node, act isolate.Act, f isolate.Fence) {
 	w.note("%s: act %d of the fence of %s", n.name, act, f.Incident)

@@ -53,7 +53,7 @@ func Checks() []Check {
 	return []Check{
 		{string(incident.IntentFirst), "an act is of an order that a record waits for, claimed by the boot that acts", onAct},
 		{string(incident.TokenNeverFalls), "the tokens obeyed for a resource never fall", onAct},
-		{intentOnce, "an effect that was done is not done again", onAct},
+		{intentOnce, "an effect that was begun is not begun again by its order, also when nobody lived to tell; another order looks first what is there, and may repair or look twice", onAct},
 		{oneAtATime, "no two acts change one node at once", onAct},
 		{string(incident.UnknownDestroysNothing), "a process is ended by order only when it is the one that was meant and nobody reads from it", onAct},
 		{string(incident.NoBorderCrossing), "no repair takes part of a node where the data may not stand", onAct},

@@ -34,7 +34,7 @@ func (a *agent) errands() {
 // wouldTake is what this boot does with an order as things stand.
 func (a *agent) wouldTake(o *lead.OrderAt) obey.Taken {
 	p := a.state.Picture
-	return obey.Take(a.n.marks, asFound(o.Order, a.w.bug(forgetMarks)), p.Token(o.Create), p.Awaits(o.Order),
+	return obey.Take(a.n.marks, asFound(o.Order, a.w.bug(forgetMarks) || a.w.bug(resumedClaim)), p.Token(o.Create), p.Awaits(o.Order),
 		obey.Facts{Self: a.n.name, Boot: a.id, HostID: a.n.place.HostID, Era: p.Era.Value.Era, Closed: a.closed})
 }
 
@@ -95,6 +95,7 @@ func (a *agent) perform(key string, o incident.Order, mod int64, taken obey.Take
 	began := a.now()
 	ended := func(out incident.Outcome, res incident.Result) {
 		delete(a.w.acting, string(a.n.name)+"/"+taken.Resource)
+		a.w.did(o)
 		if a.dies(afterEffect, o.Once.Verb.String()) {
 			return
 		}
@@ -102,7 +103,6 @@ func (a *agent) perform(key string, o incident.Order, mod int64, taken obey.Take
 		m := taken.Mark
 		m.Done, m.Outcome, m.Result = true, out, res
 		a.n.marks = a.n.marks.With(taken.Resource, m)
-		a.w.settled[settledAs(o)] = true
 		a.w.note("%s: %s %s %s %s", a.id, o.ID, o.Once.Verb, out, res.Why)
 		if a.w.bug(forgetMarks) && a.starts == 1 {
 			a.crash() // between act and report: the moment that marks are for
@@ -179,6 +179,7 @@ func (a *agent) kill(o incident.Order, ended outcome) {
 		ended(incident.TurnedAway, incident.Result{Rule: incident.UnknownDestroysNothing, Why: "it does not hang"})
 		return
 	default:
+		a.w.did(o)
 		a.w.killOrdered(n, o)
 	}
 	ended(incident.Done, incident.Result{})
@@ -216,12 +217,14 @@ func (a *agent) start(o incident.Order, ended outcome) {
 		switch ans := a.n.gate(0); ans.Start {
 		case isolate.Hibernate:
 			a.n.ordered++
+			a.w.did(o)
 			a.n.start(true)
 		case isolate.Normal:
 			if hibernate {
 				a.w.broken(gateObeys, "%s was told to hibernate and its gate starts it plainly: %s", a.n.name, ans.Rule)
 			}
 			a.w.plainStart(a.n)
+			a.w.did(o)
 			a.n.start(false)
 		default:
 			ended(incident.Failed, incident.Result{Why: "the gate says " + ans.Start.String() + " by " + ans.Rule})

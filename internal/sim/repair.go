@@ -92,6 +92,7 @@ func (a *agent) nextSegment(o incident.Order, i int, done []int, ended outcome) 
 // many.
 func (n *node) beginsSession(o incident.Order, hosts []cluster.Name) *session {
 	n.undisturbed(o)
+	n.w.did(o)
 	for _, h := range hosts {
 		n.w.withinGrace(n.w.byName[h], "is repaired with")
 	}

@@ -59,7 +59,7 @@ type Options struct {
 
 // Edition is raised when a seed plays something else than before, so that a
 // seed that was written down is not replayed as another story.
-const Edition = 3
+const Edition = 4
 
 // Report is how a run went.
 type Report struct {
