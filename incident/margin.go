@@ -111,7 +111,7 @@ func (t *turn) quorumFault() string {
 	}
 	// A replica whose clients' port is closed by a hand still serves the others.
 	others := func(n cluster.Name) bool {
-		return n != t.r.Node && (t.w.Serves(n) || t.w.inRing(n) && !t.w.fenced(n))
+		return n != t.r.Node && (t.w.Serves(n) || t.w.InRing(n) && !t.w.fenced(n))
 	}
 	margins, err := cluster.MarginsOf(*t.w.Schema, t.r.Node, others)
 	if err != nil {

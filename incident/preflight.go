@@ -95,12 +95,11 @@ func (t *turn) livesOn(v membership.Verdict) bool {
 	return known && same && answers(v) && t.r.Return.Tries == 0 && !t.r.Return.InPlace
 }
 
-// runsOn tells whether the very process that was said to have ended runs, though
-// it was ordered to start: who said so was a copy of its host. What keeps readers
-// off it stands.
+// runsOn tells whether the very process that was said to have ended runs, behind
+// the fence of its return: who said so was a copy of its host.
 func (t *turn) runsOn(v membership.Verdict) bool {
 	same, known := t.sameProcess(t.r.Process)
-	return known && same && v.Own == membership.Good && t.r.Return.Tries > 0 && t.keptFromReaders()
+	return known && same && v.Own == membership.Good && t.keptFromReaders()
 }
 
 // runsAnother tells whether a process runs that is not the one that ended.

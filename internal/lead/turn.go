@@ -40,7 +40,8 @@ type State struct {
 	well   map[cluster.Name]bool           // nodes that were seen alive without an incident, since they went last
 	lapsed map[cluster.Name]bool           // see incident.World
 	pauses map[incident.Pause]paused       // those that stand
-	hints  time.Duration                   // the window that was told last
+	joined map[cluster.Name]incident.Joined
+	hints  time.Duration // the window that was told last
 	told   map[cluster.Name]incident.Silence
 	heeded map[word]bool // what others say of silences and was followed already
 
@@ -154,6 +155,7 @@ func (s *State) Turn(in Input, now cluster.Moment, wall time.Time) Out {
 		s.backOff(out.Relist, now)
 	}
 	s.notePauses(now, wall)
+	s.noteJoined(now, wall)
 	s.decide(&out, now, wall)
 	return out
 }
@@ -466,7 +468,7 @@ func (s *State) World(dc cluster.Datacenter, now cluster.Moment, wall time.Time)
 		Schema: s.Schema, Ledger: p.Ledgers[dc].Value, Seen: p.Seen, PoolSeen: p.PoolSeen, Agents: p.Agents,
 		Fences: make(map[cluster.Name]incident.StandingFence, len(p.Fences)),
 		Pools:  make(map[string]incident.StandingPool, len(p.Pools)),
-		Open:   p.OpenRecords(), Store: s.Store, Lapsed: s.lapses(), Hints: s.hints,
+		Open:   p.OpenRecords(), Store: s.Store, Lapsed: s.lapses(), Hints: s.hints, Joined: s.joined,
 		Era: p.Era.Value.Era, Recovery: p.Era.Value.Recovered,
 	}
 	w.Holds, _ = s.holds(now, wall)

@@ -97,7 +97,7 @@ func (w *world) stormOver(dc cluster.Datacenter) []cluster.Name {
 		of++
 		// What a look says changes with what was done to a node that was gone already,
 		// and for a moment nobody says anything.
-		known := w.now.Sub(n.goneAt) >= steady && w.now.Sub(n.changedAt) >= noticed
+		known := w.now.Sub(n.goneAt) >= steady && w.now.Sub(max(n.changedAt, n.shakenAt)) >= noticed
 		if n.goneAt != 0 && !n.takes() && known && w.now.Sub(n.goneAt) <= stormSpan {
 			out = append(out, n.name)
 		}

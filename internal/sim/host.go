@@ -369,12 +369,21 @@ func (n *node) setSeverity(v float64) {
 	w.dirty()
 	gen := n.generation
 	for _, peer := range w.nodes {
-		w.after(w.between(100*time.Millisecond, 1200*time.Millisecond), func() {
-			if s := peer.sees[n.name]; s.generation == gen && n.generation == gen && w.hears(peer, n) {
-				s.severity = n.severity
-				peer.sees[n.name] = s
-			}
-		})
+		w.after(w.between(100*time.Millisecond, 1200*time.Millisecond), func() { n.gossipSeverity(peer, gen) })
+	}
+}
+
+// gossipSeverity lets a peer know, each second anew until it hears of the process
+// that it means.
+func (n *node) gossipSeverity(peer *node, gen int64) {
+	s := peer.sees[n.name]
+	switch {
+	case s.generation != gen, n.generation != gen, s.severity == n.severity:
+	case n.w.hears(peer, n):
+		s.severity = n.severity
+		peer.sees[n.name] = s
+	default:
+		n.w.after(second, func() { n.gossipSeverity(peer, gen) })
 	}
 }
 
