@@ -70,16 +70,17 @@ func (w *world) fencedByHand(n *node) {
 const stormSpan = 100 * time.Second
 
 // missesNodes notes since when each node is missed by most who watch it, and
-// announced nothing.
+// announced nothing, until it answers again: what ends behind its fence did not
+// fail anew.
 func (w *world) missesNodes() {
 	if !w.led() {
 		w.unledAt = w.now
 	}
 	for _, n := range w.nodes {
 		switch gone := !n.takes() && !n.leaving() && w.judgedGone(n); {
-		case !gone:
+		case n.answers(), n.leaving():
 			n.goneAt = 0
-		case n.goneAt == 0:
+		case gone && n.goneAt == 0:
 			n.goneAt = w.now
 		}
 	}
