@@ -77,13 +77,20 @@ func (w *world) missesNodes() {
 		w.unledAt = w.now
 	}
 	for _, n := range w.nodes {
-		switch gone := !n.takes() && !n.leaving() && w.judgedGone(n); {
-		case n.answers(), n.leaving():
+		switch gone := !n.takes() && w.judgedGone(n); {
+		case n.answers(), n.announced():
 			n.goneAt = 0
 		case gone && n.goneAt == 0:
 			n.goneAt = w.now
 		}
 	}
+}
+
+// announced tells whether a node said that it goes. One that was started since, and
+// ended before anybody had to see it, is away as it said.
+func (n *node) announced() bool {
+	unseen := !n.runs() && n.leftAt != 0 && n.wentAt.Sub(n.beganAt) < noticed
+	return n.leaving() || unseen && n.w.now.Sub(n.leftAt) < n.w.hintWindow
 }
 
 // stormOver lists the nodes of a datacenter that truly failed close together, if

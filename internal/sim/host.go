@@ -93,6 +93,8 @@ type node struct {
 	missed     []int  // and what it did not get since then
 
 	drainedAt moment // when its last drain was, zero after another start
+	leftAt    moment // when the process before this one was drained, zero when it was not
+	beganAt   moment // when this process began
 	clonedAt  moment // when a copy of it spoke last
 	goneAt    moment // since when most who watch it miss it, and it announced nothing
 	untoldAt  moment // when there was no need last for an incident to be opened about it
@@ -268,7 +270,7 @@ func (n *node) start(sleeping bool) {
 	n.mode, n.sleeps, n.native, n.severity, n.hung, n.met = starting, sleeping, false, 0, false, false
 	n.wokeAt, n.letIn = 0, false
 	n.generation = int64(w.now / moment(time.Millisecond))
-	n.changedAt = w.now
+	n.changedAt, n.beganAt, n.leftAt = w.now, w.now, n.drainedAt
 	n.local.Clean, n.drainedAt, n.pardoned, n.trusting = false, 0, false, false
 	w.note("%s starts %s sleeping=%v generation %d", n.name, n.process, sleeping, n.generation)
 	process := n.process
