@@ -148,6 +148,11 @@ func (t *turn) heldReturn(renewed bool) {
 			t.ledger = t.ledger.with(t.r, HoldsReturn)
 			t.release(Returning)
 		}
+	case t.r.Return.Step == Joining && (t.r.HeldRule == RulePreflight || t.r.HeldRule == RuleReach):
+		if t.joinFault() == nil && t.budgetFault() == nil {
+			t.ledger = t.ledger.with(t.r, HoldsReturn)
+			t.release(Returning)
+		}
 	case t.r.HeldRule == RuleDeadline && t.r.Return.Uncertain <= uncertainMax:
 		t.heldForOthers()
 	}

@@ -23,7 +23,43 @@ func (t *turn) lacksToo(peer cluster.Name) bool {
 	}
 	back := t.w.verdict(peer)
 	ended := r.ended(back) || t.r.ended(t.w.verdict(t.r.Node))
-	return ended && (t.w.ByWall || back.Since >= t.outageBegan())
+	since, known := t.w.backSince(peer)
+	return ended && (t.w.ByWall || !known || since >= t.outageBegan())
+}
+
+// Joined is since when a process behind a fence is seen in the ring, on this
+// leader's clock.
+type Joined struct {
+	Process cluster.Boot
+	Since   cluster.Moment
+}
+
+// NowJoined goes on from what was known a turn before. What was written since has
+// been taken. A leader that began later saw it later, and supposes that more is lacking.
+func (w *World) NowJoined(was map[cluster.Name]Joined) map[cluster.Name]Joined {
+	now := make(map[cluster.Name]Joined)
+	for n := range w.Fences { // order: each node for itself
+		if !w.InRing(n) {
+			continue
+		}
+		j, known := was[n]
+		if p := w.verdict(n).Process; !known || j.Process != p {
+			j = Joined{p, w.Now}
+		}
+		now[n] = j
+	}
+	return now
+}
+
+// backSince is since when a node takes writes again, for all that is known: since
+// it answers, or is seen in the ring behind its fence.
+func (w *World) backSince(n cluster.Name) (cluster.Moment, bool) {
+	v := w.verdict(n)
+	if v.Answer == membership.Alive {
+		return v.Since, true
+	}
+	j, known := w.Joined[n]
+	return j.Since, known && j.Process == v.Process
 }
 
 // compares tells whether a node can be compared with: it serves, or it is in the
@@ -32,12 +68,12 @@ func (w *World) compares(n cluster.Name) bool {
 	if w.Serves(n) {
 		return true
 	}
-	return w.inRing(n)
+	return w.InRing(n)
 }
 
-// inRing tells whether a node's process is a member of the ring that lives, by
+// InRing tells whether a node's process is a member of the ring that lives, by
 // its own agent's word, whether or not it takes clients.
-func (w *World) inRing(n cluster.Name) bool {
+func (w *World) InRing(n cluster.Name) bool {
 	v := w.verdict(n)
 	own, known := w.own(n)
 	_, there := w.Agents[n]

@@ -111,7 +111,7 @@ func (t *turn) quorumFault() string {
 	}
 	// A replica whose clients' port is closed by a hand still serves the others.
 	others := func(n cluster.Name) bool {
-		return n != t.r.Node && (t.w.Serves(n) || t.w.inRing(n) && !t.w.fenced(n))
+		return n != t.r.Node && (t.w.Serves(n) || t.w.InRing(n) && !t.w.fenced(n))
 	}
 	margins, err := cluster.MarginsOf(*t.w.Schema, t.r.Node, others)
 	if err != nil {
@@ -220,15 +220,19 @@ func unsynced(n cluster.Name, w World) time.Duration {
 	return sync + outageMargin
 }
 
-// told takes the own agent's word for a beginning that no observer saw. It is
-// wall time of another host, so it may only move the beginning back; what is
-// later than the incident is of another process and says nothing about this one.
+// told takes the own agent's word for a beginning that no observer saw, or that
+// was long before: its gate started the node unasked, and what they saw alive
+// since lacked writes already. It is wall time of another host, so it may only
+// move the beginning back; what is later than the incident is of another process
+// and says nothing about this one.
 func (o Outage) told(r Record, w World) Outage {
-	alive := w.Agents[r.Node].Alive
-	if !o.Unseen || alive.IsZero() || alive.After(r.Began) {
+	said := w.Agents[r.Node]
+	if !o.Unseen && !said.Unrepaired || said.Alive.IsZero() || said.Alive.After(r.Began) {
 		return o
 	}
-	o.From, o.Unseen = alive.Add(-unsynced(r.Node, w)).UTC(), false
+	if from := said.Alive.Add(-unsynced(r.Node, w)).UTC(); o.Unseen || from.Before(o.From) {
+		o.From, o.Unseen = from, false
+	}
 	return o
 }
 
@@ -248,10 +252,9 @@ func (o Outage) dated(w World) Outage {
 
 // expired tells whether the data of the node must not be read again. The last
 // instant counts as passed: the repair must have ended before.
-func (t *turn) expired() bool {
-	o := t.r.Outage
-	return !o.Deadline.IsZero() && !t.w.Wall.Before(o.Deadline)
-}
+func (t *turn) expired() bool { return t.r.Outage.expired(t.w.Wall) }
+
+func (o Outage) expired(wall time.Time) bool { return !o.Deadline.IsZero() && !wall.Before(o.Deadline) }
 
 func (t *turn) expiredReason() string {
 	return "the deadline of " + t.r.Outage.Table + " has passed: deleted rows could come back; replace the node"

@@ -17,13 +17,20 @@ func (t *turn) jobLives() bool {
 	job, lacking := t.r.Return.Job, false
 	for _, i := range job.Batch(len(job.Segments)) {
 		for _, h := range job.Segments[i].Hosts {
-			if h != t.r.Node && !t.w.compares(h) {
+			if h != t.r.Node && !t.mayRepairWith(h) {
 				return false
 			}
 			lacking = lacking || h != t.r.Node && t.lacksToo(h)
 		}
 	}
 	return !lacking || t.plannable()
+}
+
+// mayRepairWith tells whether a peer can be compared with and has nothing that
+// the others have deleted and forgotten: a repair would bring it to all of them.
+func (t *turn) mayRepairWith(peer cluster.Name) bool {
+	expired := slices.ContainsFunc(t.w.Open, func(o Record) bool { return o.Node == peer && o.Outage.expired(t.w.Wall) })
+	return t.w.compares(peer) && !expired
 }
 
 // planRepair makes the job of a repair and orders its first batch. What is
@@ -45,7 +52,7 @@ func (t *turn) planRepair(step ReturnStep) bool {
 	}
 	job, refused, err := repair.Plan(repair.PlanInput{
 		Schema: *t.w.Schema, Node: t.r.Node,
-		Live:      func(n cluster.Name) bool { return n == t.r.Node || t.w.compares(n) },
+		Live:      func(n cluster.Name) bool { return n == t.r.Node || t.mayRepairWith(n) },
 		Lacks:     t.lacksToo,
 		Regions:   t.regions(),
 		Residency: t.w.Policy.Residency,
@@ -111,6 +118,18 @@ func (t *turn) nextBatch() {
 	}
 	t.order(Once{Verb: VerbRepair, Process: t.r.Return.Process, Segments: segments, First: batch[0]}, LimitMax)
 }
+
+// joinWaits keeps a sleeper asleep while its Severity would not keep readers off
+// it: in the ring there is nothing else that does, and asleep it is DOWN for all.
+func (t *turn) joinWaits() bool {
+	f := t.joinFault()
+	if f != nil {
+		t.preflightWaits(*f)
+	}
+	return f != nil
+}
+
+func (t *turn) joinFault() *fault { return first(t.ageFault, t.untoldFault, t.snitchFault) }
 
 func (t *turn) join() {
 	t.order(Once{Verb: VerbJoinRing, Process: t.r.Return.Process}, shortMax)
@@ -252,7 +271,9 @@ func (t *turn) repaired() {
 	t.r.Return.Rounds++
 	if t.r.Return.Step == Repairing {
 		t.to(Joining)
-		t.join()
+		if !t.joinWaits() {
+			t.join()
+		}
 		return
 	}
 	t.enter(Verifying)

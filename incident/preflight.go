@@ -26,6 +26,11 @@ func (t *turn) preflight() {
 	if t.r.Return.Tries > 0 && t.w.InStep < retryAfter {
 		return // starts that failed are spaced; what is known of the last one may be old
 	}
+	if t.runsOn(v) {
+		t.r.Return.InPlace, t.changed = true, true
+		t.cameBack()
+		return
+	}
 	if up := t.seenUp(); t.r.Return.Kills > 0 && len(up) > 0 && t.w.InStep < convictedMax {
 		// Whoever has not given the ended process up gossips with the next one from
 		// its first moment, and mostly sees that one too.
@@ -88,6 +93,13 @@ func (t *turn) neverEnded(v membership.Verdict) bool {
 func (t *turn) livesOn(v membership.Verdict) bool {
 	same, known := t.sameProcess(t.r.Process)
 	return known && same && answers(v) && t.r.Return.Tries == 0 && !t.r.Return.InPlace
+}
+
+// runsOn tells whether the very process that was said to have ended runs, behind
+// the fence of its return: who said so was a copy of its host.
+func (t *turn) runsOn(v membership.Verdict) bool {
+	same, known := t.sameProcess(t.r.Process)
+	return known && same && v.Own == membership.Good && t.keptFromReaders()
 }
 
 // runsAnother tells whether a process runs that is not the one that ended.
@@ -298,6 +310,16 @@ func (t *turn) movingFault() *fault {
 		}
 	}
 	return nil
+}
+
+// untoldFault wants to know of every peer that may read how its Cassandra is made
+// up; what an agent said that went since may be untrue by now.
+func (t *turn) untoldFault() *fault {
+	untold := slices.DeleteFunc(t.w.livePeers(t.r.Node), func(n cluster.Name) bool { return t.w.Agents[n].Cassandra != nil })
+	if len(untold) == 0 {
+		return nil
+	}
+	return &fault{RuleReach, fmt.Sprintf("no word from %s whether Severity has an effect there", names(untold)), t.w.InStep > sightMax}
 }
 
 func (t *turn) snitchFault() *fault {

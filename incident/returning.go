@@ -133,6 +133,10 @@ func (t *turn) returning() {
 		t.startOver("exited", fmt.Sprintf("the process exited in step %s", step))
 		return
 	}
+	if step >= AwaitDown && step != Killing && t.expired() {
+		t.hold(RuleGCGrace, t.expiredReason()) // also in the middle of a repair: it must have ended before
+		return
+	}
 	if step >= AwaitDown && step <= Joining && t.ringChanges() {
 		return
 	}
@@ -181,6 +185,9 @@ func (t *turn) redo(step ReturnStep) {
 	case Starting, Killing:
 		t.to(Preflight)
 	case Joining:
+		if t.joinWaits() {
+			return
+		}
 		t.nextStep()
 		t.join()
 	case Repairing, RepairingAgain:

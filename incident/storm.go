@@ -18,7 +18,8 @@ const stormWindow = 2 * time.Minute
 // network or us: then no destructive step starts in the datacenter. World.Open
 // must hold every open incident, that of the node in question too.
 func Storm(w World, dc cluster.Datacenter) (bool, string) {
-	suspects := slices.DeleteFunc(membership.Suspects(w.View, w.Topology, dc), w.longOut)
+	suspects := slices.DeleteFunc(append(membership.Suspects(w.View, w.Topology, dc), w.unsettled(dc)...), w.longOut)
+	slices.Sort(suspects)
 	if storm, reason := membership.Storm(suspects, w.Topology, w.Policy.Bars(), dc); storm {
 		return true, reason
 	}
@@ -26,6 +27,19 @@ func Storm(w World, dc cluster.Datacenter) (bool, string) {
 		return true, fmt.Sprintf("%s and %s are both suspect and replicate the same ranges", a, b)
 	}
 	return false, ""
+}
+
+// unsettled lists the nodes of a datacenter that an incident is about and of which
+// nobody is sure at this moment: what is silent where it refused before is neither
+// for a second, and no storm is over by that.
+func (w *World) unsettled(dc cluster.Datacenter) (names []cluster.Name) {
+	for _, r := range w.Open {
+		v := w.verdict(r.Node)
+		if r.Datacenter == dc && r.Phase != Held && v.Answer == membership.Unknown && v.For < 2 && v.Cause != membership.Planned {
+			names = append(names, r.Node)
+		}
+	}
+	return names
 }
 
 // longOut tells whether a node failed before the present storm, if there is

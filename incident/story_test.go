@@ -77,6 +77,7 @@ type stage struct {
 	byWall  map[cluster.Name]bool // its leader did not see the node go
 	lapsed  map[cluster.Name]bool
 	older   map[cluster.Name]bool // its record was written before the store was recovered
+	joined  map[cluster.Name]Joined
 	fenced  map[cluster.Name]bool // its fence was, and was not raised since
 }
 
@@ -412,6 +413,8 @@ func (s *stage) worldOf(n cluster.Name) World {
 		}
 	}
 	w.Older, w.OlderFence = s.older[n], s.fenced[n]
+	s.joined = w.NowJoined(s.joined)
+	w.Joined = s.joined
 	w.Open = nil
 	for _, other := range slices.Sorted(maps.Keys(s.records)) {
 		w.Open = append(w.Open, s.records[other])

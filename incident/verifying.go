@@ -59,7 +59,12 @@ func (t *turn) goneAgain() bool {
 	t.enter(Draining)
 	t.countSilence()
 	t.say(Saw, "gone_again", "node", string(t.r.Node), "cause", v.Cause.String())
-	t.wantPools(loadbalancer.Wish{Want: loadbalancer.Drain})
+	if t.w.Storm == "" {
+		t.wantPools(loadbalancer.Wish{Want: loadbalancer.Drain})
+		return true
+	}
+	t.say(Refused, "refused_drain", "reason", t.w.Storm)
+	t.under(RuleStorm)
 	return true
 }
 

@@ -40,6 +40,8 @@ type World struct {
 	// Lapsed are nodes that were silent after their return had gone too far for it,
 	// when nobody could decide: the store took nothing, or nobody led.
 	Lapsed map[cluster.Name]bool
+	// Joined are the processes behind fences that are seen in the ring.
+	Joined map[cluster.Name]Joined
 	// Open are the open incidents of the region, also the one that is decided upon.
 	Open  []Record
 	Holds Holds // what people asked to leave alone

@@ -4,6 +4,7 @@
 # Prints NOTICE: every module that is linked into bin/supervisor, with its
 # version, its licence and whose it is, and what those modules ask to be
 # passed on. Fails when it cannot tell a licence. `make notice` keeps what it prints.
+# `notice.sh texts` prints the licences themselves, which go with every binary.
 set -euo pipefail
 cd "$(dirname "$0")/.."
 export LC_ALL=C
@@ -40,6 +41,24 @@ owner() {
 	(grep -hE '^[[:space:]#*/]*(Copyright|COPYRIGHT|Portions copyright)[^a-z]*(\(c\)|©|[0-9]{4})' "$@" || true) |
 		(grep -vE '\[yyyy\]|\{yyyy\}|YEAR' || true) | sed -n 1p | tr -d '\r' | sed -E 's/^[[:space:]#*\/]+//; s/[[:space:]]+$//'
 }
+
+# texts prints every file of a module that its licence wants passed on.
+texts() {
+	local file
+	printf '==== The Go standard library and runtime\n\n'
+	cat "$(go env GOROOT)/LICENSE"
+	while read -r path version dir; do
+		find "$dir" -maxdepth 1 -type f \( -iname 'licen[cs]e*' -o -iname 'copyright*' -o -iname 'notice*' \) | sort |
+			while read -r file; do
+				printf '\n==== %s %s, %s\n\n' "$path" "$version" "${file##*/}"
+				tr -d '\r' <"$file"
+			done
+	done < <(modules)
+}
+if [ "${1:-}" = texts ]; then
+	texts
+	exit 0
+fi
 
 cat <<'EOF'
 supervisor

@@ -17,8 +17,13 @@ has_java17() {
 has_java17 || missing+=(openjdk-17-jre-headless)
 command -v mvn >/dev/null || missing+=(maven)
 command -v haproxy >/dev/null || missing+=(haproxy)
-# The store's contract is held on Debian's etcd too; a demo does without it.
-if [ "${1:-}" = tests ]; then command -v etcd >/dev/null || missing+=(etcd-server); fi
+# The store's contract is held on Debian's etcd too, and the packages are looked
+# into; a demo does without.
+if [ "${1:-}" = tests ]; then
+	command -v etcd >/dev/null || missing+=(etcd-server)
+	command -v rpm >/dev/null || missing+=(rpm)
+	command -v systemd-analyze >/dev/null || missing+=(systemd)
+fi
 
 if [ ${#missing[@]} -eq 0 ]; then
 	echo "tools: java 17, maven, haproxy found"

@@ -35,6 +35,11 @@ const (
 	usage   = 2
 )
 
+// legend explains the lines of a trace.
+const legend = `seconds   what happened in that world. n1-a2 is the second agent of node n1, n1-p1 its first process since the
+          beginning, x1 a node where the data may not stand. "stroke" is a fault. An incident's line says its node,
+          phase, step of the return, what it waits for and why a person holds it.`
+
 // request is what was asked for.
 type request struct {
 	seed    string
@@ -196,6 +201,7 @@ const cutShort = "stopped at step %d, before the end: what has to hold then was 
 // loud plays a story, as far as was asked for, and prints all that happens.
 func loud(q request, o sim.Options, out io.Writer) (sim.Report, error) {
 	o.StepsMax = q.steps
+	fmt.Fprintln(out, legend)
 	o.Trace = func(line string) { fmt.Fprintln(out, line) }
 	return sim.Run(o)
 }

@@ -54,7 +54,7 @@ func TestWrongQuestionsAreSaid(t *testing.T) {
 		{"a guard of no scenario", []string{"-unguarded"}, []string{"-unguarded goes with -scenario"}},
 		{"two stories", []string{"-seed", "7", "-scenario", "github-2012"}, []string{"ask for one"}},
 		{"two nodes are no cluster", []string{"-nodes", "2"}, []string{"three at the least"}},
-		{"a seed below 0", []string{"-seed", "3:-1"}, []string{"seed \"3:-1\""}},
+		{"a seed below 0", []string{"-seed", "4:-1"}, []string{"seed \"4:-1\""}},
 		{"a first seed below 0", []string{"-from", "-5", "-seeds", "1"}, []string{"0 or more"}},
 		{"a storm that does not last", []string{"-storm", "0s"}, []string{"-storm"}},
 	}

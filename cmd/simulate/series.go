@@ -3,8 +3,11 @@
 package main
 
 import (
+	"context"
 	"fmt"
 	"io"
+	"os"
+	"os/signal"
 	"sync"
 	"syscall"
 	"time"
@@ -48,8 +51,11 @@ func (s *sum) add(seed int64, r sim.Report, took time.Duration) {
 // one trace.
 const repeatEvery = 100
 
-// series plays seed after seed on some workers.
+// series plays seed after seed on some workers. An interrupt lets it begin no
+// more, and what was played is told as ever.
 func series(q request, out, errs io.Writer) int {
+	ctx, stopped := signal.NotifyContext(context.Background(), os.Interrupt)
+	defer stopped()
 	began, spent := time.Now(), processor()
 	total := sum{Struck: map[string]int{}, Pairs: map[string]int{}}
 	var mu sync.Mutex
@@ -58,7 +64,7 @@ func series(q request, out, errs io.Writer) int {
 	take := func() (int64, bool) {
 		mu.Lock()
 		defer mu.Unlock()
-		over := q.seeds > 0 && next >= q.from+int64(q.seeds) || time.Since(began) > q.atMost
+		over := q.seeds > 0 && next >= q.from+int64(q.seeds) || time.Since(began) > q.atMost || ctx.Err() != nil
 		if over || failed != nil || total.Violations >= q.endAt {
 			return 0, false
 		}

@@ -83,6 +83,9 @@ func runAgent(ctx context.Context, config string) error {
 	go func() { served <- j.serve(ctx, a) }()
 	ran := make(chan error, 1)
 	go func() { ran <- a.Run(ctx) }()
+	told := make(chan struct{})
+	go func() { defer close(told); tellSystemd(ctx, a.Progress, log) }()
+	defer func() { <-told }()
 	select {
 	case err = <-served:
 		cancel()

@@ -57,6 +57,8 @@ func newDemoUp() *cobra.Command {
 				return upFailure(ctx, o, err)
 			}
 			fmt.Fprintf(c.OutOrStdout(), "%s/demo.json\n", p.Dir)
+			fmt.Fprintf(c.ErrOrStderr(), "to ask its agents:  export SUPERVISOR_SOCKET=%s\nto end it:          supervisor demo down --dir %s\n",
+				agents.Socket(p.Nodes[0]), p.Dir)
 			return nil
 		},
 	}

@@ -22,16 +22,20 @@ import (
 )
 
 func newGateCommand() *cobra.Command {
-	var config string
+	var config, environment string
 	c := &cobra.Command{
 		Use:   "gate --config FILE",
 		Short: "Decide how Cassandra may start on this host; runs before it",
 		Long: "Writes the JVM options of its answer to gate.options_file, which the start command reads.\n" +
 			"Exit 0: start. Exit 3: refused. Any other: the file does not say what the gate needs, the agent's state\n" +
 			"may not be read by this user, or there is no place for the options; do not start, the options file is gone.\n" +
-			"Works also without agent and store.",
+			"Works also without agent and store. With --environment it is an ExecStartPre= of Cassandra's unit, whose\n" +
+			"EnvironmentFile= reads the answer; a host without FILE then starts as one that no supervisor watches.",
 		Args: noArgs,
 		RunE: func(c *cobra.Command, _ []string) error {
+			if environment != "" {
+				return unitGate(c, config, environment)
+			}
 			cfg, err := gateConfig(config, c.ErrOrStderr())
 			// Before anything else: however this ends, the options of an earlier start
 			// must not be those of this one.
@@ -41,20 +45,27 @@ func newGateCommand() *cobra.Command {
 			if err != nil {
 				return inFile(err)
 			}
-			ans, err := askGate(c.Context(), cfg, c.ErrOrStderr())
-			if err != nil {
-				return err
-			}
-			fmt.Fprintf(c.OutOrStdout(), "%s: %s (%s)\n", ans.Start, ans.Why, ans.Rule)
-			if ans.Start == isolate.Refuse {
-				return failure{err: errors.New(ans.Why), code: "GATE_REFUSED", exit: exitRefused,
-					remedy: []string{"rule " + ans.Rule + ". Nothing was started."}}
-			}
-			return writeOptions(cfg.Gate.OptionsFile, ans.Start)
+			return answerGate(c, cfg, cfg.Gate.OptionsFile, lines)
 		},
 	}
 	c.Flags().StringVar(&config, "config", "/etc/cassandra-supervisor/agent.yaml", "the agent's file")
+	c.Flags().StringVar(&environment, "environment", "", "write the options there as a unit's environment, and not to gate.options_file")
 	return c
+}
+
+// answerGate asks, says the answer aloud and leaves its options in path, as
+// spell writes them.
+func answerGate(c *cobra.Command, cfg settings.Agent, path string, spell func([]string) string) error {
+	ans, err := askGate(c.Context(), cfg, c.ErrOrStderr())
+	if err != nil {
+		return err
+	}
+	fmt.Fprintf(c.OutOrStdout(), "%s: %s (%s)\n", ans.Start, ans.Why, ans.Rule)
+	if ans.Start == isolate.Refuse {
+		return failure{err: errors.New(ans.Why), code: "GATE_REFUSED", exit: exitRefused,
+			remedy: []string{"rule " + ans.Rule + ". Nothing was started."}}
+	}
+	return writeOptions(path, spell(isolate.Options(ans.Start)))
 }
 
 // gateConfig reads the agent's file, and of a file with faults what the gate
@@ -66,6 +77,9 @@ func gateConfig(path string, warn io.Writer) (settings.Agent, error) {
 		return cfg, nil
 	}
 	part, partial := settings.ReadGate(path)
+	if errors.Is(partial, settings.ErrNoOptionsFile) {
+		return part, errors.Join(partial, err)
+	}
 	if partial != nil {
 		return part, err // which names what is missing here too
 	}
@@ -158,16 +172,20 @@ func dropOptions(path string) error {
 	return nil
 }
 
+// lines is how gate.options_file holds options.
+func lines(options []string) string {
+	if len(options) == 0 {
+		return ""
+	}
+	return strings.Join(options, "\n") + "\n"
+}
+
 // writeOptions puts the options file there as a whole, an empty one for an
 // answer without options. The directory may be another user's: no name in it is
 // known beforehand, so none can be a link laid there.
-func writeOptions(path string, s isolate.Start) error {
+func writeOptions(path, text string) error {
 	if path == "" {
 		return errors.New("write the gate's options: gate.options_file is missing")
-	}
-	text := strings.Join(isolate.Options(s), "\n")
-	if text != "" {
-		text += "\n"
 	}
 	f, err := os.CreateTemp(filepath.Dir(path), "."+filepath.Base(path)+".*.new")
 	if err != nil {

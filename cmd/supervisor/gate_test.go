@@ -225,13 +225,13 @@ func TestOptionsDoNotFollowALinkAndDoNotReplaceADirectory(t *testing.T) {
 	if err := errors.Join(os.WriteFile(precious, []byte("mine"), 0o600), os.Symlink(precious, path)); err != nil {
 		t.Fatal(err)
 	}
-	if err := errors.Join(dropOptions(path), writeOptions(path, isolate.Hibernate)); err != nil {
+	if err := errors.Join(dropOptions(path), writeOptions(path, lines(isolate.Options(isolate.Hibernate)))); err != nil {
 		t.Fatal(err)
 	}
 	if text, err := os.ReadFile(precious); err != nil || string(text) != "mine" {
 		t.Errorf("what the link named: %q, %v", text, err)
 	}
-	if dropOptions(dir) == nil || writeOptions("", isolate.Hibernate) == nil {
+	if dropOptions(dir) == nil || writeOptions("", "") == nil {
 		t.Error("no place for options passed for one")
 	}
 }

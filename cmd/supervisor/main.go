@@ -105,6 +105,7 @@ func newRoot() *cobra.Command {
 	root.AddCommand(newStatusCommand(), newCheckCommand(), newNodesCommand(), newNodeCommand(), newExplainCommand(),
 		newModeCommand(), newPauseCommand(), newResumeCommand(), newFenceCommand(), newUnfenceCommand(),
 		newIncidentCommand(), newFindingCommand(), newPoolCommand(), newCompletionCommand())
+	root.AddCommand(buildCommands()...)
 	root.InitDefaultHelpCmd()
 	if help, _, err := root.Find([]string{"help"}); err == nil {
 		help.Args = topicKnown

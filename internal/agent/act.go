@@ -12,6 +12,7 @@ import (
 	"supervisor/cluster"
 	"supervisor/incident"
 	"supervisor/internal/cassandra"
+	"supervisor/internal/obey"
 	"supervisor/isolate"
 	"supervisor/repair"
 )
@@ -25,6 +26,9 @@ func (a *Agent) act(ctx context.Context, e errand) (incident.Result, error) {
 	case incident.VerbKill:
 		return incident.Result{}, a.kill(ctx, e)
 	case incident.VerbJoinRing:
+		if err := a.inTime(e); err != nil {
+			return incident.Result{}, err
+		}
 		return incident.Result{}, a.joinRing(ctx, o.Process)
 	case incident.VerbRepair:
 		return a.repair(ctx, e)
@@ -204,6 +208,10 @@ func (a *Agent) repair(ctx context.Context, e errand) (incident.Result, error) {
 	if err != nil {
 		return res, fmt.Errorf("look before repairing: %w", err)
 	}
+	on, err := a.awaitRepairs(ctx, e.order.Once.Process)
+	if err != nil {
+		return res, err
+	}
 	for i, s := range e.order.Once.Segments {
 		o, err := e.options(s, false)
 		if err != nil {
@@ -212,13 +220,24 @@ func (a *Agent) repair(ctx context.Context, e errand) (incident.Result, error) {
 		if err := a.same(ctx, e.order.Once.Process); err != nil {
 			return res, err
 		}
-		o.PaxosRepair = settings.PaxosV2
+		if err := a.inTime(e); err != nil {
+			return res, err
+		}
+		o.PaxosRepair, o.Begun = settings.PaxosV2, func(cmd int) error { return a.o.Disk.SaveRepairsOn(on.Begun(cmd)) }
 		if _, err := a.o.Admin.Repair(ctx, s.Keyspace, o); err != nil {
 			return res, fmt.Errorf("repair segment %d of %s: %w", e.order.Once.First+i, s.Keyspace, err)
 		}
 		res.Done = append(res.Done, e.order.Once.First+i)
 	}
 	return res, nil
+}
+
+// inTime refuses what would bring back what the others have deleted and forgotten.
+func (a *Agent) inTime(e errand) error {
+	if obey.Expired(e.order.Once.Verb, e.deadline, a.o.Clock.Wall()) {
+		return refusal{incident.RuleGCGrace, "the deadline of its data passed at " + e.deadline.UTC().Format(time.RFC3339)}
+	}
+	return nil
 }
 
 // same wants the process that an order is about: of another one, started

@@ -78,6 +78,8 @@ type Agent struct {
 	wanted  chan fenceWork     // to the fence keeper
 	settled chan settledErrand // from the executors
 	stopped chan struct{}      // closed when nobody answers at the desk any more
+
+	rounds rounds // of the parts that go round by themselves
 }
 
 // Bounds of the queues. A full one is waited for by its sender, which is

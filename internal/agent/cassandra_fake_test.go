@@ -301,6 +301,11 @@ func (a fakeAdmin) Repair(ctx context.Context, keyspace string, o cassandra.Repa
 	return cassandra.RepairResult{Command: 1}, nil
 }
 
+// RepairStatus: here a repair ends with who asked for it.
+func (a fakeAdmin) RepairStatus(context.Context, int) (cassandra.RepairStatus, error) {
+	return cassandra.RepairStatus{Phase: cassandra.Completed}, nil
+}
+
 // fakeReader reads ring, schema and rows.
 type fakeReader struct{ r *region }
 

@@ -31,6 +31,7 @@ const (
 	unrepairedFile = "unrepaired"
 	lockFile       = "lock"
 	aliveFile      = "alive"
+	repairsFile    = "repairs.json"
 )
 
 // NewDisk uses the directory, making it when it is missing.
@@ -54,6 +55,16 @@ func (d Disk) Marks() (obey.Marks, error) {
 
 // SaveMarks writes the marks; when it returns nil they survive a power cut.
 func (d Disk) SaveMarks(m obey.Marks) error { return d.save(marksFile, m) }
+
+// RepairsOn are those that were begun here and may go on.
+func (d Disk) RepairsOn() (obey.Repairs, error) {
+	var r obey.Repairs
+	err := d.read(repairsFile, &r)
+	return r, err
+}
+
+// SaveRepairsOn writes them.
+func (d Disk) SaveRepairsOn(r obey.Repairs) error { return d.save(repairsFile, r) }
 
 // Local is what the gate needs when nobody answers it.
 func (d Disk) Local() (isolate.Local, error) {

@@ -26,6 +26,8 @@ type errand struct {
 	policy *incident.Policy
 	hosts  map[cluster.Name]cluster.Host
 	schema *cluster.Schema
+	// deadline is when the data of the incident's node must not be let to others any more.
+	deadline time.Time
 }
 
 // settledErrand tells the desk that an executor is free again.
@@ -56,7 +58,8 @@ func (d *desk) errands(context.Context) {
 			continue
 		}
 		e := errand{key: key, order: o.Order, mod: o.Mod, era: p.Era.Mod, taken: taken,
-			policy: p.Policy.Value, hosts: maps.Clone(p.Hosts), schema: d.state.Schema}
+			policy: p.Policy.Value, hosts: maps.Clone(p.Hosts), schema: d.state.Schema,
+			deadline: p.Records[o.Incident].Value.Outage.Deadline}
 		select {
 		case d.a.orders[lane(taken.Resource)] <- e:
 			d.inHand[key] = taken.Resource
@@ -172,6 +175,7 @@ func (a *Agent) carryOut(ctx context.Context, e errand, log *zap.Logger) (incide
 	}
 	log.Info("order taken", zap.Bool("resumed", e.taken.What == obey.Resume))
 	began := a.o.Clock.Now()
+	defer a.rounds.begin(part(lane(e.taken.Resource))+ownActs, began)()
 	actx, cancel := context.WithTimeout(ctx, e.order.Limit)
 	defer cancel()
 	result, err := a.act(actx, e)

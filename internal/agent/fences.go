@@ -115,6 +115,7 @@ type fenceKeeper struct {
 }
 
 func (k *fenceKeeper) round(ctx context.Context) {
+	defer k.a.rounds.begin(fenceRound, k.a.o.Clock.Now())()
 	k.forget(ctx)
 	if len(k.work.fences) == 0 {
 		return

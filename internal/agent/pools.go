@@ -154,6 +154,7 @@ func (k *poolKeeper) sameAs(w poolWork) bool {
 }
 
 func (k *poolKeeper) round(ctx context.Context) {
+	defer k.a.rounds.begin(poolRounds, k.a.o.Clock.Now())()
 	for _, name := range sortedKeys(k.work.pools) {
 		w := k.work.pools[name]
 		if n, known := k.news[name]; !known || n.token != w.token {

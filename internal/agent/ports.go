@@ -100,6 +100,7 @@ type Admin interface {
 	StartNativeTransport(ctx context.Context) error
 	StopNativeTransport(ctx context.Context) error
 	Repair(ctx context.Context, keyspace string, o cassandra.RepairOptions) (cassandra.RepairResult, error)
+	RepairStatus(ctx context.Context, cmd int) (cassandra.RepairStatus, error)
 }
 
 // Reader reads ring, schema and rows over CQL.

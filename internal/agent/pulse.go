@@ -50,8 +50,10 @@ func (a *Agent) beat(ctx context.Context) {
 	var known settings
 	read := a.readPulse
 	for {
+		end := a.rounds.begin(heart, a.o.Clock.Now())
 		p := read(ctx)
 		known = a.readSettings(ctx, known, p)
+		end()
 		p.settings = known.Settings
 		latest(a.pulses, p)
 		select {

@@ -48,7 +48,7 @@ func TestExamplesAreAccepted(t *testing.T) {
 // exampleAgent copies agent.yaml to where the files that it names exist.
 func exampleAgent(t *testing.T) string {
 	t.Helper()
-	const etc = "/etc/cassandra-supervisor"
+	const etc, lib = "/etc/cassandra-supervisor", "/usr/lib/cassandra-supervisor"
 	dir := t.TempDir()
 	text, err := os.ReadFile(examples + "agent.yaml")
 	if err != nil {
@@ -57,7 +57,7 @@ func exampleAgent(t *testing.T) string {
 	key := base64.StdEncoding.EncodeToString(make([]byte, 32))
 	certificate := string(pem.EncodeToMemory(&pem.Block{Type: "CERTIFICATE", Bytes: []byte("not looked into")}))
 	for name, content := range map[string]string{
-		"agent.yaml":      strings.ReplaceAll(string(text), etc, dir),
+		"agent.yaml":      strings.NewReplacer(etc, dir, lib, dir).Replace(string(text)),
 		"gossip.key":      key + "\n",
 		"ca.pem":          certificate,
 		"client.pem":      certificate,

@@ -58,7 +58,9 @@ var back = map[string][]string{
 	"internal/demo/...": {fronts, adapters, "internal/cassandra", "internal/settings", "internal/etcd",
 		"internal/store", "internal/api", "internal/demo/..."},
 	"cmd/...": {anything},
-	blackBox:  {},
+	// What the packages do to a host, seen from outside.
+	"deploy/package": {},
+	blackBox:         {},
 }
 
 // libraries have one door each: they are imported there and nowhere else.

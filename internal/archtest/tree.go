@@ -80,7 +80,7 @@ func Load(dir string) (*Tree, error) {
 			return err
 		}
 		if d.IsDir() {
-			made := rel == "bin" || rel == "bench-out" || strings.HasPrefix(d.Name(), ".") && rel != "." && rel != ".ci"
+			made := rel == "bin" || rel == "dist" || rel == "bench-out" || strings.HasPrefix(d.Name(), ".") && rel != "." && rel != ".ci"
 			if made {
 				return fs.SkipDir
 			}

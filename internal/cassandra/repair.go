@@ -28,6 +28,9 @@ type RepairOptions struct {
 	Hosts       []string
 	PaxosRepair bool // wanted where paxos_variant is v2; never together with Preview
 	Preview     bool // compare and stream nothing
+	// Begun is told the number as soon as the node has begun, if it is not nil. The
+	// repair goes on there whatever becomes of who asked for it.
+	Begun func(cmd int) error
 }
 
 // arguments spells the options as the repair operation wants them: all texts.
@@ -172,6 +175,11 @@ func (a *Admin) Repair(ctx context.Context, keyspace string, o RepairOptions) (R
 	r := RepairResult{Command: cmd}
 	if cmd == NothingToRepair {
 		return r, nil
+	}
+	if o.Begun != nil {
+		if err := o.Begun(cmd); err != nil {
+			return r, fmt.Errorf("repair %d of %s goes on: %w", cmd, keyspace, err)
+		}
 	}
 	if r.Messages, err = a.follow(ctx, cmd); err != nil {
 		var failed *RepairError

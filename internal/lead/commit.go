@@ -199,7 +199,7 @@ func (s *State) fold(dc cluster.Datacenter, now cluster.Moment, wall time.Time) 
 	ids := slices.Sorted(maps.Keys(s.Picture.Inbox))
 	i := slices.IndexFunc(ids, func(id string) bool { return s.home(s.Picture.Inbox[id].Value) == dc })
 	if i < 0 {
-		return s.lapse(dc, wall)
+		return s.lapse(dc, now, wall)
 	}
 	id := ids[i]
 	word := s.Picture.Inbox[id]

@@ -82,7 +82,7 @@ func (s *State) hear(dc cluster.Datacenter, id string, now cluster.Moment, wall 
 		h.Decision.Record.Cluster = s.Cluster
 	}
 	if h.Decision.Record.ID != "" && !broke {
-		if c, ok := s.commit(rec, h.Decision, w, ""); ok {
+		if c, ok := s.commit(rec, h.Decision, w, ""); ok && c.Decision.Record.HeldRule == h.Decision.Record.HeldRule {
 			t := &txn{s: s, t: c.Txn}
 			t.word(id)
 			c.Txn = t.t
@@ -153,10 +153,10 @@ func (s *State) tell(dc cluster.Datacenter, t *txn, ledger incident.Ledger, line
 }
 
 // lapse takes away the pauses and mutes that have ended, in the first
-// datacenter's turn.
-func (s *State) lapse(dc cluster.Datacenter, wall time.Time) (Commit, bool) {
-	holds := s.Picture.Holds.Value
-	if len(holds.Pauses)+len(holds.Mutes) == 0 || s.datacenters()[0] != dc {
+// datacenter's turn. A leader whose wall clock jumped takes none away.
+func (s *State) lapse(dc cluster.Datacenter, now cluster.Moment, wall time.Time) (Commit, bool) {
+	holds, early := s.holds(now, wall)
+	if len(holds.Pauses)+len(holds.Mutes) == 0 || s.datacenters()[0] != dc || early {
 		return Commit{}, false
 	}
 	rest, lines := holds.Lapsed(wall)

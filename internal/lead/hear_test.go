@@ -85,6 +85,38 @@ func TestAPauseStandsAcrossLeadersAndEnds(t *testing.T) {
 	b.wants(b.say("r3", "ana", incident.AskResume, "", incident.About{Datacenter: "dc1", Said: time.Unix(0, int64(b.now))}), "ana", incident.RulePaused, "dc1 is not paused")
 }
 
+// A wall clock that jumps ends no pause, and takes none away; it ends when its
+// time is over.
+func TestAPauseStandsThoughTheLeadersClockJumps(t *testing.T) {
+	b := newBench(t)
+	b.see(false)
+	b.wants(b.say("r1", "ana", incident.AskPause, "", incident.About{Datacenter: "dc1", For: time.Hour}), "ana", "", "ana pauses dc1 until")
+	b.jumped = 5 * time.Hour
+	b.now = b.now.Add(10 * time.Second)
+	b.rest(b.see(true))
+	if r := b.record(); r.Phase != incident.Suspected || r.Waits != incident.RulePaused {
+		t.Errorf("with a clock ahead: %s, waits for %s", r.Phase, r.Waits)
+	}
+	if len(b.s.Picture.Holds.Value.Pauses) != 1 {
+		t.Error("the pause was taken away")
+	}
+	b.now = b.now.Add(time.Hour)
+	b.rest(b.see(true))
+	if len(b.s.Picture.Holds.Value.Pauses) != 0 {
+		t.Error("the pause stands after its time")
+	}
+}
+
+// A word of which the transaction is too large is answered, and not taken for a
+// hold of the incident.
+func TestAWordThatCannotBeWrittenIsTurnedAway(t *testing.T) {
+	b := newBench(t)
+	b.fat(incident.Claimed)
+	b.rest(b.see(true))
+	e := b.say("r1", "ana", incident.AskAbort, "", incident.About{Incident: "inc-dc1-1"})
+	b.wants(e, "ana", incident.NoSilentWait, "cannot be written down")
+}
+
 func TestTwoOperatorsAtOnceAreTakenInOneAfterTheOther(t *testing.T) {
 	b := newBench(t)
 	b.ring()

@@ -39,7 +39,9 @@ type State struct {
 	went   map[cluster.Name]cluster.Moment // when a node was last seen alive before it was not
 	well   map[cluster.Name]bool           // nodes that were seen alive without an incident, since they went last
 	lapsed map[cluster.Name]bool           // see incident.World
-	hints  time.Duration                   // the window that was told last
+	pauses map[incident.Pause]paused       // those that stand
+	joined map[cluster.Name]incident.Joined
+	hints  time.Duration // the window that was told last
 	told   map[cluster.Name]incident.Silence
 	heeded map[word]bool // what others say of silences and was followed already
 
@@ -63,7 +65,7 @@ func New(clusterName string, self cluster.Name, region cluster.Region) *State {
 	return &State{Cluster: clusterName, Self: self, Region: region, Picture: NewPicture(),
 		clocks: map[string]clock{}, busy: map[cluster.Datacenter]bool{},
 		served: map[cluster.Datacenter]string{}, broken: map[cluster.Name]bool{},
-		silent: map[cluster.Name]silence{}, downs: map[cluster.Name]cluster.Moment{}, went: map[cluster.Name]cluster.Moment{}, well: map[cluster.Name]bool{}, lapsed: map[cluster.Name]bool{}}
+		silent: map[cluster.Name]silence{}, downs: map[cluster.Name]cluster.Moment{}, went: map[cluster.Name]cluster.Moment{}, well: map[cluster.Name]bool{}, lapsed: map[cluster.Name]bool{}, pauses: map[incident.Pause]paused{}}
 }
 
 // Input is one thing that happened to a leader.
@@ -152,6 +154,8 @@ func (s *State) Turn(in Input, now cluster.Moment, wall time.Time) Out {
 		out.Relist = s.answered(in)
 		s.backOff(out.Relist, now)
 	}
+	s.notePauses(now, wall)
+	s.noteJoined(now, wall)
 	s.decide(&out, now, wall)
 	return out
 }
@@ -464,9 +468,10 @@ func (s *State) World(dc cluster.Datacenter, now cluster.Moment, wall time.Time)
 		Schema: s.Schema, Ledger: p.Ledgers[dc].Value, Seen: p.Seen, PoolSeen: p.PoolSeen, Agents: p.Agents,
 		Fences: make(map[cluster.Name]incident.StandingFence, len(p.Fences)),
 		Pools:  make(map[string]incident.StandingPool, len(p.Pools)),
-		Open:   p.OpenRecords(), Store: s.Store, Lapsed: s.lapses(), Hints: s.hints, Holds: p.Holds.Value,
+		Open:   p.OpenRecords(), Store: s.Store, Lapsed: s.lapses(), Hints: s.hints, Joined: s.joined,
 		Era: p.Era.Value.Era, Recovery: p.Era.Value.Recovered,
 	}
+	w.Holds, _ = s.holds(now, wall)
 	for n := range p.Fences {
 		if f, token, stands := p.Standing(n); stands {
 			w.Fences[n] = incident.StandingFence{Fence: f, Token: token}

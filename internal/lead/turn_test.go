@@ -25,6 +25,8 @@ type bench struct {
 	lease model.Lease
 	s     *State
 	now   cluster.Moment
+	// jumped is how far ahead the leader's wall clock stands.
+	jumped time.Duration
 }
 
 func newBench(t *testing.T) *bench {
@@ -70,7 +72,7 @@ func (b *bench) heir(name cluster.Name) {
 
 func (b *bench) turn(in Input) Out {
 	b.now = b.now.Add(time.Second)
-	return b.s.Turn(in, b.now, time.Unix(0, int64(b.now)).UTC())
+	return b.s.Turn(in, b.now, time.Unix(0, int64(b.now)).Add(b.jumped).UTC())
 }
 
 func (b *bench) relist() Out {
@@ -263,18 +265,24 @@ func TestAnOrderNobodyWaitsForIsTakenBackInTheSameCommit(t *testing.T) {
 	}
 }
 
-func TestWhatTheStoreWouldNotTakeIsHeld(t *testing.T) {
-	b := newBench(t)
+// fat is a record with orders that the store would hardly take again.
+func (b *bench) fat(state incident.OrderState) {
+	b.t.Helper()
 	fat := repair.Segment{Keyspace: "ks", Ranges: make([]cluster.TokenRange, 18_000), Hosts: []cluster.Name{"n3", "n1"}}
-	job := repair.Job{Segments: []repair.Segment{{Keyspace: "ks", Hosts: fat.Hosts}, fat, fat}}
+	job := repair.Job{Segments: []repair.Segment{{Keyspace: "ks", Hosts: fat.Hosts}, fat, fat, fat}}
 	r := incident.Record{Schema: incident.SchemaNow, ID: "inc-dc1-1", Node: "n3", Datacenter: "dc1", Region: "eu", Phase: incident.Returning,
 		Step: 4, Began: time.Unix(3600, 0), Return: &incident.Return{Step: incident.Repairing, Tries: 1, Process: "p2", Job: &job}}
 	e := incident.Effect{ID: "inc-dc1-1.4.0", Limit: time.Minute, Once: &incident.Once{Agent: "n3", Verb: incident.VerbRepair, Target: "n3", Segments: job.Segments[:1]}}
 	r.Pending = []incident.Effect{e}
 	b.put(store.Record(r.ID), r)
 	b.put(store.Open("n3"), r.ID)
-	b.put(store.Order("n3", e.ID), incident.Order{Effect: e, Incident: r.ID, State: incident.Settled, Outcome: incident.Done,
+	b.put(store.Order("n3", e.ID), incident.Order{Effect: e, Incident: r.ID, State: state, Outcome: incident.Done,
 		Result: incident.Result{Done: []int{0}}})
+}
+
+func TestWhatTheStoreWouldNotTakeIsHeld(t *testing.T) {
+	b := newBench(t)
+	b.fat(incident.Settled)
 	b.relist()
 	out := b.see(true)
 	for n := 0; len(out.Commits) > 0; n++ {

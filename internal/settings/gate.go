@@ -10,6 +10,11 @@ import (
 	"go.yaml.in/yaml/v3"
 )
 
+// ErrNoOptionsFile stands for a file that says all that the gate needs but for
+// where its answer goes. Without that an answer to hibernate would be lost, and
+// the node start plainly.
+var ErrNoOptionsFile = errors.New("gate.options_file is missing or no absolute path; the start command reads the gate's answer there")
+
 // ReadGate reads only what the gate works with: the host's name, the state
 // directory, the agent's socket and the gate's own block. Faults elsewhere in
 // the file, a certificate that is not there or a key with a wrong mode, keep
@@ -34,8 +39,7 @@ func ReadGate(path string) (Agent, error) {
 		return a, errors.New("host.name, state_dir or api.socket is missing; the gate needs them")
 	}
 	if !filepath.IsAbs(a.Gate.OptionsFile) {
-		// Without it an answer to hibernate would be lost, and the node start plainly.
-		return a, errors.New("gate.options_file is missing or no absolute path; the start command reads the gate's answer there")
+		return a, ErrNoOptionsFile
 	}
 	return a, nil
 }

@@ -234,7 +234,7 @@ func (a *agent) pace() {
 func (a *agent) readSchema() {
 	for _, n := range a.w.nodes {
 		if n.takes() && a.w.talks(a.n.name, n.name) {
-			a.turn(lead.Schemed{Schema: a.w.schema})
+			a.turn(a.w.schemaAsRead())
 			return
 		}
 	}
@@ -439,7 +439,7 @@ func (a *agent) tellSelf() {
 		a.n.alive, a.n.aliveAt = a.n.wall(), a.w.now
 	}
 	missed, lapsed := a.state.Missed(a.now(), a.n.wall()), a.state.Lapsed()
-	look := selfLook{a.id, alive, a.n.oddSchema, a.w.moving, a.n.snitchOff, a.n.unrepaired, fmt.Sprint(missed, lapsed)}
+	look := selfLook{a.id, alive, a.n.oddSchema, a.w.moving, a.n.snitchOff && !a.w.bug(snitchUnsaid), a.n.unrepaired, fmt.Sprint(missed, lapsed)}
 	if a.self.look == look && a.showsSelf(look) {
 		return
 	}

@@ -26,7 +26,8 @@ type Bug struct {
 type Story struct {
 	Strokes []Stroke
 	Said    []Saying
-	Nodes   int // 0: three
+	Nodes   int           // 0: three
+	Storm   time.Duration // 0: a minute and a half
 }
 
 // The bugs that are planted elsewhere than in a leader's transaction.
@@ -56,6 +57,12 @@ const (
 	timidLeaders   = "timid-leaders"
 	slowRamp       = "slow-ramp"
 	forgetfulPause = "forgetful-pause"
+	snitchUnsaid   = "snitch-unsaid"
+	freedByAbort   = "freed-by-abort"
+	usualGrace     = "usual-grace"
+	wearyFences    = "weary-fences"
+	overlapping    = "overlapping-repairs"
+	resumedClaim   = "resumed-claim"
 )
 
 // Bugs are all of them. fence-before-replace has none: nothing that exists
@@ -67,8 +74,10 @@ func Bugs() []Bug {
 		{staleOrder, "executors come back to an order that is gone, after a later one", string(incident.TokenNeverFalls), killed(), nil},
 		{lostToken, "marks are written without their token, all but the first", string(incident.TokenNeverFalls), killed(), nil},
 		{forgetMarks, "marks do not survive a crash between act and report, and a claim of an earlier boot is none", intentOnce, killed(), nil},
+		{resumedClaim, "executors go on with what an earlier boot claimed, and ended before it wrote that it was done", intentOnce, endedUntold(), nil},
 		{earlyFirst, "executors report the first repair done when they begin it, and not the second", oneAtATime, killed(), nil},
 		{earlyEnd, "executors report a repair done when they begin it", oneAtATime, killed(), nil},
+		{overlapping, "executors begin a repair beside one that an earlier boot began", oneAtATime, orphanedRepair(), nil},
 		{anyKill, "a kill ends the process that came after the one that was meant", string(incident.UnknownDestroysNothing), missed(), nil},
 		{"kill-the-witness", "leaders order the end of the node that was to compare", string(incident.UnknownDestroysNothing), killed(), orders(killWitness)},
 		{abroad, "the policy lets every region in", string(incident.NoBorderCrossing), killed(), nil},
@@ -79,6 +88,7 @@ func Bugs() []Bug {
 		{oneWord, "executors report the end of a process and end nothing, and leaders believe the word", fenceProven, hung(), records(believeWord)},
 		{"forgotten-fences", "leaders keep no account of fences", oneFence, hungTwice(), edit(store.Ledgers, func(_ *world, l *incident.Ledger) { l.Fences = nil })},
 		{"cold-fences", "leaders write each fence as if the whole ring were down", coldStart, killedWithAgent(), edit(store.Fences, coldFence)},
+		{usualGrace, "leaders take the usual gc_grace_seconds for that of each table", gcGrace, longAway(), nil},
 		{plainGate, "the gate hibernates nobody", gateObeys, killed(), nil},
 		{wanderingFence, "agents raise on their own node a fence that stands on another", string(incident.QuorumSurvives), stuckRepair(), nil},
 		{panicFence, "agents that miss a peer fence their own node, and nobody told them to", string(incident.QuorumSurvives), hung(), nil},
@@ -114,9 +124,21 @@ func Bugs() []Bug {
 		{slowRamp, "the policy wants four minutes between two weights", returnedInTime, killed(), nil},
 		{"unheard-words", "the store refuses whatever leaders say to people", refusalsTold, pausedOnly(), refuseAnswers},
 		{"silent-waits", "leaders write down no rule that an incident waits for", refusalsTold, killedInPause(), records(func(_ *world, r *incident.Record) { r.Waits = "" })},
-		{halfRaised, "fences raise the Severity half as high as keeps readers off", heldIsSafe, paused(), nil},
+		{halfRaised, "fences raise the Severity half as high as keeps readers off", noStaleRead, paused(), nil},
+		{snitchUnsaid, "agents do not say that their Cassandra ignores Severity", noStaleRead, snitchless(), nil},
+		{freedByAbort, "leaders let readers to a node whose return somebody aborts", abortHolds, abortedInPause(), freeAborted},
+		{wearyFences, "executors keep no fence up of a node whose incident a person stopped", heldIsSafe, unfencedByHand(), nil},
 		{"lost-entry", "leaders open incidents and write no line of it in the journal", journalChain, killed(), opening(without(store.Logs))},
 	}
+}
+
+// options are a world in which the bug may show.
+func (b Bug) options(seed int64) Options {
+	o := Options{Seed: seed, Nodes: max(3, b.Nodes), Storm: 90 * time.Second, Calm: 5 * time.Minute, Strokes: b.Strokes, Said: b.Said, Bug: b.Name}
+	if b.Storm > 0 {
+		o.Storm = b.Storm
+	}
+	return o
 }
 
 // UnknownBug is a name that no bug has.
@@ -168,6 +190,17 @@ func leaderless() Story {
 // stuckRepair keeps the victim asleep for long.
 func stuckRepair() Story {
 	return struckBy(kill(), Stroke{At: 2 * time.Second, Fault: "repair-hangs", Node: victim, Salt: 1})
+}
+
+// endedUntold lets the victim's agent die between an effect and the word on its
+// disk that it was done: so its salt has it.
+func endedUntold() Story {
+	return struckBy(Stroke{At: 0, Fault: "crash-at-step", Node: victim, Salt: 5}, kill())
+}
+
+// orphanedRepair ends the victim's agent in the middle of a repair that takes long.
+func orphanedRepair() Story {
+	return struckBy(append(stuckRepair().Strokes, Stroke{At: 25 * second, Fault: "agent-crash", Node: victim, Salt: 1})...)
 }
 
 // missed lets a peer say UP of the victim while it hibernates.
@@ -223,4 +256,35 @@ func pausedOnly() Story {
 // paused stops the victim and its agent for longer than some hint windows.
 func paused() Story {
 	return struckBy(Stroke{At: time.Second, Fault: "vm-pause", Node: victim, Salt: 3})
+}
+
+// snitchless lets the victim come back while a peer has long ignored Severity.
+func snitchless() Story {
+	return struckBy(Stroke{At: 0, Fault: "snitch-off", Node: 0, Salt: 1, For: 5 * time.Minute},
+		Stroke{At: 20 * second, Fault: "kill", Node: victim, Salt: 1})
+}
+
+// abortedInPause stops the victim's incident in the middle of its return.
+func abortedInPause() Story {
+	s := paused()
+	s.Said = []Saying{{At: 19 * second, Who: "ana", Verb: incident.AskAbort, Node: victim}}
+	return s
+}
+
+// unfencedByHand has somebody reset the Severity after that.
+func unfencedByHand() Story {
+	s := abortedInPause()
+	s.Strokes = append(s.Strokes, Stroke{At: 40 * second, Fault: "severity-by-hand", Node: victim, Salt: 1})
+	return s
+}
+
+// longStop is longer than the shortest gc_grace_seconds of a world.
+const longStop = 4 * time.Minute
+
+// longAway keeps the victim down without its agent, so that nobody starts it.
+func longAway() Story {
+	s := struckBy(Stroke{At: second, Fault: "agent-stopped", Node: victim, Salt: 1, For: longStop},
+		Stroke{At: 2 * second, Fault: "kill", Node: victim, Salt: 1})
+	s.Storm = longStop + 10*second
+	return s
 }

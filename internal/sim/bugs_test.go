@@ -20,10 +20,6 @@ const seedsMax = 12
 // blindMax bounds a run without the check: a bug may go round in circles.
 const blindMax = 40000
 
-func bugOptions(seed int64, b Bug) Options {
-	return Options{Seed: seed, Nodes: max(3, b.Nodes), Storm: 90 * time.Second, Calm: 5 * time.Minute, Strokes: b.Strokes, Said: b.Said, Bug: b.Name}
-}
-
 // Each bug is seen by the check that is there for it, in a world that holds
 // all checks without the bug. Every check is the only one that sees some bug:
 // without it nobody would have known.
@@ -37,7 +33,7 @@ func TestPlantedBugsAreSeen(t *testing.T) {
 			played++
 			steps := 0 // in all worlds that were tried
 			for seed := int64(1); seed <= seedsMax; seed++ {
-				o := bugOptions(seed, b)
+				o := b.options(seed)
 				got := play(t, o)
 				if got.Invariant != b.Seen {
 					steps += got.Steps
@@ -111,7 +107,7 @@ func TestAnUnknownBugIsNamed(t *testing.T) {
 // What the checks are not told of is found by the full pass, and said as that.
 func TestTheFullPassFindsWhatNoChangeShowed(t *testing.T) {
 	for _, name := range []string{numb, untold} {
-		o := bugOptions(1, Bug{Name: name, Story: killed()})
+		o := Bug{Name: name, Story: killed()}.options(1)
 		if got := play(t, o); !strings.Contains(got.Violation, "the full pass finds what no change showed") {
 			t.Errorf("%s: %q", name, got.Violation)
 		}

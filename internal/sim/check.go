@@ -94,6 +94,12 @@ func (w *world) actBegins(a *agent, key string, o incident.Order, taken obey.Tak
 	}
 }
 
+// did notes that an effect was begun in the world, whether or not anybody lives to
+// tell of it. The same under another order's name is no second time: who does it
+// looks first, so that a start, an end and a join are then nothing, and a repair or
+// a look may be done twice.
+func (w *world) did(o incident.Order) { w.settled[settledAs(o)] = true }
+
 // touch does one act of a fence, and holds it against quorum-survives.
 func (w *world) touch(n *node, act isolate.Act, f isolate.Fence) {
 	w.note("%s: act %d of the fence of %s", n.name, act, f.Incident)
@@ -105,6 +111,7 @@ func (w *world) touch(n *node, act isolate.Act, f isolate.Fence) {
 	case isolate.StopNative:
 		n.native = false
 	case isolate.LowerSeverity:
+		w.withinGrace(n, "is opened")
 		n.setSeverity(0)
 	case isolate.StartNative:
 		n.native = true
@@ -204,7 +211,7 @@ func (w *world) staleReads() {
 				w.note("%s is excused no more", n.name)
 			}
 		}
-		if !n.read() || n.excused || n.pardoned || n.severity > 0 && n.severity < isolate.SeverityFenced {
+		if !n.read() || n.excused || n.pardoned || n.past() {
 			continue
 		}
 		if n.severity >= isolate.SeverityFenced && w.now.Sub(n.changedAt) < second {

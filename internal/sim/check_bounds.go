@@ -70,19 +70,27 @@ func (w *world) fencedByHand(n *node) {
 const stormSpan = 100 * time.Second
 
 // missesNodes notes since when each node is missed by most who watch it, and
-// announced nothing.
+// announced nothing, until it answers again: what ends behind its fence did not
+// fail anew.
 func (w *world) missesNodes() {
 	if !w.led() {
 		w.unledAt = w.now
 	}
 	for _, n := range w.nodes {
-		switch gone := !n.takes() && !n.leaving() && w.judgedGone(n); {
-		case !gone:
+		switch gone := !n.takes() && w.judgedGone(n); {
+		case n.answers(), n.announced():
 			n.goneAt = 0
-		case n.goneAt == 0:
+		case gone && n.goneAt == 0:
 			n.goneAt = w.now
 		}
 	}
+}
+
+// announced tells whether a node said that it goes. One that was started since, and
+// ended before anybody had to see it, is away as it said.
+func (n *node) announced() bool {
+	unseen := !n.runs() && n.leftAt != 0 && n.wentAt.Sub(n.beganAt) < noticed
+	return n.leaving() || unseen && n.w.now.Sub(n.leftAt) < n.w.hintWindow
 }
 
 // stormOver lists the nodes of a datacenter that truly failed close together, if
@@ -97,7 +105,7 @@ func (w *world) stormOver(dc cluster.Datacenter) []cluster.Name {
 		of++
 		// What a look says changes with what was done to a node that was gone already,
 		// and for a moment nobody says anything.
-		known := w.now.Sub(n.goneAt) >= steady && w.now.Sub(n.changedAt) >= noticed
+		known := w.now.Sub(n.goneAt) >= steady && w.now.Sub(max(n.changedAt, n.shakenAt)) >= noticed
 		if n.goneAt != 0 && !n.takes() && known && w.now.Sub(n.goneAt) <= stormSpan {
 			out = append(out, n.name)
 		}

@@ -12,7 +12,7 @@ import (
 // memory is what the checkers remember of what they saw.
 type memory struct {
 	archive  map[string][]byte
-	settled  map[string]bool // effects that were marked as done
+	settled  map[string]bool // effects that were begun in the world
 	tokens   map[string]cluster.Token
 	phases   map[string]incident.Phase // of the open incidents, as last written
 	wants    map[cluster.Name]loadbalancer.Wish

@@ -71,7 +71,7 @@ func (w *world) longFit(since moment) time.Duration { return w.now.Sub(max(since
 
 // detected wants an incident about a node that is gone.
 func (w *world) detected(n *node) {
-	if _, open := w.store.Get(store.Open(n.name)); open || n.goneAt == 0 || n.mode == starting || !w.allowed(n) {
+	if _, open := w.store.Get(store.Open(n.name)); open || n.goneAt == 0 || n.takes() || !w.judgedGone(n) || n.mode == starting || !w.allowed(n) {
 		n.untoldAt = w.now
 		return
 	}

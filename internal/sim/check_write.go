@@ -114,6 +114,7 @@ func (w *world) orderWritten(p store.Put) {
 	if json.Unmarshal(p.Value, &o) != nil || o.Once == nil {
 		return
 	}
+	w.joinOrdered(o)
 	w.orderInPeace(o)
 	if o.State == incident.Open && o.Once.Silent {
 		w.calmFor(w.byName[o.Once.Target], "is to be ended")

@@ -37,6 +37,7 @@ const (
 	oneFence        = "one-fence"
 	coldStart       = "cold-start"
 	gateObeys       = "gate-obeys"
+	gcGrace         = "gc-grace"
 	journalChain    = "journal-chain"
 	transaction     = "transaction"
 	format          = "format"
@@ -52,7 +53,7 @@ func Checks() []Check {
 	return []Check{
 		{string(incident.IntentFirst), "an act is of an order that a record waits for, claimed by the boot that acts", onAct},
 		{string(incident.TokenNeverFalls), "the tokens obeyed for a resource never fall", onAct},
-		{intentOnce, "an effect that was done is not done again", onAct},
+		{intentOnce, "an effect that was begun is not begun again by its order, also when nobody lived to tell; another order looks first what is there, and may repair or look twice", onAct},
 		{oneAtATime, "no two acts change one node at once", onAct},
 		{string(incident.UnknownDestroysNothing), "a process is ended by order only when it is the one that was meant and nobody reads from it", onAct},
 		{string(incident.NoBorderCrossing), "no repair takes part of a node where the data may not stand", onAct},
@@ -65,6 +66,7 @@ func Checks() []Check {
 		{abortHolds, "nothing is begun of an incident that a person stopped, until it is retried, or over because nothing was done and its node answers", onWrite},
 		{oneFence, "a node is not fenced again before its quarantine is over", onAct},
 		{coldStart, "a plain start by order is of a node that missed no acknowledged write", onAct},
+		{gcGrace, "no node that lacks a write older than gc_grace_seconds is repaired with, joined to the ring or opened by order", onAct},
 		{gateObeys, "a node that is to hibernate is started no other way", onAct},
 		{string(incident.QuorumSurvives), "a fence that keeps readers off a serving node leaves every range of it its quorum", onAct},
 		{string(incident.PoolFloor), "a pool names all of its members, and one at least is wanted ready; half of those that answer stay ready when one of them is taken out", onWrite},

@@ -42,6 +42,7 @@ func (n *node) restore() {
 			x.held &^= x.place.bit(n)
 		}
 	}
+	n.restoredAt = n.w.now
 	n.w.reconsider(n)
 }
 

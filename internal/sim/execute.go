@@ -34,7 +34,7 @@ func (a *agent) errands() {
 // wouldTake is what this boot does with an order as things stand.
 func (a *agent) wouldTake(o *lead.OrderAt) obey.Taken {
 	p := a.state.Picture
-	return obey.Take(a.n.marks, asFound(o.Order, a.w.bug(forgetMarks)), p.Token(o.Create), p.Awaits(o.Order),
+	return obey.Take(a.n.marks, asFound(o.Order, a.w.bug(forgetMarks) || a.w.bug(resumedClaim)), p.Token(o.Create), p.Awaits(o.Order),
 		obey.Facts{Self: a.n.name, Boot: a.id, HostID: a.n.place.HostID, Era: p.Era.Value.Era, Closed: a.closed})
 }
 
@@ -95,6 +95,7 @@ func (a *agent) perform(key string, o incident.Order, mod int64, taken obey.Take
 	began := a.now()
 	ended := func(out incident.Outcome, res incident.Result) {
 		delete(a.w.acting, string(a.n.name)+"/"+taken.Resource)
+		a.w.did(o)
 		if a.dies(afterEffect, o.Once.Verb.String()) {
 			return
 		}
@@ -102,7 +103,6 @@ func (a *agent) perform(key string, o incident.Order, mod int64, taken obey.Take
 		m := taken.Mark
 		m.Done, m.Outcome, m.Result = true, out, res
 		a.n.marks = a.n.marks.With(taken.Resource, m)
-		a.w.settled[settledAs(o)] = true
 		a.w.note("%s: %s %s %s %s", a.id, o.ID, o.Once.Verb, out, res.Why)
 		if a.w.bug(forgetMarks) && a.starts == 1 {
 			a.crash() // between act and report: the moment that marks are for
@@ -149,6 +149,10 @@ func (a *agent) act(o incident.Order, ended outcome) {
 		a.restarted()
 		a.kill(o, ended)
 	case incident.VerbJoinRing:
+		if a.tooLate(o, nil, ended) {
+			return
+		}
+		a.n.undisturbed(o)
 		a.join(o.Once.Process, ended)
 	case incident.VerbRepair:
 		a.repair(o, ended)
@@ -175,6 +179,7 @@ func (a *agent) kill(o incident.Order, ended outcome) {
 		ended(incident.TurnedAway, incident.Result{Rule: incident.UnknownDestroysNothing, Why: "it does not hang"})
 		return
 	default:
+		a.w.did(o)
 		a.w.killOrdered(n, o)
 	}
 	ended(incident.Done, incident.Result{})
@@ -212,12 +217,14 @@ func (a *agent) start(o incident.Order, ended outcome) {
 		switch ans := a.n.gate(0); ans.Start {
 		case isolate.Hibernate:
 			a.n.ordered++
+			a.w.did(o)
 			a.n.start(true)
 		case isolate.Normal:
 			if hibernate {
 				a.w.broken(gateObeys, "%s was told to hibernate and its gate starts it plainly: %s", a.n.name, ans.Rule)
 			}
 			a.w.plainStart(a.n)
+			a.w.did(o)
 			a.n.start(false)
 		default:
 			ended(incident.Failed, incident.Result{Why: "the gate says " + ans.Start.String() + " by " + ans.Rule})
@@ -260,56 +267,10 @@ func (a *agent) join(process cluster.Boot, ended outcome) {
 	case n.mode == normal:
 		ended(incident.Done, incident.Result{})
 	default:
+		n.w.withinGrace(n, "joins the ring")
 		n.joins(n.process, false)
 		ended(incident.Done, incident.Result{})
 	}
-}
-
-// repair compares and streams, one segment after the other.
-func (a *agent) repair(o incident.Order, ended outcome) {
-	segments := o.Once.Segments
-	var step func(i int, done []int)
-	step = func(i int, done []int) {
-		if i == len(segments) {
-			ended(incident.Done, incident.Result{Done: done})
-			return
-		}
-		process, hosts := o.Once.Process, segments[i].Hosts
-		if a.n.process != process || !a.n.runs() {
-			ended(incident.Failed, incident.Result{Why: "the process that was to be repaired is gone", Done: done})
-			return
-		}
-		if i == 0 {
-			a.w.repairBegins(a, o)
-		}
-		snapshot := a.w.hold(hosts)
-		takes := a.w.between(300*time.Millisecond, 3*second)
-		for _, h := range hosts {
-			if a.w.byName[h].stuck {
-				takes = o.Limit + second
-			}
-		}
-		if takes > o.Limit {
-			a.after(o.Limit, func() { ended(incident.Uncertain, incident.Result{Done: done}) })
-			return
-		}
-		a.after(takes, func() {
-			for _, h := range hosts {
-				t := a.w.byName[h]
-				if !t.gossips() || !a.w.talks(a.n.name, h) || h == a.n.name && t.process != process {
-					ended(incident.Failed, incident.Result{Why: "no answer from " + string(h), Done: done})
-					return
-				}
-			}
-			if !a.w.bug(fakeRepair) {
-				for _, h := range hosts {
-					a.w.fill(a.w.byName[h], snapshot, hosts)
-				}
-			}
-			step(i+1, append(done, o.Once.First+i))
-		})
-	}
-	step(0, nil)
 }
 
 // hold lists the unsettled writes that any of the hosts has.

@@ -90,7 +90,7 @@ func catalogue() []fault {
 		{"ring-moves", "cassandra", 1, func(b *blow) bool { return b.marks(&b.w.moving, 5*second, 40*second) }},
 		{"disk-policy-stop", "cassandra", 1, diskPolicyStop},
 		{"hibernation-missed", "cassandra", 1, func(b *blow) bool { return b.marks(&b.w.missed, 20*second, 60*second) }},
-		{"snitch-off", "cassandra", 1, func(b *blow) bool { return b.marks(&b.n.snitchOff, 20*second, 80*second) }},
+		{"snitch-off", "cassandra", 1, snitchOff},
 
 		{"proxy-mute", "outside", 3, func(b *blow) bool { return b.marks(&b.w.balancer.mute, second, 20*second) }},
 		{"proxy-late", "outside", 1, func(b *blow) bool { return b.marks(&b.w.balancer.late, 2*second, 20*second) }},

@@ -31,7 +31,7 @@ func (a *agent) own() isolate.OwnState {
 // keepFences makes the own fence stand and reports on every fence.
 func (a *agent) keepFences() {
 	p := a.state.Picture
-	if f, _, stands := p.Standing(a.n.name); stands && a.n.reads() && a.closed == "" {
+	if f, _, stands := p.Standing(a.n.name); stands && a.n.reads() && a.closed == "" && !a.weary(f) {
 		for _, act := range isolate.Converge(f, a.own()) {
 			a.w.touch(a.n, act, f)
 		}
@@ -54,7 +54,7 @@ func (a *agent) keepFences() {
 			own = a.own()
 			own.Applied = a.n.reads() && isolate.Stands(f, own)
 		case a.n.reads():
-			seen.SnitchOff = a.n.snitchOff
+			seen.SnitchOff = a.n.snitchOff && !a.w.bug(snitchUnsaid)
 			s, known := a.n.sees[name]
 			if !known || !a.n.met {
 				break
@@ -69,6 +69,12 @@ func (a *agent) keepFences() {
 			a.tellFence(name, look)
 		}
 	}
+}
+
+// weary is the bug of who keeps no fence up once a person stopped its incident.
+func (a *agent) weary(f isolate.Fence) bool {
+	r, open := a.state.Picture.Records[f.Incident]
+	return a.w.bug(wearyFences) && open && r.Value.HeldRule == incident.RuleOperator
 }
 
 // tellDowns hands on whom the own Cassandra believes down.

@@ -249,8 +249,9 @@ func (w *world) needed(n *node) bool {
 	return false
 }
 
-// countedOn tells whether a replica serves, and can be known to: one whose disk
-// fails may stop at the next write.
+// countedOn tells whether a replica serves, and can be known to: whether one whose
+// clients' port a hand closed serves others nobody says, one whose disk fails may
+// stop at the next write, and one whose fence is written is about to.
 func (w *world) countedOn(r *node) bool {
-	return r.takes() && r.severity == 0 && r.gossips() && r.diskSays == membership.Good && !w.passesForGone(r)
+	return r.answers() && r.severity == 0 && r.gossips() && r.diskSays == membership.Good && w.raised[r.name].Levels == 0 && !w.passesForGone(r)
 }

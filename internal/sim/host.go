@@ -46,9 +46,10 @@ type node struct {
 	sees       map[cluster.Name]sight
 	met        bool // it has heard of its peers since it started
 	starts     int
-	restarts   bool // its unit has Restart=
-	doomed     int  // so many of its next starts end at once
-	ordered    int  // so often it was started hibernated by order
+	restarts   bool       // its unit has Restart=
+	doomed     int        // so many of its next starts end at once
+	ordered    int        // so often it was started hibernated by order
+	sessions   []*session // repairs, by number from 1
 
 	// What else is wrong with it.
 	deaf      bool // no gossip, though it runs
@@ -57,8 +58,9 @@ type node struct {
 	nonsense  bool // the admin interface answers rubbish
 	stuck     bool // repairs do not end
 	oddSchema bool
-	snitchOff bool
-	losesAll  bool // the next kill loses all that was not synced
+	snitchOff bool   // it reads from whom it sees, whatever the Severity there
+	snitchAt  moment // when it was turned off last
+	losesAll  bool   // the next kill loses all that was not synced
 	diskSays  membership.Outcome
 
 	// When the truth about it changed last: by itself, by somebody else than the
@@ -75,6 +77,7 @@ type node struct {
 	excused    bool   // a person or a gate nobody answered started it plainly
 	pardoned   bool   // and nobody was to repair it: in mode observe
 	shown      bool   // the checks of standing truths saw that it may be read
+	letIn      bool   // it was to join the ring though its Severity was known to be unheeded
 
 	etcd       string // on its disk: the store that its agent knows, and its era
 	era        uint32
@@ -90,6 +93,8 @@ type node struct {
 	missed     []int  // and what it did not get since then
 
 	drainedAt moment // when its last drain was, zero after another start
+	leftAt    moment // when the process before this one was drained, zero when it was not
+	beganAt   moment // when this process began
 	clonedAt  moment // when a copy of it spoke last
 	goneAt    moment // since when most who watch it miss it, and it announced nothing
 	untoldAt  moment // when there was no need last for an incident to be opened about it
@@ -106,10 +111,13 @@ type node struct {
 	freshAt  []moment
 	hints    map[cluster.Name][]int
 	marks    obey.Marks
+	begun    obey.Repairs
 	local    isolate.Local
 	alive    time.Time // the agent's file of that name
 	aliveAt  moment
 	snapshot *snapshot
+
+	restoredAt moment // when the disk went back to it
 }
 
 func (w *world) addNode(i int, h cluster.Host) {
@@ -154,9 +162,10 @@ func (n *node) gossips() bool { return n.runs() && n.mode != draining && !n.hung
 func (n *node) answers() bool { return n.takes() && n.native }
 
 // read tells whether anybody may read from it: coordinators choose it while
-// its Severity is low, clients reach it while its transport is on.
+// its Severity is low, and those without a snitch always; clients reach it while
+// its transport is on.
 func (n *node) read() bool {
-	return n.takes() && (n.native || n.severity < isolate.SeverityFenced && n.gossips())
+	return n.takes() && (n.native || n.gossips() && (n.severity < isolate.SeverityFenced || n.unheeded(0)))
 }
 
 // syncLag is how old a write may be and still be lost with its process.
@@ -259,9 +268,9 @@ func (n *node) start(sleeping bool) {
 	n.starts++
 	n.process = cluster.Boot(fmt.Sprintf("%s-p%d", n.name, n.starts))
 	n.mode, n.sleeps, n.native, n.severity, n.hung, n.met = starting, sleeping, false, 0, false, false
-	n.wokeAt = 0
+	n.wokeAt, n.letIn = 0, false
 	n.generation = int64(w.now / moment(time.Millisecond))
-	n.changedAt = w.now
+	n.changedAt, n.beganAt, n.leftAt = w.now, w.now, n.drainedAt
 	n.local.Clean, n.drainedAt, n.pardoned, n.trusting = false, 0, false, false
 	w.note("%s starts %s sleeping=%v generation %d", n.name, n.process, sleeping, n.generation)
 	process := n.process
@@ -343,6 +352,10 @@ func (n *node) replay(to *node) {
 		return
 	}
 	for _, id := range n.hints[to.name] {
+		if n.w.now.Sub(n.w.writes[id].at) >= n.w.gcGrace() {
+			n.w.forgive(to, id) // a hint lives no longer than what it deletes is remembered
+			continue
+		}
 		to.store(id)
 	}
 	delete(n.hints, to.name)
@@ -358,12 +371,21 @@ func (n *node) setSeverity(v float64) {
 	w.dirty()
 	gen := n.generation
 	for _, peer := range w.nodes {
-		w.after(w.between(100*time.Millisecond, 1200*time.Millisecond), func() {
-			if s := peer.sees[n.name]; s.generation == gen && n.generation == gen && w.hears(peer, n) {
-				s.severity = n.severity
-				peer.sees[n.name] = s
-			}
-		})
+		w.after(w.between(100*time.Millisecond, 1200*time.Millisecond), func() { n.gossipSeverity(peer, gen) })
+	}
+}
+
+// gossipSeverity lets a peer know, each second anew until it hears of the process
+// that it means.
+func (n *node) gossipSeverity(peer *node, gen int64) {
+	s := peer.sees[n.name]
+	switch {
+	case s.generation != gen, n.generation != gen, s.severity == n.severity:
+	case n.w.hears(peer, n):
+		s.severity = n.severity
+		peer.sees[n.name] = s
+	default:
+		n.w.after(second, func() { n.gossipSeverity(peer, gen) })
 	}
 }
 

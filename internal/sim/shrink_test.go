@@ -10,7 +10,7 @@ import (
 // What is left of a schedule breaks the same by itself, and without any of its
 // faults it does not.
 func TestAScheduleIsShrunkUntilNothingCanBeLeftOut(t *testing.T) {
-	o := bugOptions(1, Bug{Name: lateKill, Story: hung()})
+	o := Bug{Name: lateKill, Story: hung()}.options(1)
 	for i := range 50 {
 		o.Strokes = append(o.Strokes, Stroke{At: time.Duration(i+20) * time.Second, Fault: "policy-change", Node: 1, Salt: int64(i)})
 	}

@@ -214,6 +214,18 @@ func earlyReady(w *world, t *store.Txn) {
 	}
 }
 
+// freeAborted opens the fence with the hold that an abort is.
+func freeAborted(w *world, t *store.Txn) {
+	for _, p := range t.Put {
+		r, is := recordIn(p)
+		if is && r.HeldRule == incident.RuleOperator && r.Return != nil {
+			without(store.Fences)(w, t)
+			t.Put = append(t.Put, store.Put{Key: store.Fence(r.Node), Value: encoded(isolate.Fence{Node: r.Node, Start: isolate.Hibernate, Incident: r.ID})})
+			return
+		}
+	}
+}
+
 func twoRecords(_ *world, t *store.Txn) {
 	for _, p := range slices.Clone(t.Put) {
 		if r, is := recordIn(p); is {
