@@ -186,6 +186,8 @@ func (t *turn) fenceGoesOn(v membership.Verdict) {
 		t.wait(RuleEvidence, "waits_evidence", "for", count(v.For), "heard", count(v.Heard), "of", count(v.Of))
 	case t.budgetFault() != nil:
 		t.wait(RuleBudget, "waits_fence_bar", "reason", t.budgetFault().reason)
+	case t.w.Storm != "":
+		t.wait(RuleStorm, "waits_fence_bar", "reason", t.w.Storm)
 	case t.r.Fenced.Tries >= killsMax:
 		t.hold(RuleFencing, fmt.Sprintf("%s hangs on after %d orders to end it: end it by hand, or the host's power", t.r.Fenced.Process, t.r.Fenced.Tries))
 	default:
