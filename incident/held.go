@@ -149,8 +149,11 @@ func (t *turn) heldReturn(renewed bool) {
 			t.release(Returning)
 		}
 	case t.r.Return.Step == Joining && (t.r.HeldRule == RulePreflight || t.r.HeldRule == RuleReach):
-		if t.joinFault() == nil && t.budgetFault() == nil {
-			t.ledger = t.ledger.with(t.r, HoldsReturn)
+		free := t.budgetFault() == nil
+		if t.sleeps() && len(t.seesSleeper()) > 0 || t.joinFault() == nil && free {
+			if free {
+				t.ledger = t.ledger.with(t.r, HoldsReturn)
+			}
 			t.release(Returning)
 		}
 	case t.r.HeldRule == RuleDeadline && t.r.Return.Uncertain <= uncertainMax:
@@ -223,7 +226,7 @@ func (t *turn) canComeBack() bool {
 func (t *turn) sleepsUnseen() bool {
 	own, known := t.w.own(t.r.Node)
 	down, _, _ := isolate.AllDown(t.sights(), t.w.livePeers(t.r.Node), own.Generation)
-	return known && (own.Mode == "NORMAL" || down)
+	return known && (own.Mode == normalMode || down)
 }
 
 // peersSpoke tells whether the word that was missing is there now.

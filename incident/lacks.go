@@ -23,7 +23,7 @@ func (t *turn) lacksToo(peer cluster.Name) bool {
 	}
 	back := t.w.verdict(peer)
 	ended := r.ended(back) || t.r.ended(t.w.verdict(t.r.Node))
-	since, known := t.w.backSince(peer)
+	since, known := t.w.backSince(peer, r)
 	return ended && (t.w.ByWall || !known || since >= t.outageBegan())
 }
 
@@ -51,11 +51,13 @@ func (w *World) NowJoined(was map[cluster.Name]Joined) map[cluster.Name]Joined {
 	return now
 }
 
-// backSince is since when a node takes writes again, for all that is known: since
-// it answers, or is seen in the ring behind its fence.
-func (w *World) backSince(n cluster.Name) (cluster.Moment, bool) {
+// backSince is since when a node that lacks writes takes them again, for all that is
+// known: since the process of its incident answers, or since another one is seen in
+// the ring behind its fence. That another one was quicker than the verdict, and the
+// verdict's own age is no age of it.
+func (w *World) backSince(n cluster.Name, r Record) (cluster.Moment, bool) {
 	v := w.verdict(n)
-	if v.Answer == membership.Alive {
+	if v.Answer == membership.Alive && v.Process == r.Process {
 		return v.Since, true
 	}
 	j, known := w.Joined[n]
@@ -77,7 +79,7 @@ func (w *World) InRing(n cluster.Name) bool {
 	v := w.verdict(n)
 	own, known := w.own(n)
 	_, there := w.Agents[n]
-	normal := known && there && own.Running && own.Mode == "NORMAL" && own.Process == v.Process && v.Own == membership.Good
+	normal := known && there && own.Running && own.Mode == normalMode && own.Process == v.Process && v.Own == membership.Good
 	return normal && (v.Answer == membership.Alive || v.Answer == membership.Gone && v.Cause == membership.CQLDead)
 }
 
@@ -140,7 +142,7 @@ func (t *turn) unrepaired() []cluster.Name {
 			return nil
 		}
 		own, known := t.w.own(n)
-		sleeps := known && own.Mode != "NORMAL" && own.Process == t.w.verdict(n).Process
+		sleeps := known && own.Mode != normalMode && own.Process == t.w.verdict(n).Process
 		r, lacks := t.w.lacking(n)
 		repaired := r.Return != nil && r.Return.Step > RepairingAgain && !t.w.Lapsed[n]
 		if lacks && !repaired && !sleeps && t.w.mayRead(n) {

@@ -54,21 +54,26 @@ func TestWhatAPeerLacksToo(t *testing.T) {
 		peer   Record
 		node   cluster.Boot  // the process that runs on the node; p2 is the one that its incident is about
 		back   time.Duration // the peer, before now; the node began to lack writes a minute before it
+		joined cluster.Boot  // the process that was seen in the ring behind its fence for as long
 		byWall bool
 		lacks  bool
 	}{
-		{"the node lost what it had not synced while the peer was away", silent, "p3", 30 * time.Second, false, true},
-		{"the peer lost what it had not synced while the node was away", killed, "p2", 30 * time.Second, false, true},
-		{"both were silent, and lost nothing that they had", silent, "p2", 30 * time.Second, false, false},
-		{"the peer was back before the node lacked anything", killed, "p3", 2 * time.Minute, false, false},
-		{"of which nobody is sure that knows it by wall time", killed, "p3", 2 * time.Minute, true, true},
-		{"a failed disk may lack anything", broken, "p2", 2 * time.Minute, false, true},
+		{"the node lost what it had not synced while the peer was away", silent, "p3", 30 * time.Second, "", false, true},
+		{"the peer lost what it had not synced while the node was away", killed, "p2", 30 * time.Second, "p1", false, true},
+		{"both were silent, and lost nothing that they had", silent, "p2", 30 * time.Second, "", false, false},
+		{"the peer was back before the node lacked anything", silent, "p3", 2 * time.Minute, "", false, false},
+		{"so was its next process, in the ring behind its fence", killed, "p3", 2 * time.Minute, "p1", false, false},
+		{"its next process answers, which the verdict's age says nothing of", killed, "p3", 2 * time.Minute, "", false, true},
+		{"nor does a process before that", killed, "p3", 2 * time.Minute, "p0", false, true},
+		{"of which nobody is sure that knows it by wall time", silent, "p3", 2 * time.Minute, "", true, true},
+		{"a failed disk may lack anything", broken, "p2", 2 * time.Minute, "", false, true},
 	}
 	for _, r := range rows {
 		t.Run(r.why, func(t *testing.T) {
 			now := cluster.Moment(time.Hour)
 			began := time.Date(2026, 3, 1, 12, 0, 0, 0, time.UTC)
 			w := World{Now: now, Elapsed: 45 * time.Second, ByWall: r.byWall, Open: []Record{r.peer},
+				Joined: map[cluster.Name]Joined{"n1": {Process: r.joined, Since: now.Add(-r.back)}},
 				View: membership.View{Verdicts: map[cluster.Name]membership.Verdict{
 					"n1": {Node: "n1", Answer: membership.Alive, Own: membership.Good, Process: "p1", Since: now.Add(-r.back)},
 					"n2": {Node: "n2", Answer: membership.Gone, Own: membership.Good, Process: r.node},

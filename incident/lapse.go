@@ -80,6 +80,7 @@ func (t *turn) lapsed() bool {
 	t.r.Pending = nil
 	t.waitAside()
 	t.inPlace()
+	// Also in a storm: it answers with old rows, and less is no loss.
 	t.wantPools(loadbalancer.Wish{Want: loadbalancer.Drain})
 	return true
 }

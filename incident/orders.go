@@ -120,7 +120,8 @@ func (t *turn) nextBatch() {
 }
 
 // joinWaits keeps a sleeper asleep while its Severity would not keep readers off
-// it: in the ring there is nothing else that does, and asleep it is DOWN for all.
+// it: in the ring there is nothing else that does. Asleep it is DOWN for all, and
+// is ended when one of them says otherwise.
 func (t *turn) joinWaits() bool {
 	f := t.joinFault()
 	if f != nil {
@@ -146,7 +147,7 @@ func (t *turn) orderEnded(e Effect, ev Finished) {
 		}
 		t.r.Return.Uncertain++
 		if t.r.Return.Uncertain > uncertainMax {
-			t.hold(RuleDeadline, fmt.Sprintf("%s ended uncertain %d times", e.Once.Verb, t.r.Return.Uncertain))
+			t.hold(RuleDeadline, uncertainly(e.Once.Verb, t.r.Return.Uncertain, ev.Result.Why))
 		}
 		return // redo gives it again after its pause
 	}
@@ -155,6 +156,16 @@ func (t *turn) orderEnded(e Effect, ev Finished) {
 		return
 	}
 	t.orderDone(e, ev.Result)
+}
+
+// uncertainly is the reason of a hold over orders whose end nobody knows, with what
+// the last executor said, if it said anything.
+func uncertainly(verb Verb, times int, why string) string {
+	reason := fmt.Sprintf("%s ended uncertain %d times", verb, times)
+	if why != "" {
+		reason += "; the last time: " + why
+	}
+	return reason
 }
 
 // slowButOn keeps what an order finished before its limit: much data is no
@@ -261,6 +272,10 @@ func (t *turn) batchDone() {
 	t.nextStep()
 	if t.r.Return.Job.Complete() {
 		t.repaired()
+		return
+	}
+	if !t.jobLives() {
+		t.planRepair(t.r.Return.Step)
 		return
 	}
 	t.nextBatch()

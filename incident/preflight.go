@@ -23,8 +23,8 @@ func (t *turn) preflight() {
 		t.cameBack()
 		return
 	}
-	if t.r.Return.Tries > 0 && t.w.InStep < retryAfter {
-		return // starts that failed are spaced; what is known of the last one may be old
+	if (t.r.Return.Tries > 0 || t.r.Return.Kills > 0) && t.w.InStep < retryAfter {
+		return // starts that failed are spaced; what is known of the last process may be from before its end
 	}
 	if t.runsOn(v) {
 		t.r.Return.InPlace, t.changed = true, true
@@ -150,7 +150,7 @@ func (t *turn) cameBack() {
 	}
 	t.r.Return.Process, t.r.Return.Generation, t.r.Return.Cold = own.Process, own.Generation, false
 	t.ledger = t.ledger.with(t.r, HoldsReturn)
-	if own.Mode == "NORMAL" {
+	if own.Mode == normalMode {
 		t.to(AwaitUp)
 		return
 	}

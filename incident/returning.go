@@ -78,6 +78,9 @@ const (
 	shortMax   = 30 * time.Second
 	// rangesPerSegment bounds one repair command.
 	rangesPerSegment = 64
+	// normalMode is Cassandra's word for a member of the ring; one that hibernates
+	// says something else.
+	normalMode = "NORMAL"
 	// uncertainMax bounds the orders whose end nobody knows.
 	uncertainMax = 5
 )
@@ -140,7 +143,7 @@ func (t *turn) returning() {
 	if step >= AwaitDown && step <= Joining && t.ringChanges() {
 		return
 	}
-	if step == Repairing && t.seenAwake() {
+	if t.sleeps() && t.seenAwake() {
 		return
 	}
 	if step == RepairingAgain && (Silent(t.w.verdict(t.r.Node)) || t.w.Lapsed[t.r.Node]) {
@@ -185,6 +188,10 @@ func (t *turn) redo(step ReturnStep) {
 	case Starting, Killing:
 		t.to(Preflight)
 	case Joining:
+		if t.joined() {
+			t.to(AwaitUp)
+			return
+		}
 		if t.joinWaits() {
 			return
 		}
@@ -257,7 +264,7 @@ func (t *turn) awaitDown() {
 	down, up, missing := isolate.AllDown(t.sights(), peers, t.r.Return.Generation)
 	own, known := t.w.own(t.r.Node)
 	switch {
-	case known && own.Process == t.r.Return.Process && own.Mode == "NORMAL":
+	case known && own.Process == t.r.Return.Process && own.Mode == normalMode:
 		t.to(AwaitUp) // it was started plainly: behind its fence, and in the ring
 	case len(up) > 0 && t.w.InStep < upBelieved:
 		t.wait(RuleHibernation, "waits_down", "peers", names(slices.Concat(up, missing)))
@@ -282,16 +289,44 @@ func (t *turn) endSleeper(up []cluster.Name) {
 	t.order(Once{Verb: VerbKill, Process: t.r.Return.Process}, shortMax)
 }
 
-// seenAwake gives up a repair during which a peer says UP of the sleeper: one
-// that was out of reach, and not asked, when all the others said DOWN.
+// sleeps tells whether the node hibernates after its peers said DOWN of it, and
+// nothing is under way that ends this.
+func (t *turn) sleeps() bool {
+	switch t.r.Return.Step {
+	case Repairing:
+		return true
+	case Joining:
+		own, known := t.w.own(t.r.Node)
+		return len(t.r.Pending) == 0 && t.w.InStep >= exitBelieved && known && own.Process == t.r.Return.Process && own.Mode != normalMode
+	case Preflight, Starting, AwaitDown, Killing, AwaitUp, RepairingAgain, Previewing, Opening, Reading, Ramping, RampingFull:
+	}
+	return false
+}
+
+// joined tells whether the node left hibernation, though nobody said that the
+// order to do so was followed.
+func (t *turn) joined() bool {
+	own, known := t.w.own(t.r.Node)
+	return known && own.Process == t.r.Return.Process && own.Mode == normalMode
+}
+
+// seenAwake ends a sleeper of which a peer says UP: one that was out of reach, and
+// not asked, when all the others said DOWN. Whoever sees it may read it, if its
+// Severity does not reach there.
 func (t *turn) seenAwake() bool {
-	_, up, _ := isolate.AllDown(t.sights(), t.w.livePeers(t.r.Node), t.r.Return.Generation)
+	up := t.seesSleeper()
 	if len(up) == 0 {
 		return false
 	}
 	t.r.Pending, t.r.Return.Job = nil, nil
 	t.endSleeper(up)
 	return true
+}
+
+// seesSleeper lists the peers that say UP of the process that hibernates.
+func (t *turn) seesSleeper() []cluster.Name {
+	_, up, _ := isolate.AllDown(t.sights(), t.w.livePeers(t.r.Node), t.r.Return.Generation)
+	return up
 }
 
 // awaitUp waits until everybody sees the node UP and still avoids it.
@@ -314,7 +349,7 @@ func (t *turn) awaitUp() {
 func (t *turn) upUnderSeverity() (ok bool, rest []cluster.Name) {
 	ok, rest = isolate.AllUp(t.sights(), t.w.livePeers(t.r.Node), t.r.Return.Generation, true)
 	own, known := t.w.own(t.r.Node)
-	if ok && (!known || own.Mode != "NORMAL" || own.Severity < isolate.SeverityFenced) {
+	if ok && (!known || own.Mode != normalMode || own.Severity < isolate.SeverityFenced) {
 		return false, []cluster.Name{t.r.Node}
 	}
 	return ok, rest

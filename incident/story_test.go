@@ -273,6 +273,8 @@ func (s *stage) applyPolicy(names []cluster.Name, args map[string]string) string
 				s.t.Fatal(err)
 			}
 			p.Modes = map[cluster.Datacenter]Mode{"dc1": m}
+		case "batch":
+			p.Return.BatchMax = s.number(v)
 		case "residency":
 			p.Residency = residency.Open([]cluster.Region{cluster.Region(v)})
 		default:

@@ -47,6 +47,7 @@ func (t *turn) goneAgain() bool {
 	v := t.w.verdict(t.r.Node)
 	if t.r.Return != nil && (t.exited() || t.replaced()) {
 		t.startOver("exited", "the process exited while it was being verified")
+		// Also in a storm: that it ended is its own agent's word, and nobody is there to lose.
 		t.wantPools(loadbalancer.Wish{Want: loadbalancer.Drain})
 		return true
 	}

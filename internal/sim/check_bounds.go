@@ -144,7 +144,7 @@ func (w *world) takenOut(pool loadbalancer.Pool) {
 		n := w.byName[m]
 		serving = serving || w.serves(n) && w.longAsNow(n) && !n.twice()
 		id, _ := get[string](w, store.Open(m))
-		if r, open := get[incident.Record](w, store.Record(id)); open && r.Phase == incident.Draining && r.Hand == nil && r.Return == nil {
+		if r, open := get[incident.Record](w, store.Record(id)); open && r.Phase == incident.Draining && r.Hand == nil {
 			w.calmFor(n, "is drained")
 		}
 	}
