@@ -208,6 +208,9 @@ func (a *Agent) repair(ctx context.Context, e errand) (incident.Result, error) {
 	if err != nil {
 		return res, fmt.Errorf("look before repairing: %w", err)
 	}
+	if err := a.same(ctx, e.order.Once.Process); err != nil {
+		return res, err // and what is noted of another process stays
+	}
 	on, err := a.awaitRepairs(ctx, e.order.Once.Process)
 	if err != nil {
 		return res, err

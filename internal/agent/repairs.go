@@ -4,6 +4,7 @@ package agent
 
 import (
 	"context"
+	"errors"
 	"fmt"
 	"slices"
 	"time"
@@ -28,7 +29,7 @@ func (a *Agent) awaitRepairs(ctx context.Context, boot cluster.Boot) (obey.Repai
 			s, err := a.o.Admin.RepairStatus(ctx, cmd)
 			return s.Phase == cassandra.Running, err
 		})
-		if err != nil {
+		if err != nil && !errors.Is(err, cassandra.ErrSilent) { // a silent one is asked again
 			return on, fmt.Errorf("look for repairs that go on: %w", err)
 		}
 		if on.Process != was.Process || !slices.Equal(on.On, was.On) {
@@ -40,7 +41,7 @@ func (a *Agent) awaitRepairs(ctx context.Context, boot cluster.Boot) (obey.Repai
 			return on, nil
 		}
 		if pause(ctx, repairsEvery); ctx.Err() != nil {
-			return on, fmt.Errorf("repairs %v, begun earlier, go on: %w", on.On, ctx.Err())
+			return on, fmt.Errorf("repairs %v, begun earlier, go on: %w", on.On, errors.Join(ctx.Err(), err))
 		}
 	}
 }

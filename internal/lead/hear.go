@@ -95,7 +95,7 @@ func (s *State) hear(dc cluster.Datacenter, id string, now cluster.Moment, wall 
 	}
 	t := s.wordTxn(id)
 	if h.Holds != nil {
-		t.put(store.Holds, h.Holds)
+		t.put(store.Holds, s.asWritten(*h.Holds))
 	}
 	return s.tell(dc, t, s.Picture.Ledgers[dc].Value, h.Lines, wall)
 }
@@ -153,10 +153,10 @@ func (s *State) tell(dc cluster.Datacenter, t *txn, ledger incident.Ledger, line
 }
 
 // lapse takes away the pauses and mutes that have ended, in the first
-// datacenter's turn. A leader whose wall clock jumped takes none away.
+// datacenter's turn. A leader whose wall clock jumped takes no pause away.
 func (s *State) lapse(dc cluster.Datacenter, now cluster.Moment, wall time.Time) (Commit, bool) {
-	holds, early := s.holds(now, wall)
-	if len(holds.Pauses)+len(holds.Mutes) == 0 || s.datacenters()[0] != dc || early {
+	holds := s.holds(now, wall)
+	if len(holds.Pauses)+len(holds.Mutes) == 0 || s.datacenters()[0] != dc {
 		return Commit{}, false
 	}
 	rest, lines := holds.Lapsed(wall)
@@ -164,6 +164,6 @@ func (s *State) lapse(dc cluster.Datacenter, now cluster.Moment, wall time.Time)
 		return Commit{}, false
 	}
 	t := &txn{s: s, t: store.Txn{Compare: s.guards()}}
-	t.put(store.Holds, rest)
+	t.put(store.Holds, s.asWritten(rest))
 	return s.tell(dc, t, s.Picture.Ledgers[dc].Value, lines, wall)
 }

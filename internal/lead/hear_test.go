@@ -97,13 +97,40 @@ func TestAPauseStandsThoughTheLeadersClockJumps(t *testing.T) {
 	if r := b.record(); r.Phase != incident.Suspected || r.Waits != incident.RulePaused {
 		t.Errorf("with a clock ahead: %s, waits for %s", r.Phase, r.Waits)
 	}
-	if len(b.s.Picture.Holds.Value.Pauses) != 1 {
-		t.Error("the pause was taken away")
+	stands := b.s.Picture.Holds.Value.Pauses
+	if len(stands) != 1 {
+		t.Fatal("the pause was taken away")
+	}
+	// Another one, which is over by the same clock and not by this leader's own.
+	b.wants(b.say("r2", "bo", incident.AskPause, "", incident.About{For: time.Minute, Said: time.Unix(0, int64(b.now)).Add(b.jumped)}), "bo", "", "bo pauses the region until")
+	if got := b.s.Picture.Holds.Value.Pauses; len(got) != 2 || got[0] != stands[0] {
+		t.Errorf("a word about another one made it %+v, was %+v", got, stands)
+	}
+	b.now = b.now.Add(2 * time.Minute)
+	b.rest(b.see(true))
+	if got := b.s.Picture.Holds.Value.Pauses; len(got) != 1 || got[0] != stands[0] {
+		t.Errorf("one that has ended waits for one that has not: %+v", got)
 	}
 	b.now = b.now.Add(time.Hour)
 	b.rest(b.see(true))
 	if len(b.s.Picture.Holds.Value.Pauses) != 0 {
 		t.Error("the pause stands after its time")
+	}
+}
+
+// A leader whose clock is behind stands by what was asked for, and no longer.
+func TestAPauseStandsNoLongerForAClockThatIsBehind(t *testing.T) {
+	b := newBench(t)
+	b.see(false)
+	b.wants(b.say("r1", "ana", incident.AskPause, "", incident.About{Datacenter: "dc1", For: time.Hour}), "ana", "", "ana pauses dc1 until")
+	b.jumped = -5 * time.Hour
+	b.heir("n2")
+	b.see(false)
+	b.jumped = 0
+	b.now = b.now.Add(time.Hour + time.Minute)
+	b.rest(b.see(true))
+	if got := b.s.Picture.Holds.Value.Pauses; len(got) != 0 {
+		t.Errorf("it stands after its time: %+v", got)
 	}
 }
 

@@ -28,21 +28,36 @@ func (s *State) notePauses(now cluster.Moment, wall time.Time) {
 	}
 	for _, p := range stand {
 		if _, known := s.pauses[p]; !known {
-			s.pauses[p] = paused{now, p.Until.Sub(wall)}
+			s.pauses[p] = paused{now, min(p.Until.Sub(wall), p.Until.Sub(p.From))}
 		}
 	}
 }
 
-// holds are what people asked to leave alone. A pause that is over by the wall
-// clock alone still stands, for as long as the own clock says, and is early.
-func (s *State) holds(now cluster.Moment, wall time.Time) (h incident.Holds, early bool) {
-	h = s.Picture.Holds.Value
+// holds are what people asked to leave alone, as this leader obeys it: a pause
+// that is over by the wall clock alone ends when the own clock says so.
+func (s *State) holds(now cluster.Moment, wall time.Time) incident.Holds {
+	h := s.Picture.Holds.Value
 	h.Pauses = slices.Clone(h.Pauses)
 	for i, p := range h.Pauses {
 		seen, known := s.pauses[p]
 		if left := seen.left - now.Sub(seen.since); known && left > 0 && !wall.Before(p.Until) {
-			h.Pauses[i].Until, early = wall.Add(left), true
+			h.Pauses[i].Until = wall.Add(left)
 		}
 	}
-	return h, early
+	return h
+}
+
+// asWritten are such holds as they may be written: a later end is this leader's
+// doubt of its wall clock, and nobody's word.
+func (s *State) asWritten(h incident.Holds) incident.Holds {
+	h.Pauses = slices.Clone(h.Pauses)
+	for i, p := range h.Pauses {
+		was := slices.IndexFunc(s.Picture.Holds.Value.Pauses, func(each incident.Pause) bool {
+			return each.Datacenter == p.Datacenter && each.From.Equal(p.From)
+		})
+		if was >= 0 {
+			h.Pauses[i] = s.Picture.Holds.Value.Pauses[was]
+		}
+	}
+	return h
 }

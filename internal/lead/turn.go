@@ -471,7 +471,7 @@ func (s *State) World(dc cluster.Datacenter, now cluster.Moment, wall time.Time)
 		Open:   p.OpenRecords(), Store: s.Store, Lapsed: s.lapses(), Hints: s.hints, Joined: s.joined,
 		Era: p.Era.Value.Era, Recovery: p.Era.Value.Recovered,
 	}
-	w.Holds, _ = s.holds(now, wall)
+	w.Holds = s.holds(now, wall)
 	for n := range p.Fences {
 		if f, token, stands := p.Standing(n); stands {
 			w.Fences[n] = incident.StandingFence{Fence: f, Token: token}

@@ -11,8 +11,9 @@ import (
 // Repairs are those that executors of this host began and saw no end of. They go
 // on in Cassandra when the boot that began them has ended, or its order's limit
 // has passed, and the next must not overlap. Each number is on disk before it is
-// followed; one whose agent died in between is not known. What people began is not
-// among them: their repairs may follow one another for ever.
+// followed. Not known are one whose agent died in between, one that Cassandra has
+// gone on with for so long that it forgot it (a day), and what people began: their
+// repairs may follow one another for ever. To overlap with those costs time, no data.
 type Repairs struct {
 	Process cluster.Boot `json:"process"` // the numbers are its own
 	On      []int        `json:"on"`
