@@ -62,6 +62,9 @@ func (a *asking) flags(c *cobra.Command, watch bool) *cobra.Command {
 type answer[T any] struct {
 	draw  func(render.Page, api.Envelope[T]) string
 	names func(T) []string // what -o name prints, one a line
+	// newestLast is a drawing whose end tells what happens now: a terminal that is
+	// too low for all of it shows that end.
+	newestLast bool
 }
 
 // show asks and prints; with --watch again and again until it is interrupted.
@@ -92,7 +95,11 @@ func show[T any](c *cobra.Command, a asking, path string, by answer[T]) error {
 		return err
 	}
 	page.Steady = !onTerminal
-	return follow(ctx, c, watchEvery, onTerminal, func() (string, error) {
+	var paint func(string) string
+	if onTerminal {
+		paint = func(text string) string { return painted(fitted(text, rowsOf(c.OutOrStdout()), by.newestLast)) }
+	}
+	return follow(ctx, c, watchEvery, paint, func() (string, error) {
 		page.Now = time.Now()
 		return ask(page)
 	})
@@ -155,8 +162,9 @@ func plainStyle(n *yaml.Node) {
 const watchEvery = time.Second
 
 // follow draws until ctx ends, which is not an error: nothing was under way.
-// The first answer must come; later ones may fail and come again.
-func follow(ctx context.Context, c *cobra.Command, every time.Duration, repaint bool, draw func() (string, error)) error {
+// The first answer must come; later ones may fail and come again. Without paint,
+// which draws over the last one, it appends what changed.
+func follow(ctx context.Context, c *cobra.Command, every time.Duration, paint func(string) string, draw func() (string, error)) error {
 	out, last := c.OutOrStdout(), ""
 	complained := false
 	for first := true; ; first = false {
@@ -166,15 +174,14 @@ func follow(ctx context.Context, c *cobra.Command, every time.Duration, repaint 
 			return nil
 		case err != nil && first:
 			return err
-		case err != nil && repaint:
-			text = last + "\nno answer now: " + err.Error() + "\n"
-			fmt.Fprint(out, painted(text))
+		case err != nil && paint != nil:
+			fmt.Fprint(out, paint("no answer now: "+err.Error()+"\n"+last))
 		case err != nil && !complained:
 			complained = true
 			fmt.Fprintf(c.ErrOrStderr(), "no answer now: %v\n", err)
 		case err != nil:
-		case repaint:
-			fmt.Fprint(out, painted(text))
+		case paint != nil:
+			fmt.Fprint(out, paint(text))
 			last = text
 		default:
 			complained = false
@@ -192,6 +199,21 @@ func follow(ctx context.Context, c *cobra.Command, every time.Duration, repaint 
 // painted goes home, draws over what stands there and clears the rest.
 func painted(text string) string {
 	return "\x1b[H" + strings.ReplaceAll(text, "\n", "\x1b[K\n") + "\x1b[J"
+}
+
+// fitted leaves out what a terminal of so many rows has no room for, and says so.
+// The first line stands always; rows 0: nobody knows how many there are.
+func fitted(text string, rows int, newestLast bool) string {
+	all := strings.SplitAfter(strings.TrimSuffix(text, "\n"), "\n")
+	room := rows - 3 // the first line, the one that says so, and the cursor's
+	if rows <= 0 || len(all) < rows || room < 1 {
+		return text
+	}
+	left := fmt.Sprintf("… %d more lines\n", len(all)-1-room)
+	if newestLast {
+		return all[0] + left + strings.Join(all[len(all)-room:], "") + "\n"
+	}
+	return strings.Join(all[:1+room], "") + left
 }
 
 // changedLines are the lines of now that did not stand in before.
@@ -226,6 +248,19 @@ func pageOf(w io.Writer) (render.Page, bool) {
 		page.Width = int(size.Col)
 	}
 	return page, true
+}
+
+// rowsOf is how high the terminal is now; 0: nobody knows.
+func rowsOf(w io.Writer) int {
+	f, ok := w.(*os.File)
+	if !ok {
+		return 0
+	}
+	size, err := unix.IoctlGetWinsize(int(f.Fd()), unix.TIOCGWINSZ)
+	if err != nil {
+		return 0
+	}
+	return int(size.Row)
 }
 
 // asFailure shows a problem of the interface as every error is shown.

@@ -191,6 +191,26 @@ func TestWatchAppendsWhatChanged(t *testing.T) {
 	}
 }
 
+func TestFitted(t *testing.T) {
+	const text = "head\n1\n2\n3\n4\n5\n6\n"
+	for _, tt := range []struct {
+		why        string
+		rows       int
+		newestLast bool
+		want       string
+	}{
+		{"there is room", 8, true, text},
+		{"nobody knows how much room there is", 0, true, text},
+		{"a row too few, and the cursor's", 7, true, "head\n… 2 more lines\n3\n4\n5\n6\n"},
+		{"the beginning matters", 7, false, "head\n1\n2\n3\n4\n… 2 more lines\n"},
+		{"no room for anything", 3, true, text},
+	} {
+		if got := fitted(text, tt.rows, tt.newestLast); got != tt.want {
+			t.Errorf("%s: %q, want %q", tt.why, got, tt.want)
+		}
+	}
+}
+
 // TestWatch follows a cluster that falls ill and whose agent goes away.
 func TestWatch(t *testing.T) {
 	texts := []string{"one\n", "one\n", "", "", "two\n"}
@@ -200,7 +220,7 @@ func TestWatch(t *testing.T) {
 	c := newRoot()
 	c.SetOut(&out)
 	c.SetErr(&errs)
-	err := follow(ctx, c, time.Millisecond, false, func() (string, error) {
+	err := follow(ctx, c, time.Millisecond, nil, func() (string, error) {
 		if i == len(texts) {
 			cancel()
 			return "", ctx.Err()

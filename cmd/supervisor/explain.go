@@ -17,7 +17,7 @@ func newExplainCommand() *cobra.Command {
 		Args:  oneArg("NODE or INCIDENT"),
 		RunE: func(c *cobra.Command, args []string) error {
 			return show(c, a, api.Path("v1", "explain", args[0]),
-				answer[api.Explanation]{render.Explain, func(x api.Explanation) []string { return []string{string(x.Node)} }})
+				answer[api.Explanation]{draw: render.Explain, names: func(x api.Explanation) []string { return []string{string(x.Node)} }})
 		},
 	}
 	c.ValidArgsFunction = completing(&a, "/v1/nodes", nodeNames)

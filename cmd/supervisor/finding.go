@@ -32,7 +32,7 @@ func newFindingList() *cobra.Command {
 		Short: "List the findings that hold now, most pressing first",
 		Args:  noArgs,
 		RunE: func(c *cobra.Command, _ []string) error {
-			return show(c, a, "/v1/findings", answer[[]api.Finding]{render.Findings, findingCodes})
+			return show(c, a, "/v1/findings", answer[[]api.Finding]{draw: render.Findings, names: findingCodes})
 		},
 	}
 	return a.flags(c, true)
@@ -54,7 +54,7 @@ func newFindingShow() *cobra.Command {
 		Args:  oneArg("CODE"),
 		RunE: func(c *cobra.Command, args []string) error {
 			return show(c, a, api.Path("v1", "findings", strings.ToUpper(args[0])),
-				answer[api.FindingCode]{render.FindingCode, func(f api.FindingCode) []string { return []string{f.Code} }})
+				answer[api.FindingCode]{draw: render.FindingCode, names: func(f api.FindingCode) []string { return []string{f.Code} }})
 		},
 	}
 	c.ValidArgsFunction = completing(&a, "/v1/findings", findingCodes)

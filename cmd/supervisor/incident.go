@@ -63,7 +63,7 @@ func newIncidentList() *cobra.Command {
 		Short: "List the incidents, open ones first",
 		Args:  noArgs,
 		RunE: func(c *cobra.Command, _ []string) error {
-			return show(c, a, "/v1/incidents", answer[[]api.IncidentLine]{render.Incidents, incidentIDs})
+			return show(c, a, "/v1/incidents", answer[[]api.IncidentLine]{draw: render.Incidents, names: incidentIDs})
 		},
 	}
 	return a.flags(c, true)
@@ -88,10 +88,10 @@ func newIncidentShow() *cobra.Command {
 		RunE: func(c *cobra.Command, args []string) error {
 			if timeline {
 				return show(c, a, api.Path("v1", "incidents", args[0], "timeline"),
-					answer[api.Timeline]{render.Timeline, func(t api.Timeline) []string { return []string{t.Incident.ID} }})
+					answer[api.Timeline]{draw: render.Timeline, names: func(t api.Timeline) []string { return []string{t.Incident.ID} }, newestLast: true})
 			}
 			return show(c, a, api.Path("v1", "incidents", args[0]),
-				answer[api.Incident]{render.Incident, func(in api.Incident) []string { return []string{in.ID} }})
+				answer[api.Incident]{draw: render.Incident, names: func(in api.Incident) []string { return []string{in.ID} }})
 		},
 	}
 	c.Flags().BoolVar(&timeline, "timeline", false, "every event, in the order of the journal")

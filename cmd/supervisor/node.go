@@ -17,7 +17,7 @@ func newNodeCommand() *cobra.Command {
 		Args:  oneArg("NAME"),
 		RunE: func(c *cobra.Command, args []string) error {
 			return show(c, a, api.Path("v1", "nodes", args[0]),
-				answer[api.Node]{render.Node, func(n api.Node) []string { return []string{string(n.Name)} }})
+				answer[api.Node]{draw: render.Node, names: func(n api.Node) []string { return []string{string(n.Name)} }})
 		},
 	}
 	c.ValidArgsFunction = completing(&a, "/v1/nodes", nodeNames)

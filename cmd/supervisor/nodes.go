@@ -16,7 +16,7 @@ func newNodesCommand() *cobra.Command {
 		Short: "List the nodes with verdict, votes and pool",
 		Args:  noArgs,
 		RunE: func(c *cobra.Command, _ []string) error {
-			return show(c, a, "/v1/nodes", answer[api.Nodes]{render.Nodes, nodeNames})
+			return show(c, a, "/v1/nodes", answer[api.Nodes]{draw: render.Nodes, names: nodeNames})
 		},
 	}
 	return a.flags(c, true)

@@ -146,7 +146,7 @@ func (o ordering) answered(c *cobra.Command, raw []byte, e api.Envelope[api.Orde
 	refused := x.State == api.OrderRefused
 	if !refused || o.output != "table" {
 		page, _ := pageOf(c.OutOrStdout())
-		text, err := drawn(raw, o.asking, page, answer[api.OrderAnswer]{render.OrderAnswer, func(x api.OrderAnswer) []string { return []string{x.Request} }})
+		text, err := drawn(raw, o.asking, page, answer[api.OrderAnswer]{draw: render.OrderAnswer, names: func(x api.OrderAnswer) []string { return []string{x.Request} }})
 		if err != nil {
 			return err
 		}

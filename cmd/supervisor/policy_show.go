@@ -18,7 +18,7 @@ func newPolicyShow() *cobra.Command {
 		Short: "Show the policy that stands, with version, author and reason",
 		Args:  noArgs,
 		RunE: func(c *cobra.Command, _ []string) error {
-			return show(c, a, "/v1/policy", answer[api.Policy]{render.Policy, func(p api.Policy) []string { return []string{fmt.Sprintf("v%d", p.Version)} }})
+			return show(c, a, "/v1/policy", answer[api.Policy]{draw: render.Policy, names: func(p api.Policy) []string { return []string{fmt.Sprintf("v%d", p.Version)} }})
 		},
 	}
 	return a.flags(c, false)

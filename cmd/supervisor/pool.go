@@ -27,7 +27,7 @@ func newPoolList() *cobra.Command {
 		Short: "List the pools, wanted beside actual",
 		Args:  noArgs,
 		RunE: func(c *cobra.Command, _ []string) error {
-			return show(c, a, "/v1/pools", answer[[]api.Pool]{render.Pools, func(pools []api.Pool) []string {
+			return show(c, a, "/v1/pools", answer[[]api.Pool]{draw: render.Pools, names: func(pools []api.Pool) []string {
 				var names []string
 				for _, p := range pools {
 					names = append(names, p.Name)

@@ -18,7 +18,7 @@ func newStatusCommand() *cobra.Command {
 			"or BLIND (nothing is judged, nothing is done). The exit code is 0 whenever it could answer; monitors use check.",
 		Args: noArgs,
 		RunE: func(c *cobra.Command, _ []string) error {
-			return show(c, a, "/v1/status", answer[api.Status]{render.Status, func(s api.Status) []string { return []string{string(s.State)} }})
+			return show(c, a, "/v1/status", answer[api.Status]{draw: render.Status, names: func(s api.Status) []string { return []string{string(s.State)} }})
 		},
 	}
 	return a.flags(c, true)

@@ -18,17 +18,21 @@ func Findings(p Page, e api.Envelope[[]api.Finding]) string {
 	} else {
 		rows := [][]string{{"SEV", "CODE", "SUBJECT", "WHAT"}}
 		for _, f := range e.Data {
-			what := f.Sentence
-			if f.Handled != "" {
-				what += "; handled by " + f.Handled
-			}
-			what += muteWords(f)
-			rows = append(rows, []string{severityWords[f.Severity], f.Code, f.Subject, what})
+			rows = append(rows, []string{severityWords[f.Severity], f.Code, f.Subject, said(f)})
 		}
 		l.table("", rows...)
 	}
 	missing(l, e)
 	return l.text()
+}
+
+// said is what a finding says, who deals with it, and who hides it.
+func said(f api.Finding) string {
+	words := f.Sentence
+	if f.Handled != "" {
+		words += "; handled by " + f.Handled
+	}
+	return words + muteWords(f)
 }
 
 // FindingCode draws /v1/findings/CODE.
@@ -45,7 +49,7 @@ func FindingCode(p Page, e api.Envelope[api.FindingCode]) string {
 		rows = append(rows, []string{"now", "it holds nowhere"})
 	}
 	for _, a := range f.Active {
-		rows = append(rows, []string{"now", a.Sentence})
+		rows = append(rows, []string{"now", fmt.Sprintf("%s: %s", a.Subject, said(a))})
 	}
 	l.table("  ", rows...)
 	missing(l, e)

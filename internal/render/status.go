@@ -56,7 +56,11 @@ func Status(p Page, e api.Envelope[api.Status]) string {
 		}
 		l.wrapped(label, fmt.Sprintf("%s %s: %d of %d observers agree, no incident is open", x.Name, Title(x.Verdict), x.Votes.Agreeing, x.Votes.Eligible))
 	}
-	l.findings(slices.DeleteFunc(slices.Clone(s.Findings), heldAlready), "FINDING   ")
+	told := slices.DeleteFunc(slices.Clone(s.Findings), heldAlready)
+	l.findings(told, "FINDING   ")
+	if n := len(s.Findings) - len(told); n > 0 {
+		l.add("          %s more that the lines above tell: supervisor finding list", counted(n, "finding"))
+	}
 	missing(l, e)
 	if len(s.Incidents) > 0 {
 		in := s.Incidents[0]
@@ -85,6 +89,15 @@ func incidentsWord(s api.Status) string {
 	}
 	if len(s.Findings) > 0 {
 		words += " · " + counted(len(s.Findings), "finding")
+	}
+	muted := 0
+	for _, f := range s.Findings {
+		if f.Muted {
+			muted++
+		}
+	}
+	if muted > 0 {
+		words += fmt.Sprintf(", %d muted", muted)
 	}
 	return words
 }
@@ -222,12 +235,7 @@ func (l *lines) findings(list []api.Finding, label string) {
 		if i > 0 {
 			first = strings.Repeat(" ", len(label))
 		}
-		sentence := f.Sentence
-		if f.Handled != "" {
-			sentence += "; handled by " + f.Handled
-		}
-		sentence += muteWords(f)
-		rows = append(rows, []string{first + severityWords[f.Severity], f.Code, f.Subject, sentence})
+		rows = append(rows, []string{first + severityWords[f.Severity], f.Code, f.Subject, said(f)})
 	}
 	l.table("", rows...)
 }
