@@ -239,6 +239,10 @@ func (k *poolKeeper) proxy(ctx context.Context, c Proxy, w wantedPool, name stri
 	var refused error
 	drift := loadbalancer.Difference(w.want, actual)
 	if changes := toApply(w, name, drift.Changes); len(changes) > 0 {
+		if err := k.newest(ctx, w); err != nil {
+			k.a.o.Log.Warn("proxy not told", zap.String("pool", w.declared.Name), zap.String("proxy", name), zap.Error(err))
+			return incident.ProxyStatus{Actual: actual}
+		}
 		if refused = c.Apply(ctx, changes); refused == nil {
 			k.a.o.Log.Info("proxy told", zap.String("pool", w.declared.Name), zap.String("proxy", name), zap.Any("changes", changes))
 		}
@@ -264,6 +268,23 @@ func (k *poolKeeper) proxy(ctx context.Context, c Proxy, w wantedPool, name stri
 		}
 	}
 	return status
+}
+
+// newest asks the store whether an intent is its last word about its pool. An agent
+// that stood still believes what it read before, and that the writers before it
+// are gone, until it has caught up. A proxy cannot compare tokens, and what it was
+// told too late looks like somebody's hand to the others, who let it stand.
+func (k *poolKeeper) newest(ctx context.Context, w wantedPool) error {
+	key := store.Pool(w.declared.Name)
+	kvs, _, err := k.a.o.Journal.List(ctx, key)
+	if err != nil {
+		return fmt.Errorf("ask whether %s is the last word about the pool: %w", w.token, err)
+	}
+	i := slices.IndexFunc(kvs, func(kv store.KV) bool { return kv.Key == key })
+	if i < 0 || kvs[i].Mod != w.token.Rev {
+		return fmt.Errorf("%s is not the last word about the pool any more", w.token)
+	}
+	return nil
 }
 
 // toApply are the changes that are this agent's to make. A new intent is
