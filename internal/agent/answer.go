@@ -34,7 +34,7 @@ func (d *desk) gate(waited time.Duration) isolate.Answer {
 		// copy would pass for a node that never served.
 		return isolate.Answer{Start: isolate.Wait, Rule: "state-unread", Why: errUnread.Error()}
 	}
-	q := d.state.Asked(lead.Gate{Local: d.local, Looks: d.looks, Whole: d.whole, Answers: d.state.Store.Lost == "", Waited: waited})
+	q := d.state.Asked(lead.Gate{Local: d.local, Looks: d.looks, Whole: d.whole, Answers: d.storeAnswers(), Waited: waited})
 	if stands, err := d.a.o.Disk.Local(); err != nil || usedUp(q.Local, stands) {
 		q.Clean = false // a gate that nobody answered used it up
 	}
@@ -45,6 +45,12 @@ func (d *desk) gate(waited time.Duration) isolate.Answer {
 	d.log.Info(incident.Sentence("gate_said", map[string]string{"node": string(d.a.o.Self), "start": ans.Start.String(), "why": ans.Why}),
 		zap.String("rule", ans.Rule))
 	return ans
+}
+
+// storeAnswers tells whether the store answered when it was asked last, and that
+// was not long ago: an agent that stood still has not asked since.
+func (d *desk) storeAnswers() bool {
+	return d.state.Store.Lost == "" && d.a.o.Clock.Now().Sub(d.storeOK) <= pulseEvery+requestMax
 }
 
 // Snapshot is a copy of everything the API shows.

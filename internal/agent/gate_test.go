@@ -3,9 +3,11 @@
 package agent
 
 import (
+	"context"
 	"testing"
 	"time"
 
+	"supervisor/incident"
 	"supervisor/internal/lead"
 	"supervisor/internal/store"
 	"supervisor/isolate"
@@ -37,4 +39,22 @@ func TestAMarkerThatAnUnansweredGateUsedUpIsNone(t *testing.T) {
 	if got := d.gate(0); got.Start != isolate.Wait || got.Rule != "store" {
 		t.Errorf("the agent, afterwards: %+v", got)
 	}
+}
+
+// What it knows of the store is from before it stood still, whether that is a
+// fence, an incident or their absence.
+func TestAGateIsNotAnsweredFromWhatAStoppedAgentKnew(t *testing.T) {
+	inRegion(t, incident.Auto, func(r *region) {
+		says, err := ask(context.Background(), r.host("n3").agent, func(d *desk) [2]isolate.Answer {
+			now := d.gate(0)
+			d.storeOK = d.a.o.Clock.Now().Add(-16 * time.Second)
+			return [2]isolate.Answer{now, d.gate(0)}
+		})
+		if err != nil {
+			t.Fatal(err)
+		}
+		if says[0].Rule == "store" || says[1].Start != isolate.Wait || says[1].Rule != "store" {
+			t.Errorf("before: %+v, when it woke: %+v", says[0], says[1])
+		}
+	})
 }
