@@ -108,6 +108,10 @@ func (q request) fault() string {
 	switch {
 	case q.seed != "" && q.story != "":
 		return "-seed and -scenario are two stories; ask for one"
+	case (q.seed != "" || q.story != "") && (q.seeds != 0 || q.from != 1 || q.ledger != ""):
+		return "-seeds, -from and -ledger are of a series; -seed and -scenario play one story"
+	case q.workers < 1, q.endAt < 1:
+		return "-workers and -violations are 1 or more"
 	case q.steps != 0 && q.seed == "" && q.story == "":
 		return "-steps goes with -seed or -scenario"
 	case q.bare && q.story == "":

@@ -53,6 +53,8 @@ func TestWrongQuestionsAreSaid(t *testing.T) {
 		{"steps of no seed", []string{"-steps", "5"}, []string{"-steps goes with -seed"}},
 		{"a guard of no scenario", []string{"-unguarded"}, []string{"-unguarded goes with -scenario"}},
 		{"two stories", []string{"-seed", "7", "-scenario", "github-2012"}, []string{"ask for one"}},
+		{"a series of one story", []string{"-seed", "7", "-seeds", "5"}, []string{"play one story"}},
+		{"nobody to play", []string{"-workers", "0", "-seeds", "1"}, []string{"-workers"}},
 		{"two nodes are no cluster", []string{"-nodes", "2"}, []string{"three at the least"}},
 		{"a seed below 0", []string{"-seed", "4:-1"}, []string{"seed \"4:-1\""}},
 		{"a first seed below 0", []string{"-from", "-5", "-seeds", "1"}, []string{"0 or more"}},
