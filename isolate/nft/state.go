@@ -52,6 +52,18 @@ type Ring struct {
 // Empty tells whether nothing is wanted.
 func (s State) Empty() bool { return s.Clients == nil && s.Ring == nil }
 
+// ports are those that the state itself names.
+func (s State) ports() Ports {
+	var p Ports
+	if s.Clients != nil {
+		p.Clients = s.Clients.Ports
+	}
+	if s.Ring != nil {
+		p.Ring = s.Ring.Ports
+	}
+	return p
+}
+
 // Equal compares canonical states.
 func (s State) Equal(other State) bool { return s.encode() == other.encode() }
 
