@@ -27,9 +27,9 @@ import (
 // or left outside.
 func TestMain(m *testing.M) {
 	os.Exit(func() int {
-		for _, program := range []string{"ip", "nft"} {
+		for _, program := range []string{"ip", "nft", "setpriv", supervisor} {
 			if _, err := exec.LookPath(program); err != nil || os.Geteuid() != 0 {
-				fmt.Fprintln(os.Stderr, "this test makes network namespaces; run it as root, with iproute2 and nftables installed")
+				fmt.Fprintln(os.Stderr, "this test makes network namespaces; run it as root, with iproute2, nftables and util-linux installed, and the program built")
 				return 1
 			}
 		}
