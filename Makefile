@@ -22,7 +22,7 @@ package: build ## the deb and the rpm, in dist
 package-check: test-tools build ## what is in the packages, what they do to a host, how far their units are closed; as root
 	go test -tags $(TAGS),packaged ./deploy/package -count=1 -v
 
-ports-check: test-tools build ## real rules between network namespaces of its own; as root, below half a minute
+ports-check: test-tools build ## real rules between network namespaces of its own; as root, half a minute
 	go test -tags $(TAGS),netns ./isolate/nft -count=1 -v
 
 tools: ## install what the demo needs and is missing, or say how
