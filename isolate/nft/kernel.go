@@ -106,9 +106,6 @@ func (k Kernel) Apply(s State) (found []string, err error) {
 	return found, nil
 }
 
-// elementsAtOnce keeps a list of addresses well below what one attribute holds.
-const elementsAtOnce = 250
-
 // sendBuffer and receiveBuffer hold the largest state and its acknowledgements.
 const sendBuffer, receiveBuffer = 1 << 20, 2 << 20
 
@@ -161,19 +158,11 @@ func addSet(c *nftables.Conn, table *nftables.Table, name string, list []netip.A
 	if isV4(name) {
 		set.KeyType = nftables.TypeIPAddr
 	}
-	if err := c.AddSet(set, nil); err != nil {
-		return err
+	var elements []nftables.SetElement
+	for _, a := range list {
+		elements = append(elements, nftables.SetElement{Key: a.AsSlice()})
 	}
-	for part := range slices.Chunk(list, elementsAtOnce) {
-		var elements []nftables.SetElement
-		for _, a := range part {
-			elements = append(elements, nftables.SetElement{Key: a.AsSlice()})
-		}
-		if err := c.SetAddElements(set, elements); err != nil {
-			return err
-		}
-	}
-	return nil
+	return c.AddSet(set, elements) // a thousand take half of what one attribute holds
 }
 
 func sortedNames[V any](m map[string]V) []string {

@@ -219,6 +219,11 @@ func met(err error) string {
 
 func (h *host) apply(s State) (found []string) {
 	h.t.Helper()
+	return h.applyOn(s, ports)
+}
+
+func (h *host) applyOn(s State, ports Ports) (found []string) {
+	h.t.Helper()
 	s, err := Canonical(s, ports)
 	if err != nil {
 		h.t.Fatal(err)
@@ -530,11 +535,7 @@ func TestThereIsNoMomentWithoutRules(t *testing.T) {
 // still one moment's table, and nothing is put right that was right.
 func TestOthersChangeTheirRulesMeanwhile(t *testing.T) {
 	node, _ := pair(t)
-	large, err := Canonical(crowd(), ports)
-	if err != nil {
-		t.Fatal(err)
-	}
-	node.apply(large)
+	node.apply(both())
 	stop, done := make(chan struct{}), make(chan struct{})
 	busy := &host{t: t, work: make(chan func()), ns: node.ns}
 	go func() {
@@ -557,7 +558,7 @@ func TestOthersChangeTheirRulesMeanwhile(t *testing.T) {
 			select {
 			case <-stop:
 				return
-			case <-time.After(30 * time.Millisecond):
+			case <-time.After(100 * time.Millisecond):
 			}
 			if said, err := busy.try("nft", fmt.Sprintf("add table inet other%d { chain c { type filter hook input priority 1; tcp dport 1 drop; }; }; delete table inet other%d", i%9, i%9)); err != nil {
 				t.Errorf("nft: %v: %s", err, said)
@@ -565,9 +566,9 @@ func TestOthersChangeTheirRulesMeanwhile(t *testing.T) {
 			}
 		}
 	}()
-	for i := range 60 {
-		if st := node.standing(); !st.Is(large) {
-			t.Errorf("read %d: %q", i, st.From(large))
+	for i := range 200 {
+		if st := node.standing(); !st.Is(both()) {
+			t.Errorf("read %d: %q", i, st.From(both()))
 		}
 	}
 	close(stop)
@@ -575,21 +576,24 @@ func TestOthersChangeTheirRulesMeanwhile(t *testing.T) {
 	close(busy.work)
 }
 
+var crowdPorts = Ports{Clients: []uint16{9042, 9142, 9242, 9342}, Ring: []uint16{7000, 7001, 7002, 7003}}
+
 // crowd is as large as a state can be.
 func crowd() State {
 	var s State
-	s.Ring = &Ring{Ports: []uint16{storagePort, 7001}}
+	s.Ring = &Ring{Ports: crowdPorts.Ring}
 	for i := range peersMax {
-		a := netip.AddrFrom4([4]byte{10, 12, byte(i >> 8), byte(i)})
-		if i%2 == 1 {
-			a = netip.AddrFrom16([16]byte{0xfd, 1, 13: byte(i >> 8), 14: byte(i), 15: 1})
-		}
+		a := netip.AddrFrom16([16]byte{0xfd, 1, 13: byte(i >> 8), 14: byte(i), 15: 1})
 		s.Ring.Peers = append(s.Ring.Peers, a)
 	}
-	s.Clients = &Clients{Ports: []uint16{cqlPort}}
+	s.Clients = &Clients{Ports: crowdPorts.Clients}
 	for i := range allowedMax {
 		s.Clients.Allowed = append(s.Clients.Allowed, netip.PrefixFrom(netip.AddrFrom4([4]byte{10, 13, byte(i), 0}), 24))
-		s.Clients.Addresses = append(s.Clients.Addresses, netip.AddrFrom4([4]byte{10, 14, 0, byte(i + 1)}))
+		own := netip.AddrFrom4([4]byte{10, 14, 0, byte(i + 1)})
+		if i%2 == 1 {
+			own = netip.AddrFrom16([16]byte{0xfd, 2, 15: byte(i + 1)})
+		}
+		s.Clients.Addresses = append(s.Clients.Addresses, own)
 	}
 	return s
 }
@@ -597,11 +601,11 @@ func crowd() State {
 // The largest state that is admitted goes through in one transaction.
 func TestTheLargestState(t *testing.T) {
 	node, _ := pair(t)
-	s, err := Canonical(crowd(), ports)
+	s, err := Canonical(crowd(), crowdPorts)
 	if err != nil {
 		t.Fatal(err)
 	}
-	node.apply(s)
+	node.applyOn(s, crowdPorts)
 	if st := node.standing(); !st.Is(s) {
 		t.Errorf("it does not stand: %v", st.Differs)
 	}
