@@ -8,7 +8,7 @@ TAGS  := grpcnotrace
 DEMO  ?= $(CURDIR)/.demo
 export CGO_ENABLED := 0
 
-.PHONY: package package-check build tools test-tools demo bench demo-up demo-down check sim sim-long real kills stops test notice lint clean help
+.PHONY: package package-check ports-check build tools test-tools demo bench demo-up demo-down check sim sim-long real kills stops test notice lint clean help
 
 help: ## this list
 	@grep -hE '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 12
@@ -21,6 +21,9 @@ package: build ## the deb and the rpm, in dist
 
 package-check: test-tools build ## what is in the packages, what they do to a host, how far their units are closed; as root
 	go test -tags $(TAGS),packaged ./deploy/package -count=1 -v
+
+ports-check: test-tools build ## real rules between network namespaces of its own; as root, half a minute
+	go test -tags $(TAGS),netns ./isolate/nft -count=1 -v
 
 tools: ## install what the demo needs and is missing, or say how
 	scripts/setup.sh
@@ -47,7 +50,7 @@ check: ## the inner loop: formatting, vet, unit tests; below 2 minutes
 	@unformatted=$$(gofmt -l $$(git ls-files '*.go')); \
 	if [ -n "$$unformatted" ]; then echo "not formatted: $$unformatted"; exit 1; fi
 	go vet -tags $(TAGS) ./...
-	go vet -tags $(TAGS),real,cassandra,packaged,manpages ./...
+	go vet -tags $(TAGS),real,cassandra,packaged,manpages,netns ./...
 	go test -tags $(TAGS) ./...
 
 sim: ## seeds of the simulator for four minutes; SEED=edition:number STEPS=n plays one
@@ -70,7 +73,7 @@ stops: test-tools build ## the same, but stopped, and woken while another one le
 	go test -tags $(TAGS),real ./internal/demo/kills -count=1 -v -timeout 3h -run TestLeaderKilled \
 		-kills.stop -kills.every 1 -kills.first 1 -kills.table $(CURDIR)/docs/kills.md
 
-test: test-tools build check package-check sim real ## everything, with its own set-up
+test: test-tools build check package-check ports-check sim real ## everything, with its own set-up
 
 notice: ## write NOTICE anew: every linked module with its licence
 	@scripts/notice.sh >NOTICE.new && mv NOTICE.new NOTICE

@@ -100,7 +100,7 @@ func newRoot() *cobra.Command {
 	}
 	root.SuggestionsMinimumDistance = 2
 	root.SetFlagErrorFunc(func(c *cobra.Command, err error) error { return usage(c, err) })
-	root.AddCommand(newVersion(), newDemo(), newAgentCommand(), newGateCommand(), newStoreCommand(), newCertsCommand())
+	root.AddCommand(newVersion(), newDemo(), newAgentCommand(), newGateCommand(), newPortGuardCommand(), newStoreCommand(), newCertsCommand())
 	root.AddCommand(newConfigCommand(), newPolicyCommand())
 	root.AddCommand(newStatusCommand(), newCheckCommand(), newNodesCommand(), newNodeCommand(), newExplainCommand(),
 		newModeCommand(), newPauseCommand(), newResumeCommand(), newFenceCommand(), newUnfenceCommand(),

@@ -67,13 +67,14 @@ func (s scratch) there(path string) bool {
 	return err == nil
 }
 
-// The whole of what coming, growing and going asks of systemd. Cassandra's own
-// unit is in none of it, and nothing is asked of the supervisor, which alone
-// could change a pool.
+// The whole of what coming, growing and going asks of others. Cassandra's own
+// unit is in none of it. The supervisor, which alone could change a pool, is only
+// asked whether rules for ports are left, when nobody is there any more to keep them.
 const (
 	whenInstalled = "systemctl daemon-reload\n"
-	whenUpgraded  = "systemctl daemon-reload\nsystemctl try-restart cassandra-supervisor.service\n"
-	whenRemoved   = "systemctl disable --now cassandra-supervisor.service\nsystemctl daemon-reload\n"
+	whenUpgraded  = "systemctl daemon-reload\nsystemctl try-restart cassandra-supervisor-ports.service cassandra-supervisor.service\n"
+	whenRemoved   = "systemctl disable --now cassandra-supervisor.service cassandra-supervisor-ports.service\n" +
+		"supervisor port-guard forget\nsystemctl daemon-reload\n"
 )
 
 func TestADebComesAndGoesAroundCassandra(t *testing.T) {
@@ -89,8 +90,10 @@ func TestADebComesAndGoesAroundCassandra(t *testing.T) {
 	if !strings.Contains(read(t, s.dir+"/etc/group"), "supervisor:") {
 		t.Error("there is no group for the socket")
 	}
-	if s.there("/etc/systemd/system/multi-user.target.wants/cassandra-supervisor.service") {
-		t.Error("an agent that nobody has set up starts at boot")
+	for _, unit := range []string{"cassandra-supervisor.service", "cassandra-supervisor-ports.service"} {
+		if s.there("/etc/systemd/system/multi-user.target.wants/" + unit) {
+			t.Errorf("%s starts at boot, and nobody has set it up", unit)
+		}
 	}
 	write(t, s.dir+"/etc/cassandra-supervisor/agent.yaml", "host: {name: n1}\n")
 	write(t, s.dir+"/etc/cassandra-supervisor/agent.yaml.example", "changed\n")

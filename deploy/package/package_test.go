@@ -95,6 +95,7 @@ func unpacked(t *testing.T) string {
 // files are what both packages hold besides man pages and zsh's completion.
 var files = []string{
 	"0644 /etc/cassandra-supervisor/agent.yaml.example",
+	"0644 /usr/lib/systemd/system/cassandra-supervisor-ports.service",
 	"0644 /usr/lib/systemd/system/cassandra-supervisor.service",
 	"0644 /usr/lib/systemd/system/cassandra.service.d/50-supervisor-gate.conf",
 	"0644 /usr/lib/sysusers.d/cassandra-supervisor.conf",

@@ -3,7 +3,8 @@
 #
 # deb: configure [OLD VERSION]; rpm: the number of versions that are installed.
 # Cassandra goes on: its unit is only read anew. An agent that runs is started
-# again, which changes nothing either; one that does not is left so.
+# again, and so is its guard of the ports, which changes nothing either; one that
+# does not is left so.
 set -eu
 root=${DPKG_ROOT:-}
 
@@ -23,7 +24,7 @@ tell() {
 systemd-sysusers --root="${root:-/}" cassandra-supervisor.conf
 if [ -d "$root/run/systemd/system" ]; then
 	tell daemon-reload
-	if [ $upgrade = yes ]; then tell try-restart cassandra-supervisor.service; fi
+	if [ $upgrade = yes ]; then tell try-restart cassandra-supervisor-ports.service cassandra-supervisor.service; fi
 fi
 if [ ! -e "$root/etc/cassandra-supervisor/agent.yaml" ]; then
 	echo "cassandra-supervisor: nothing is watched yet; /usr/share/doc/cassandra-supervisor/hosts.md goes through it"

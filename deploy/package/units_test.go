@@ -13,7 +13,7 @@ import (
 	"testing"
 )
 
-// exposureMax is ten times what systemd may say of the agent's unit.
+// exposureMax is ten times what systemd may say of a unit of ours.
 const exposureMax = "20"
 
 const units = "/usr/lib/systemd/system/"
@@ -25,19 +25,35 @@ func exposure(t *testing.T, unit string) (said string, err error) {
 	return lines[len(lines)-1], err
 }
 
-// The agent's unit stays closed, and a unit that is opened is noticed.
-func TestTheAgentsUnitIsClosed(t *testing.T) {
+// The units stay closed, and one that is opened is noticed.
+func TestTheUnitsAreClosed(t *testing.T) {
 	dir := unpacked(t)
-	said, err := exposure(t, dir+units+"cassandra-supervisor.service")
-	t.Log(said)
-	if err != nil {
-		t.Errorf("%v: %s", err, said)
+	for _, unit := range []string{"cassandra-supervisor.service", "cassandra-supervisor-ports.service"} {
+		said, err := exposure(t, dir+units+unit)
+		t.Log(said)
+		if err != nil {
+			t.Errorf("%s: %v: %s", unit, err, said)
+		}
+		text := read(t, dir+units+unit)
+		opened := filepath.Join(t.TempDir(), unit)
+		write(t, opened, regexp.MustCompile(`(?m)^(CapabilityBoundingSet|SystemCallFilter|User)=.*\n`).ReplaceAllString(text, ""))
+		if said, err := exposure(t, opened); err == nil {
+			t.Errorf("%s as root with every system call passes: %s", unit, said)
+		}
 	}
-	text := read(t, dir+units+"cassandra-supervisor.service")
-	opened := filepath.Join(t.TempDir(), "cassandra-supervisor.service")
-	write(t, opened, regexp.MustCompile(`(?m)^(CapabilityBoundingSet|SystemCallFilter|User)=.*\n`).ReplaceAllString(text, ""))
-	if said, err := exposure(t, opened); err == nil {
-		t.Errorf("a unit as root with every system call passes: %s", said)
+}
+
+// The guard of the ports may change rules, and nothing else that is root's.
+func TestTheGuardOfThePortsHasOneCapability(t *testing.T) {
+	text := read(t, unpacked(t)+units+"cassandra-supervisor-ports.service")
+	for _, line := range []string{"CapabilityBoundingSet=CAP_NET_ADMIN", "AmbientCapabilities=", "NoNewPrivileges=yes", "ProtectSystem=strict",
+		"Before=cassandra.service cassandra-supervisor.service", "Type=notify"} {
+		if strings.Count(text, "\n"+line+"\n") != 1 {
+			t.Errorf("no line %s", line)
+		}
+	}
+	if strings.Count(text, "CAP_") != 1 {
+		t.Error("it speaks of more than one capability")
 	}
 }
 
@@ -45,7 +61,7 @@ func TestTheAgentsUnitIsClosed(t *testing.T) {
 func TestUnitsAreUnderstood(t *testing.T) {
 	dir := host(t)
 	verify := func() string {
-		out, err := exec.Command("systemd-analyze", "verify", "--man=no", "--root="+dir, "cassandra-supervisor.service", "cassandra.service").CombinedOutput()
+		out, err := exec.Command("systemd-analyze", "verify", "--man=no", "--root="+dir, "cassandra-supervisor.service", "cassandra-supervisor-ports.service", "cassandra.service").CombinedOutput()
 		if err != nil {
 			return string(out) + err.Error()
 		}

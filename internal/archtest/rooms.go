@@ -68,6 +68,8 @@ var libraries = map[string][]string{
 	"go.etcd.io/etcd":                 {"internal/etcd"},
 	"github.com/hashicorp/memberlist": {"membership/gossip"},
 	"github.com/gocql/gocql":          {"internal/cassandra", "internal/demo/..."},
+	"github.com/google/nftables":      {"isolate/nft"},
+	"github.com/mdlayher/netlink":     {"isolate/nft"},
 	"github.com/spf13/cobra":          {"cmd/..."},
 }
 
