@@ -8,7 +8,7 @@ TAGS  := grpcnotrace
 DEMO  ?= $(CURDIR)/.demo
 export CGO_ENABLED := 0
 
-.PHONY: package package-check ports-check build tools test-tools demo bench demo-up demo-down check sim sim-long real kills stops test notice lint clean help
+.PHONY: hosts hosts-tools package package-check ports-check build tools test-tools demo bench demo-up demo-down check sim sim-long real kills stops test notice lint clean help
 
 help: ## this list
 	@grep -hE '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 12
@@ -64,6 +64,12 @@ sim-long: ## the long run: an hour and three quarters, entered in docs/simulator
 
 real: test-tools build ## tests on real Cassandra processes; about 33 minutes
 	TAGS=$(TAGS) scripts/real.sh
+
+hosts: hosts-tools package ## tests on hosts: containers with systemd and the real package; as root, about 8 minutes and 3 more the first time
+	cd e2e/cluster && go test -tags hosts -count=1 -v -timeout 40m ./...
+
+hosts-tools:
+	scripts/setup.sh hosts
 
 kills: test-tools build ## the leader's agent killed at every moment of a crash and of a hang, into docs/kills.md; about an hour
 	go test -tags $(TAGS),real ./internal/demo/kills -count=1 -v -timeout 3h -run TestLeaderKilled \

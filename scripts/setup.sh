@@ -28,6 +28,13 @@ if [ "${1:-}" = tests ]; then
 	command -v ip >/dev/null || missing+=(iproute2)
 fi
 
+# Hosts in containers are made of Debian's packages.
+if [ "${1:-}" = hosts ]; then
+	for tool in debootstrap:debootstrap dockerd:docker.io docker:docker.io tar:tar; do
+		command -v "${tool%%:*}" >/dev/null || missing+=("${tool#*:}")
+	done
+fi
+
 if [ ${#missing[@]} -eq 0 ]; then
 	echo "tools: java 17, maven, haproxy found"
 	exit 0

@@ -81,7 +81,7 @@ func Write(n Node) error {
 			return fmt.Errorf("prepare %s: %w", n.Name, err)
 		}
 	}
-	for name, text := range files(n) {
+	for name, text := range Files(n) {
 		if err := os.WriteFile(n.path("conf", name), []byte(text), 0o644); err != nil {
 			return fmt.Errorf("prepare %s: %w", n.Name, err)
 		}
@@ -89,7 +89,8 @@ func Write(n Node) error {
 	return nil
 }
 
-func files(n Node) map[string]string {
+// Files are the configuration files of a node, by name.
+func Files(n Node) map[string]string {
 	var yaml strings.Builder
 	err := config.Execute(&yaml, settings{Node: n, ClusterName: ClusterName, TokenList: n.tokenList(),
 		SeedList: n.seedList(), HintWindow: HintWindow, CQLPort: CQLPort, StoragePort: StoragePort})

@@ -1,0 +1,147 @@
+// SPDX-License-Identifier: Apache-2.0
+
+package cluster
+
+import (
+	"fmt"
+	"path/filepath"
+	"strings"
+
+	"go.yaml.in/yaml/v3"
+
+	"supervisor/cluster"
+	"supervisor/incident"
+	"supervisor/internal/demo/jars"
+	"supervisor/internal/demo/load"
+	"supervisor/internal/demo/node"
+	"supervisor/internal/settings"
+	"supervisor/residency"
+)
+
+// Where things are on every host.
+const (
+	jarsDir   = "/opt/cassandra/lib" // the archives, as the machine has them
+	startFile = "/opt/cassandra/bin/cassandra"
+	dataDir   = "/var/lib/cassandra" // a volume: a host that boots again has it still
+	etcDir    = "/etc/cassandra-supervisor"
+	storeDir  = "/srv/supervisor-store"
+	pidFile   = "/run/cassandra/cassandra.pid"
+	socket    = "/run/cassandra-supervisor/api.sock"
+
+	gossipPort = 7946
+	clientPort = 2379
+	peerPort   = 2380
+	jmxPort    = 7199
+)
+
+// unit is a site's own unit for Cassandra: the package adds its gate to it.
+const unit = `[Unit]
+Description=Apache Cassandra
+After=network.target
+
+[Service]
+Type=forking
+User=cassandra
+Group=cassandra
+RuntimeDirectory=cassandra
+PIDFile=` + pidFile + `
+ExecStart=` + startFile + `
+SuccessExitStatus=143
+TimeoutStartSec=3min
+TimeoutStopSec=1min
+
+[Install]
+WantedBy=multi-user.target
+`
+
+// node is the host's Cassandra as the demo's nodes are described.
+func (l layout) node(p place) node.Node {
+	n := node.Node{Name: string(p.name), Address: p.address.String(), Datacenter: string(p.datacenter), Rack: string(p.rack),
+		Region: string(Region), JMXPort: jmxPort, Tokens: p.tokens, Dir: dataDir, Jars: jarsDir, Java: "/usr/bin/java"}
+	for _, s := range l.hosts[:controls] {
+		n.Seeds = append(n.Seeds, s.address.String())
+	}
+	return n
+}
+
+// start is the program of the unit. What the gate wants comes last and wins. The
+// admin interface is on loopback alone: it asks nobody for a name.
+func (l layout) start(p place) string {
+	n := l.node(p)
+	argv := node.Argv(n, nil)
+	words := make([]string, len(argv))
+	for i, a := range argv {
+		if strings.Contains(a, jars.Jolokia) {
+			a = strings.Replace(a, "host="+n.Address, "host=127.0.0.1", 1)
+		}
+		words[i] = "'" + strings.ReplaceAll(a, "'", `'\''`) + "'"
+	}
+	last := len(words) - 3 // -cp, its value, the class
+	return fmt.Sprintf("#!/bin/sh\nset -eu\numask 022\n%s ${JVM_EXTRA_OPTS-} %s >>%s 2>&1 </dev/null &\necho $! >%s\n",
+		strings.Join(words[:last], " "), strings.Join(words[last:], " "), filepath.Join(dataDir, "log", "output.log"), pidFile)
+}
+
+// agent is the agent's file of a host.
+func (l layout) agent(p place) ([]byte, error) {
+	at := func(p place, port int) string { return fmt.Sprintf("%s:%d", p.address, port) }
+	c := settings.DefaultAgent()
+	c.Cluster, c.Region = Name, Region
+	c.Host = settings.Identity{Name: p.name, Datacenter: p.datacenter, Rack: p.rack}
+	c.StateDir, c.API.Socket, c.API.Group = "/var/lib/cassandra-supervisor", socket, "supervisor"
+	c.Gossip = settings.Gossip{Bind: at(p, gossipPort), KeyFile: etcDir + "/gossip.key", Networks: []string{l.subnet.String()}}
+	members := make(map[cluster.Name]settings.Member)
+	for _, m := range l.hosts[:controls] {
+		c.ControlAgents = append(c.ControlAgents, m.name)
+		members[m.name] = settings.Member{Client: at(m, clientPort), Peer: at(m, peerPort)}
+	}
+	c.Store.Embedded = &settings.Embedded{Members: members}
+	if _, runs := c.Member(); runs {
+		c.Store.Embedded.Dir = storeDir + "/member"
+	}
+	c.Store.TLS = &settings.TLS{CA: etcDir + "/ca.pem", Cert: etcDir + "/host.pem", Key: etcDir + "/host.key"}
+	c.Cassandra.CQL, c.Cassandra.Storage = at(p, node.CQLPort), at(p, node.StoragePort)
+	c.Cassandra.Jolokia = fmt.Sprintf("http://127.0.0.1:%d/jolokia/", node.JolokiaPort)
+	c.Cassandra.DataDir = dataDir + "/data"
+	c.Cassandra.Command.Start = []string{"/usr/lib/cassandra-supervisor/start-cassandra"}
+	c.Cassandra.Command.PIDFile = pidFile
+	c.Cassandra.Command.Log = dataDir + "/log/start.log"
+	c.Gate.OptionsFile = "/run/cassandra/gate.options"
+	b, err := yaml.Marshal(c)
+	if err != nil {
+		return nil, fmt.Errorf("encode the agent's file of %s: %w", p.name, err)
+	}
+	return b, nil
+}
+
+// roster lists the hosts with the keys that their agents sign with.
+func (l layout) roster(keys map[cluster.Name]string) ([]byte, error) {
+	var roster struct {
+		Hosts []cluster.Host `yaml:"hosts"`
+	}
+	for _, p := range l.hosts {
+		at := func(port int) string { return fmt.Sprintf("%s:%d", p.address, port) }
+		roster.Hosts = append(roster.Hosts, cluster.Host{Name: p.name, Region: Region, Datacenter: p.datacenter, Rack: p.rack,
+			CQL: at(node.CQLPort), Storage: at(node.StoragePort), Gossip: at(gossipPort), PublicKey: keys[p.name]})
+	}
+	b, err := yaml.Marshal(roster)
+	if err != nil {
+		return nil, fmt.Errorf("encode the roster: %w", err)
+	}
+	return b, nil
+}
+
+// policy is what a cluster of tests begins with: open residency, and the rows that
+// Load writes as those that a returning node is read for.
+func (l layout) policy() incident.Policy {
+	p := incident.DefaultPolicy()
+	p.Modes = map[cluster.Datacenter]incident.Mode{}
+	for _, h := range l.hosts {
+		if _, known := p.Modes[h.datacenter]; !known {
+			p.Modes[h.datacenter] = l.mode
+			p.Regions[Region] = append(p.Regions[Region], h.datacenter)
+		}
+	}
+	p.Residency = residency.Open([]cluster.Region{Region})
+	p.KnownRows = []incident.KnownRows{{Keyspace: load.Keyspace, Table: load.Table, Max: 400}}
+	return p
+}

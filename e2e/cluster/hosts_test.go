@@ -1,0 +1,162 @@
+// SPDX-License-Identifier: Apache-2.0
+
+//go:build hosts
+
+package cluster_test
+
+import (
+	"context"
+	"fmt"
+	"os"
+	"path/filepath"
+	"slices"
+	"strings"
+	"testing"
+	"time"
+
+	"supervisor/e2e/cluster"
+	"supervisor/incident"
+)
+
+func TestMain(m *testing.M) { os.Exit(suite(m)) }
+
+// suite runs the tests with a daemon, of its own where none answers.
+func suite(m *testing.M) int {
+	dir := os.Getenv("HOSTS_DIR")
+	if dir == "" {
+		dir = filepath.Join(os.TempDir(), "supervisor-hosts")
+	}
+	stop, err := cluster.StartDaemon(context.Background(), dir)
+	if err != nil {
+		fmt.Fprintln(os.Stderr, err)
+		return 1
+	}
+	code := m.Run()
+	if err := stop(); err != nil {
+		fmt.Fprintln(os.Stderr, err)
+		return 1
+	}
+	return code
+}
+
+// deb is the package that `make package` built last.
+func deb(t *testing.T) string {
+	t.Helper()
+	found, err := filepath.Glob("../../dist/cassandra-supervisor_*.deb")
+	if err != nil || len(found) == 0 {
+		t.Fatalf("no package in dist; make package builds it: %v", err)
+	}
+	return slices.MaxFunc(found, func(a, b string) int { return built(t, a).Compare(built(t, b)) })
+}
+
+func built(t *testing.T, path string) time.Time {
+	t.Helper()
+	s, err := os.Stat(path)
+	must(t, err)
+	return s.ModTime()
+}
+
+// TestHosts tells its stories to one cluster: each begins and ends with nodes that
+// serve and nothing open.
+func TestHosts(t *testing.T) {
+	c := cluster.Start(t, cluster.Options{Package: deb(t), Mode: incident.Auto})
+	for _, story := range []struct {
+		name string
+		tell func(*testing.T, *cluster.Cluster)
+	}{
+		{"a Cassandra that is killed is started through its unit and repaired before it is read", killed},
+		{"a host that freezes is drained, and serves nobody before it is repaired", frozen},
+		{"a killed agent is started by its unit, and nothing else happens", agentKilled},
+	} {
+		if !t.Run(story.name, func(t *testing.T) { story.tell(t, c); serves(t, c) }) {
+			return // the cluster is not what the next story begins with
+		}
+	}
+}
+
+func serves(t *testing.T, c *cluster.Cluster) {
+	t.Helper()
+	if err := c.AwaitServing(t.Context()); err != nil {
+		t.Fatal(err)
+	}
+}
+
+// must fails the test with what went wrong.
+func must(t *testing.T, err error) {
+	t.Helper()
+	if err != nil {
+		t.Fatal(err)
+	}
+}
+
+// pid is the process of Cassandra on a host.
+func pid(t *testing.T, h *cluster.Host) string {
+	t.Helper()
+	out, err := h.Run(t.Context(), "cat", "/run/cassandra/cassandra.pid")
+	must(t, err)
+	return strings.TrimSpace(out)
+}
+
+// closed waits for the end of a new incident and returns its story.
+func closed(t *testing.T, at, about *cluster.Host, known map[string]bool, limit time.Duration) (cluster.Incident, string) {
+	t.Helper()
+	in, err := at.AwaitIncident(t.Context(), about.Name, known, limit, "the incident is closed", cluster.Incident.Closed)
+	must(t, err)
+	story, err := at.Timeline(t.Context(), in.ID)
+	must(t, err)
+	t.Log(story)
+	return in, story
+}
+
+func killed(t *testing.T, c *cluster.Cluster) {
+	n1, n3 := c.Host("n1"), c.Host("n3")
+	known, err := n1.Known(t.Context())
+	must(t, err)
+	must(t, n3.KillCassandra(t.Context()))
+	_, story := closed(t, n1, n3, known, 5*time.Minute)
+	for _, want := range []string{"ProcessDown", "start n3, hibernate", "say DOWN of n3", "left hibernation"} {
+		if !strings.Contains(story, want) {
+			t.Errorf("the story lacks %q", want)
+		}
+	}
+	state, err := n3.Run(t.Context(), "systemctl", "show", "--property=ActiveState,SubState,MainPID", "cassandra.service")
+	must(t, err)
+	if want := "MainPID=" + pid(t, n3); !strings.Contains(state, "ActiveState=active") || !strings.Contains(state, "SubState=running") || !strings.Contains(state, want) {
+		t.Errorf("its unit says %q, want an active one of %s", state, want)
+	}
+}
+
+func frozen(t *testing.T, c *cluster.Cluster) {
+	n1, n3 := c.Host("n1"), c.Host("n3")
+	known, err := n1.Known(t.Context())
+	must(t, err)
+	before := pid(t, n3)
+	must(t, n3.Freeze(t.Context()))
+	began := time.Now()
+	in, err := n1.AwaitIncident(t.Context(), "n3", known, 30*time.Second, "the others know", func(i cluster.Incident) bool { return i.Phase != "suspected" })
+	must(t, err)
+	t.Logf("%s %s after %.1f s", in.Cause, in.Phase, time.Since(began).Seconds())
+	_, err = n1.AwaitIncident(t.Context(), "n3", known, time.Minute, "its silence is longer than hints are kept", func(cluster.Incident) bool {
+		return time.Since(began) > 12*time.Second // hints are kept for 5 s here
+	})
+	must(t, err)
+	must(t, n3.Thaw(t.Context()))
+	_, story := closed(t, n1, n3, known, 5*time.Minute)
+	if !strings.Contains(story, "repaired") {
+		t.Errorf("it was given back without a repair; Cassandra was process %s and is %s", before, pid(t, n3))
+	}
+}
+
+func agentKilled(t *testing.T, c *cluster.Cluster) {
+	n1, n3 := c.Host("n1"), c.Host("n3")
+	known, err := n1.Known(t.Context())
+	must(t, err)
+	before := pid(t, n3)
+	must(t, n3.KillAgent(t.Context()))
+	serves(t, c)
+	after, err := n1.Known(t.Context())
+	must(t, err)
+	if len(after) != len(known) || pid(t, n3) != before {
+		t.Errorf("%d incidents, were %d; Cassandra is %s, was %s", len(after), len(known), pid(t, n3), before)
+	}
+}
