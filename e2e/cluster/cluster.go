@@ -213,7 +213,7 @@ func (c *Cluster) session(ctx context.Context) (*gocql.Session, error) {
 	}
 	config := gocql.NewCluster(hosts...)
 	config.ProtoVersion, config.Timeout, config.ConnectTimeout = 4, 10*time.Second, 5*time.Second
-	config.Consistency = gocql.Quorum
+	config.Consistency, config.Logger = gocql.Quorum, quiet{} // it is expected to be refused for a while
 	var session *gocql.Session
 	err := await(ctx, 3*time.Minute, "all nodes take clients and see one another", func(ctx context.Context) (bool, string) {
 		s, err := config.CreateSession()
@@ -233,6 +233,13 @@ func (c *Cluster) session(ctx context.Context) (*gocql.Session, error) {
 	})
 	return session, err
 }
+
+// quiet is a log that nobody reads.
+type quiet struct{}
+
+func (quiet) Print(...any)          {}
+func (quiet) Printf(string, ...any) {}
+func (quiet) Println(...any)        {}
 
 // sees wants a node to know so many peers.
 func sees(ctx context.Context, config *gocql.ClusterConfig, peers int) error {
@@ -391,7 +398,7 @@ func (c *Cluster) AwaitServing(ctx context.Context) error {
 	return c.each(ctx, func(ctx context.Context, h *Host) error {
 		return await(ctx, servingMax, "all nodes serve, by the agent of "+string(h.Name), func(ctx context.Context) (bool, string) {
 			s, err := h.Status(ctx)
-			rests := s.Policy.Version > 0 && s.Nodes.Total == len(c.Hosts) && s.Nodes.Serving == s.Nodes.Total && len(s.Incidents) == 0
+			rests := s.Policy.Version > 0 && s.State != "needs_you" && s.State != "blind" && s.Nodes.Total == len(c.Hosts) && s.Nodes.Serving == s.Nodes.Total && len(s.Incidents) == 0
 			return err == nil && rests, fmt.Sprintf("%+v %v", s, err)
 		})
 	})

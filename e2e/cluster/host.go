@@ -13,6 +13,7 @@ import (
 	"time"
 
 	"github.com/moby/moby/api/types/container"
+	"github.com/moby/moby/api/types/mount"
 	"github.com/moby/moby/api/types/network"
 	"github.com/testcontainers/testcontainers-go"
 	tcexec "github.com/testcontainers/testcontainers-go/exec"
@@ -51,7 +52,8 @@ func (l *Cluster) boot(ctx context.Context, p place, image string) (*Host, error
 			c.SecurityOpt = []string{"seccomp=unconfined", "apparmor=unconfined"}
 			c.CgroupnsMode = container.CgroupnsModePrivate
 			c.Tmpfs = map[string]string{"/run": "", "/tmp": ""}
-			c.Binds = []string{l.jars + ":" + jarsDir + ":ro", dataDir}
+			c.Binds = []string{l.jars + ":" + jarsDir + ":ro"}
+			c.Mounts = append(c.Mounts, mount.Mount{Type: mount.TypeVolume, Target: dataDir}) // without a name it goes with its host
 			c.Memory = memory
 			c.NetworkMode = container.NetworkMode(l.network)
 		}),

@@ -35,7 +35,7 @@ type Datacenter struct {
 
 // Names of what all clusters of this package have.
 const (
-	Name   = "orders" // Cassandra's cluster_name
+	Name   = node.ClusterName // Cassandra's cluster_name
 	Region = cluster.Region("eu")
 )
 
