@@ -266,21 +266,21 @@ func (c *Cluster) install(ctx context.Context, deb string) error {
 		return fmt.Errorf("read the package: %w", err)
 	}
 	if err := c.each(ctx, func(ctx context.Context, h *Host) error {
-		if err := h.Write(ctx, "/root/supervisor.deb", b, 0o644); err != nil {
+		if err := h.Write(ctx, broughtDir+"/supervisor.deb", b, 0o644); err != nil {
 			return err
 		}
-		_, err := h.Run(ctx, "dpkg", "--install", "/root/supervisor.deb")
+		_, err := h.Run(ctx, "dpkg", "--install", broughtDir+"/supervisor.deb")
 		return err
 	}); err != nil {
 		return err
 	}
 	key := gossip.NewKey()
 	first := c.Hosts[0]
-	if _, err := first.Supervisor(ctx, "certs", "init", "--dir", "/root/ca", "--cluster", Name); err != nil {
+	if _, err := first.Supervisor(ctx, "certs", "init", "--dir", broughtDir+"/ca", "--cluster", Name); err != nil {
 		return err
 	}
 	for _, h := range c.Hosts {
-		if _, err := first.Supervisor(ctx, "certs", "issue", string(h.Name), "--dir", "/root/ca", "--address", h.Address.String()); err != nil {
+		if _, err := first.Supervisor(ctx, "certs", "issue", string(h.Name), "--dir", broughtDir+"/ca", "--address", h.Address.String()); err != nil {
 			return err
 		}
 	}
@@ -295,7 +295,7 @@ func (c *Cluster) configure(ctx context.Context, h *Host, key []byte) error {
 	}
 	files := map[string][]byte{"agent.yaml": file, "gossip.key": key}
 	for from, to := range map[string]string{"ca.pem": "ca.pem", string(h.Name) + ".pem": "host.pem", string(h.Name) + ".key": "host.key"} {
-		text, err := c.Hosts[0].Run(ctx, "cat", "/root/ca/"+from)
+		text, err := c.Hosts[0].Run(ctx, "cat", broughtDir+"/ca/"+from)
 		if err != nil {
 			return err
 		}
@@ -332,13 +332,13 @@ func (c *Cluster) begin(ctx context.Context) error {
 		return err
 	}
 	first := c.Hosts[0]
-	if err := errors.Join(first.Write(ctx, "/root/hosts.yaml", roster, 0o644),
-		first.Write(ctx, "/root/policy.yaml", settings.RenderPolicy(c.layout.policy()), 0o644)); err != nil {
+	if err := errors.Join(first.Write(ctx, broughtDir+"/hosts.yaml", roster, 0o644),
+		first.Write(ctx, broughtDir+"/policy.yaml", settings.RenderPolicy(c.layout.policy()), 0o644)); err != nil {
 		return err
 	}
 	for _, argv := range [][]string{
 		{"systemctl", "stop", "cassandra-supervisor.service"},
-		{"cp", "/root/hosts.yaml", "/run/hosts.yaml"},
+		{"cp", broughtDir + "/hosts.yaml", "/run/hosts.yaml"},
 		{"runuser", "-u", "cassandra", "--", "supervisor", "store", "init", "--config", etcDir + "/agent.yaml", "--hosts", "/run/hosts.yaml", "--reason", "first roster"},
 		{"systemctl", "start", "cassandra-supervisor.service"},
 	} {
@@ -348,7 +348,7 @@ func (c *Cluster) begin(ctx context.Context) error {
 	}
 	// The agent answers before it has the store.
 	return await(ctx, 2*time.Minute, "the policy is taken in", func(ctx context.Context) (bool, string) {
-		out, err := first.Supervisor(ctx, "policy", "apply", "/root/policy.yaml", "--yes", "--reason", "the suite begins")
+		out, err := first.Supervisor(ctx, "policy", "apply", broughtDir+"/policy.yaml", "--yes", "--reason", "the suite begins")
 		return err == nil, out
 	})
 }

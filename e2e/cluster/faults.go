@@ -98,10 +98,10 @@ func (h *Host) drop(ctx context.Context, share string, others []*Host) error {
 			rules += fmt.Sprintf("add rule inet %s in ip saddr %s %s drop\n", cutTable, o.Address, share)
 		}
 	}
-	if err := h.Write(ctx, "/root/cut.nft", []byte(rules), 0o600); err != nil {
+	if err := h.Write(ctx, broughtDir+"/cut.nft", []byte(rules), 0o600); err != nil {
 		return err
 	}
-	_, err := h.Run(ctx, "nft", "-f", "/root/cut.nft")
+	_, err := h.Run(ctx, "nft", "-f", broughtDir+"/cut.nft")
 	return err
 }
 

@@ -25,8 +25,11 @@ const (
 	dataDir   = "/var/lib/cassandra" // a volume: a host that boots again has it still
 	etcDir    = "/etc/cassandra-supervisor"
 	storeDir  = "/srv/supervisor-store"
-	pidFile   = "/run/cassandra/cassandra.pid"
-	socket    = "/run/cassandra-supervisor/api.sock"
+	// broughtDir is what the suite brings along: the package, the authority of the
+	// certificates, rules of cuts.
+	broughtDir = "/opt/suite"
+	pidFile    = "/run/cassandra/cassandra.pid"
+	socket     = "/run/cassandra-supervisor/api.sock"
 
 	gossipPort = 7946
 	clientPort = 2379

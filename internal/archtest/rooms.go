@@ -31,7 +31,10 @@ const (
 
 // blackBox tests the built program from outside and knows nothing of what is
 // inside it.
-const blackBox = "e2e/..."
+const blackBox = "e2e"
+
+// suite is a module of its own.
+const suite = "e2e/cluster"
 
 // pureBack are the rooms below internal that think and do not touch.
 var pureBack = map[string][]string{
@@ -61,13 +64,15 @@ var back = map[string][]string{
 	// What the packages do to a host, seen from outside.
 	"deploy/package": {},
 	blackBox:         {},
+	// Sets hosts up, which takes what a site writes and the demo's Cassandra.
+	suite: {fronts, adapters, "internal/settings", "internal/demo/..."},
 }
 
 // libraries have one door each: they are imported there and nowhere else.
 var libraries = map[string][]string{
 	"go.etcd.io/etcd":                 {"internal/etcd"},
 	"github.com/hashicorp/memberlist": {"membership/gossip"},
-	"github.com/gocql/gocql":          {"internal/cassandra", "internal/demo/..."},
+	"github.com/gocql/gocql":          {"internal/cassandra", "internal/demo/...", suite},
 	"github.com/google/nftables":      {"isolate/nft"},
 	"github.com/mdlayher/netlink":     {"isolate/nft"},
 	"github.com/spf13/cobra":          {"cmd/..."},
