@@ -82,10 +82,16 @@ type Load struct {
 	running sync.WaitGroup
 }
 
+// schemaMax is how long a change of the schema may take: a busy machine of two cores
+// needs more than a read or a write may.
+const schemaMax = 30 * time.Second
+
 // Prepare makes keyspace and table, with a replica on every node of the
 // datacenter. It may be called again.
 func Prepare(ctx context.Context, nodes []Node, datacenter string) error {
-	session, err := toAll(nodes, "")().CreateSession()
+	config := toAll(nodes, "")()
+	config.Timeout = schemaMax
+	session, err := config.CreateSession()
 	if err != nil {
 		return fmt.Errorf("prepare %s.%s: %w", Keyspace, Table, err)
 	}
