@@ -65,7 +65,7 @@ func TestHosts(t *testing.T) {
 		tell func(*testing.T, *cluster.Cluster)
 	}{
 		{"a Cassandra that is killed is started through its unit and repaired before it is read", killed},
-		{"a host that freezes is drained, and serves nobody before it is repaired", frozen},
+		{"a host that freezes is drained, and repaired before it is given back", frozen},
 		{"a killed agent is started by its unit, and nothing else happens", agentKilled},
 	} {
 		if !t.Run(story.name, func(t *testing.T) { story.tell(t, c); serves(t, c) }) {
