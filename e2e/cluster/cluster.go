@@ -7,6 +7,7 @@ import (
 	"encoding/json"
 	"errors"
 	"fmt"
+	"maps"
 	"os"
 	"path/filepath"
 	"slices"
@@ -36,7 +37,6 @@ type Cluster struct {
 	network string
 	jars    string
 	layout  layout
-	scratch string // files that are on their way to hosts
 }
 
 // startMax bounds a whole start, the image apart; two cores take about two minutes.
@@ -51,7 +51,7 @@ func Start(t testing.TB, o Options) *Cluster {
 	if err != nil {
 		t.Fatal(err)
 	}
-	c := &Cluster{t: t, layout: l, scratch: t.TempDir(), id: fmt.Sprintf("suite-%d-%d", os.Getpid(), time.Now().UnixMilli())}
+	c := &Cluster{t: t, layout: l, id: fmt.Sprintf("suite-%d-%d", os.Getpid(), time.Now().UnixMilli())}
 	ctx := t.Context()
 	if err := removeLeftovers(ctx); err != nil {
 		t.Fatal(err)
@@ -134,21 +134,15 @@ func (c *Cluster) bootAll(ctx context.Context, image string) error {
 	return nil
 }
 
-func (c *Cluster) place(h *Host) place {
-	i := slices.IndexFunc(c.layout.hosts, func(p place) bool { return p.name == h.Name })
-	return c.layout.hosts[i]
-}
-
 // startCassandra sets a host's Cassandra up and waits until it takes clients.
 func (c *Cluster) startCassandra(ctx context.Context, h *Host) error {
-	p := c.place(h)
-	files := node.Files(c.layout.node(p))
-	for _, name := range sorted(files) {
+	files := node.Files(c.layout.node(h.place))
+	for _, name := range slices.Sorted(maps.Keys(files)) {
 		if err := h.Write(ctx, filepath.Join(dataDir, "conf", name), []byte(files[name]), 0o644); err != nil {
 			return err
 		}
 	}
-	if err := h.Write(ctx, startFile, []byte(c.layout.start(p)), 0o755); err != nil {
+	if err := h.Write(ctx, startFile, []byte(c.layout.start(h.place)), 0o755); err != nil {
 		return err
 	}
 	if err := h.Write(ctx, "/etc/systemd/system/cassandra.service", []byte(unit), 0o644); err != nil {
@@ -199,7 +193,7 @@ func (l layout) replication() string {
 		hosts[string(h.datacenter)]++
 	}
 	text := "{'class': 'NetworkTopologyStrategy'"
-	for _, dc := range sorted(hosts) {
+	for _, dc := range slices.Sorted(maps.Keys(hosts)) {
 		text += fmt.Sprintf(", '%s': %d", dc, min(3, hosts[dc]))
 	}
 	return text + "}"
@@ -289,7 +283,7 @@ func (c *Cluster) install(ctx context.Context, deb string) error {
 
 // configure gives an agent its files. They are the agent's own: Cassandra's user.
 func (c *Cluster) configure(ctx context.Context, h *Host, key []byte) error {
-	file, err := c.layout.agent(c.place(h))
+	file, err := c.layout.agent(h.place)
 	if err != nil {
 		return err
 	}
@@ -301,7 +295,7 @@ func (c *Cluster) configure(ctx context.Context, h *Host, key []byte) error {
 		}
 		files[to] = []byte(text)
 	}
-	for _, name := range sorted(files) {
+	for _, name := range slices.Sorted(maps.Keys(files)) {
 		if err := h.Write(ctx, filepath.Join(etcDir, name), files[name], 0o600); err != nil {
 			return err
 		}
@@ -402,13 +396,4 @@ func (c *Cluster) AwaitServing(ctx context.Context) error {
 			return err == nil && rests, fmt.Sprintf("%+v %v", s, err)
 		})
 	})
-}
-
-func sorted[V any](m map[string]V) []string {
-	keys := make([]string, 0, len(m))
-	for k := range m {
-		keys = append(keys, k)
-	}
-	slices.Sort(keys)
-	return keys
 }

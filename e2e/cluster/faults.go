@@ -6,27 +6,25 @@ import (
 	"context"
 	"fmt"
 	"os/exec"
-	"strings"
 )
 
 // docker does something to the host's container from outside.
-func (h *Host) docker(ctx context.Context, verb string) (string, error) {
-	out, err := exec.CommandContext(ctx, "docker", verb, h.c.GetContainerID()).CombinedOutput()
-	if err != nil {
-		return "", fmt.Errorf("%s %s: %w: %s", verb, h.Name, err, strings.TrimSpace(string(out)))
+func (h *Host) docker(ctx context.Context, verb string) error {
+	if err := run(exec.CommandContext(ctx, "docker", verb, h.c.GetContainerID())); err != nil {
+		return fmt.Errorf("%s %s: %w", verb, h.Name, err)
 	}
-	return string(out), nil
+	return nil
 }
 
 // Freeze stops everything that runs on the host, until Thaw: its kernel answers
 // pings, and no process of it anything.
-func (h *Host) Freeze(ctx context.Context) error { _, err := h.docker(ctx, "pause"); return err }
+func (h *Host) Freeze(ctx context.Context) error { return h.docker(ctx, "pause") }
 
 // Thaw lets a frozen host go on where it stood.
-func (h *Host) Thaw(ctx context.Context) error { _, err := h.docker(ctx, "unpause"); return err }
+func (h *Host) Thaw(ctx context.Context) error { return h.docker(ctx, "unpause") }
 
 // PowerCut ends everything that runs on the host at once, and leaves it off.
-func (h *Host) PowerCut(ctx context.Context) error { _, err := h.docker(ctx, "kill"); return err }
+func (h *Host) PowerCut(ctx context.Context) error { return h.docker(ctx, "kill") }
 
 // PowerOn boots a host that is off, with the data that it has.
 func (h *Host) PowerOn(ctx context.Context) error {

@@ -4,6 +4,7 @@ package cluster
 
 import (
 	"fmt"
+	"net/netip"
 	"path/filepath"
 	"strings"
 
@@ -11,7 +12,6 @@ import (
 
 	"supervisor/cluster"
 	"supervisor/incident"
-	"supervisor/internal/demo/jars"
 	"supervisor/internal/demo/load"
 	"supervisor/internal/demo/node"
 	"supervisor/internal/settings"
@@ -57,54 +57,52 @@ TimeoutStopSec=1min
 WantedBy=multi-user.target
 `
 
-// node is the host's Cassandra as the demo's nodes are described.
+// at is a port of the host.
+func (p place) at(port uint16) string { return netip.AddrPortFrom(p.address, port).String() }
+
+// node is the host's Cassandra as the demo's nodes are described. Its admin interface
+// is on loopback alone: it asks nobody for a name.
 func (l layout) node(p place) node.Node {
 	n := node.Node{Name: string(p.name), Address: p.address.String(), Datacenter: string(p.datacenter), Rack: string(p.rack),
-		Region: string(Region), JMXPort: jmxPort, Tokens: p.tokens, Dir: dataDir, Jars: jarsDir, Java: "/usr/bin/java"}
+		Region: string(Region), Admin: "127.0.0.1", JMXPort: jmxPort, Tokens: p.tokens, Dir: dataDir, Jars: jarsDir, Java: "/usr/bin/java"}
 	for _, s := range l.hosts[:controls] {
 		n.Seeds = append(n.Seeds, s.address.String())
 	}
 	return n
 }
 
-// start is the program of the unit. What the gate wants comes last and wins. The
-// admin interface is on loopback alone: it asks nobody for a name.
+// start is the program of the unit. What the gate wants comes last and wins.
 func (l layout) start(p place) string {
-	n := l.node(p)
-	argv := node.Argv(n, nil)
-	words := make([]string, len(argv))
+	const gate = "${JVM_EXTRA_OPTS-}" // as many words as it has
+	argv := node.Argv(l.node(p), []string{gate})
 	for i, a := range argv {
-		if strings.Contains(a, jars.Jolokia) {
-			a = strings.Replace(a, "host="+n.Address, "host=127.0.0.1", 1)
+		if a != gate {
+			argv[i] = "'" + strings.ReplaceAll(a, "'", `'\''`) + "'"
 		}
-		words[i] = "'" + strings.ReplaceAll(a, "'", `'\''`) + "'"
 	}
-	last := len(words) - 3 // -cp, its value, the class
-	return fmt.Sprintf("#!/bin/sh\nset -eu\numask 022\n%s ${JVM_EXTRA_OPTS-} %s >>%s 2>&1 </dev/null &\necho $! >%s\n",
-		strings.Join(words[:last], " "), strings.Join(words[last:], " "), filepath.Join(dataDir, "log", "output.log"), pidFile)
+	return fmt.Sprintf("#!/bin/sh\nset -eu\numask 022\n%s >>%s 2>&1 </dev/null &\necho $! >%s\n",
+		strings.Join(argv, " "), filepath.Join(dataDir, "log", "output.log"), pidFile)
 }
 
 // agent is the agent's file of a host.
 func (l layout) agent(p place) ([]byte, error) {
-	at := func(p place, port int) string { return fmt.Sprintf("%s:%d", p.address, port) }
+	n := l.node(p)
 	c := settings.DefaultAgent()
 	c.Cluster, c.Region = Name, Region
 	c.Host = settings.Identity{Name: p.name, Datacenter: p.datacenter, Rack: p.rack}
 	c.StateDir, c.API.Socket, c.API.Group = "/var/lib/cassandra-supervisor", socket, "supervisor"
-	c.Gossip = settings.Gossip{Bind: at(p, gossipPort), KeyFile: etcDir + "/gossip.key", Networks: []string{l.subnet.String()}}
+	c.Gossip = settings.Gossip{Bind: p.at(gossipPort), KeyFile: etcDir + "/gossip.key", Networks: []string{l.subnet.String()}}
 	members := make(map[cluster.Name]settings.Member)
 	for _, m := range l.hosts[:controls] {
 		c.ControlAgents = append(c.ControlAgents, m.name)
-		members[m.name] = settings.Member{Client: at(m, clientPort), Peer: at(m, peerPort)}
+		members[m.name] = settings.Member{Client: m.at(clientPort), Peer: m.at(peerPort)}
 	}
 	c.Store.Embedded = &settings.Embedded{Members: members}
 	if _, runs := c.Member(); runs {
 		c.Store.Embedded.Dir = storeDir + "/member"
 	}
 	c.Store.TLS = &settings.TLS{CA: etcDir + "/ca.pem", Cert: etcDir + "/host.pem", Key: etcDir + "/host.key"}
-	c.Cassandra.CQL, c.Cassandra.Storage = at(p, node.CQLPort), at(p, node.StoragePort)
-	c.Cassandra.Jolokia = fmt.Sprintf("http://127.0.0.1:%d/jolokia/", node.JolokiaPort)
-	c.Cassandra.DataDir = dataDir + "/data"
+	c.Cassandra.CQL, c.Cassandra.Storage, c.Cassandra.Jolokia, c.Cassandra.DataDir = n.CQL(), n.Storage(), n.Jolokia(), n.DataDir()
 	c.Cassandra.Command.Start = []string{"/usr/lib/cassandra-supervisor/start-cassandra"}
 	c.Cassandra.Command.PIDFile = pidFile
 	c.Cassandra.Command.Log = dataDir + "/log/start.log"
@@ -122,9 +120,9 @@ func (l layout) roster(keys map[cluster.Name]string) ([]byte, error) {
 		Hosts []cluster.Host `yaml:"hosts"`
 	}
 	for _, p := range l.hosts {
-		at := func(port int) string { return fmt.Sprintf("%s:%d", p.address, port) }
+		n := l.node(p)
 		roster.Hosts = append(roster.Hosts, cluster.Host{Name: p.name, Region: Region, Datacenter: p.datacenter, Rack: p.rack,
-			CQL: at(node.CQLPort), Storage: at(node.StoragePort), Gossip: at(gossipPort), PublicKey: keys[p.name]})
+			CQL: n.CQL(), Storage: n.Storage(), Gossip: p.at(gossipPort), PublicKey: keys[p.name]})
 	}
 	b, err := yaml.Marshal(roster)
 	if err != nil {

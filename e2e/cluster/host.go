@@ -28,8 +28,9 @@ type Host struct {
 	Rack       cluster.Rack
 	Address    netip.Addr
 
-	c *testcontainers.DockerContainer
-	l *Cluster
+	place place
+	c     *testcontainers.DockerContainer
+	l     *Cluster
 }
 
 // label marks all that this package makes; its value is the cluster's own.
@@ -61,7 +62,7 @@ func (l *Cluster) boot(ctx context.Context, p place, image string) (*Host, error
 			s[l.network] = &network.EndpointSettings{IPAMConfig: &network.EndpointIPAMConfig{IPv4Address: p.address}}
 		}),
 	)
-	h := &Host{Name: p.name, Datacenter: p.datacenter, Rack: p.rack, Address: p.address, c: c, l: l}
+	h := &Host{Name: p.name, Datacenter: p.datacenter, Rack: p.rack, Address: p.address, place: p, c: c, l: l}
 	if err != nil {
 		return h, fmt.Errorf("boot %s: %w", p.name, err)
 	}
@@ -126,7 +127,7 @@ func (h *Host) Write(ctx context.Context, path string, text []byte, mode int64) 
 }
 
 // CQL is the address of the host's Cassandra for clients.
-func (h *Host) CQL() string { return h.Address.String() + ":9042" }
+func (h *Host) CQL() string { return h.l.layout.node(h.place).CQL() }
 
 // await asks until holds is true, or says what was last seen.
 func await(ctx context.Context, limit time.Duration, what string, holds func(context.Context) (bool, string)) error {

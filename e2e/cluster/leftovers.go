@@ -32,7 +32,7 @@ func (c *Cluster) end() {
 // tell prints what every host's agent and Cassandra said last.
 func (c *Cluster) tell(ctx context.Context) {
 	for _, h := range c.Hosts {
-		_, _ = h.docker(ctx, "unpause") // one that is frozen says nothing
+		_ = h.docker(ctx, "unpause") // one that is frozen says nothing
 		for _, argv := range [][]string{
 			{"systemctl", "--no-pager", "--failed"},
 			{"journalctl", "--no-pager", "--lines", "60", "--unit", "cassandra-supervisor.service", "--output", "cat"},

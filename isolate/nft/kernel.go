@@ -5,6 +5,7 @@ package nft
 import (
 	"errors"
 	"fmt"
+	"maps"
 	"net/netip"
 	"slices"
 	"strings"
@@ -133,12 +134,12 @@ func (k Kernel) write(s State, there bool) error {
 // add puts all that is in the table into a transaction.
 func add(c *nftables.Conn, table *nftables.Table, t Table) error {
 	c.AddChain(&nftables.Chain{Name: t.Mark, Table: table})
-	for _, name := range sortedNames(t.Sets) {
+	for _, name := range slices.Sorted(maps.Keys(t.Sets)) {
 		if err := addSet(c, table, name, t.Sets[name]); err != nil {
 			return fmt.Errorf("set %s: %w", name, err)
 		}
 	}
-	for _, name := range sortedNames(t.Rules) {
+	for _, name := range slices.Sorted(maps.Keys(t.Rules)) {
 		hook, first, policy := hooks[name], priority, nftables.ChainPolicyAccept
 		chain := c.AddChain(&nftables.Chain{Name: name, Table: table, Type: nftables.ChainTypeFilter, Hooknum: &hook, Priority: &first, Policy: &policy})
 		for _, r := range t.Rules[name] {
@@ -163,15 +164,6 @@ func addSet(c *nftables.Conn, table *nftables.Table, name string, list []netip.A
 		elements = append(elements, nftables.SetElement{Key: a.AsSlice()})
 	}
 	return c.AddSet(set, elements) // a thousand take half of what one attribute holds
-}
-
-func sortedNames[V any](m map[string]V) []string {
-	var names []string
-	for name := range m {
-		names = append(names, name)
-	}
-	slices.Sort(names)
-	return names
 }
 
 // unavailable names what to do where the kernel lets nobody make rules. To a

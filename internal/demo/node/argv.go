@@ -49,7 +49,7 @@ func Argv(n Node, extra []string) []string {
 		"-XX:+PerfDisableSharedMem", "-Djava.io.tmpdir="+n.path("tmp"), // nothing left outside the folder
 		"-Djdk.attach.allowAttachSelf=true",
 		"-javaagent:"+filepath.Join(n.Jars, jars.Jamm),
-		fmt.Sprintf("-javaagent:%s=port=%d,host=%s", filepath.Join(n.Jars, jars.Jolokia), JolokiaPort, n.Address),
+		fmt.Sprintf("-javaagent:%s=port=%d,host=%s", filepath.Join(n.Jars, jars.Jolokia), JolokiaPort, n.admin()),
 		"-Dcassandra.config="+fileURL(n.path("conf", "cassandra.yaml")),
 		"-Dlogback.configurationFile="+fileURL(n.path("conf", "logback.xml")),
 		"-Dcassandra.storagedir="+n.Dir,

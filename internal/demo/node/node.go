@@ -7,6 +7,7 @@
 package node
 
 import (
+	"cmp"
 	"fmt"
 	"net"
 	"path/filepath"
@@ -37,12 +38,13 @@ type Node struct {
 	Datacenter string   `json:"datacenter"`
 	Rack       string   `json:"rack"`
 	Region     string   `json:"region"`
-	JMXPort    int      `json:"jmx_port"` // on 127.0.0.1, so one for each node
-	Tokens     []int64  `json:"tokens"`   // fixed, so that all nodes can start at the same moment
-	Seeds      []string `json:"seeds"`    // addresses, without port
-	Dir        string   `json:"dir"`      // absolute; all files of the node and its agent
-	Jars       string   `json:"jars"`     // absolute; the folder of archives
-	Java       string   `json:"java"`     // absolute; a Java 17
+	Admin      string   `json:"admin,omitempty"` // address of the admin interface; empty: the node's own
+	JMXPort    int      `json:"jmx_port"`        // on 127.0.0.1, so one for each node
+	Tokens     []int64  `json:"tokens"`          // fixed, so that all nodes can start at the same moment
+	Seeds      []string `json:"seeds"`           // addresses, without port
+	Dir        string   `json:"dir"`             // absolute; all files of the node and its agent
+	Jars       string   `json:"jars"`            // absolute; the folder of archives
+	Java       string   `json:"java"`            // absolute; a Java 17
 }
 
 // CQL is the address and port of the native protocol.
@@ -53,7 +55,11 @@ func (n Node) Storage() string { return n.at(StoragePort) }
 
 // Jolokia is the URL of the admin interface. The slash at its end matters:
 // without it the answer is 404.
-func (n Node) Jolokia() string { return "http://" + n.at(JolokiaPort) + "/jolokia/" }
+func (n Node) Jolokia() string {
+	return "http://" + net.JoinHostPort(n.admin(), strconv.Itoa(JolokiaPort)) + "/jolokia/"
+}
+
+func (n Node) admin() string { return cmp.Or(n.Admin, n.Address) }
 
 func (n Node) at(port int) string { return net.JoinHostPort(n.Address, strconv.Itoa(port)) }
 
