@@ -209,7 +209,7 @@ func fitted(text string, rows int, newestLast bool) string {
 	if rows <= 0 || len(all) < rows || room < 1 {
 		return text
 	}
-	left := fmt.Sprintf("… %d more lines\n", len(all)-1-room)
+	left := fmt.Sprintf("… %s\n", api.Counted(len(all)-1-room, "more line"))
 	if newestLast {
 		return all[0] + left + strings.Join(all[len(all)-room:], "") + "\n"
 	}

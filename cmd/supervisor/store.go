@@ -17,6 +17,7 @@ import (
 
 	"supervisor/cluster"
 	"supervisor/internal/agent"
+	"supervisor/internal/api"
 	"supervisor/internal/etcd"
 	"supervisor/internal/lead"
 	"supervisor/internal/settings"
@@ -104,7 +105,7 @@ func initStore(ctx context.Context, cfg settings.Agent, roster []cluster.Host, r
 		return failure{err: errors.New("this store was set up before: it has an era"), code: "STORE_EXISTS", exit: exitRefused,
 			remedy: []string{"Nothing was written. Another cluster or region needs its own cluster and region in the agent's file."}}
 	}
-	fmt.Fprintf(out, "store set up: era 1, %d hosts on the roster of %s/%s\n", len(roster), cfg.Cluster, cfg.Region)
+	fmt.Fprintf(out, "store set up: era 1, %s on the roster of %s/%s\n", api.Counted(len(roster), "host"), cfg.Cluster, cfg.Region)
 	return nil
 }
 

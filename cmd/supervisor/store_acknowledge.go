@@ -17,6 +17,7 @@ import (
 
 	"supervisor/incident"
 	"supervisor/internal/agent"
+	"supervisor/internal/api"
 	"supervisor/internal/lead"
 	"supervisor/internal/settings"
 	"supervisor/internal/store"
@@ -93,7 +94,7 @@ func acknowledge(ctx context.Context, cfg settings.Agent, era uint32, word incid
 	case !res.OK:
 		return refuse("ERA_WRONG", errors.New("somebody changed the era at this moment"), "look again: supervisor status")
 	}
-	fmt.Fprintf(out, "era %d acknowledged by %s; the agents go by %s from now on, with %d open incidents\n", era, word.By, policyWord(p), len(p.Records))
+	fmt.Fprintf(out, "era %d acknowledged by %s; the agents go by %s from now on, with %s\n", era, word.By, policyWord(p), api.Counted(len(p.Records), "open incident"))
 	return nil
 }
 

@@ -117,12 +117,14 @@ func verdictSentence(s Snapshot, v membership.Verdict) string {
 	word := cluster.Title(verdictWord(v.Answer, v.Cause))
 	switch v.Answer {
 	case membership.Alive:
-		return fmt.Sprintf("%s: %d of %d eligible observers have an answer from it", word, v.Against, v.Of)
+		return fmt.Sprintf("%s: %d of %s %s an answer from it", word, v.Against, Counted(v.Of, "eligible observer"), Plural(v.Against, "has", "have"))
 	case membership.Gone:
-		return fmt.Sprintf("%s: %d of %d observers heard (%d eligible) in %d racks besides its own say so; own agent: %s", word, v.For, v.Heard, v.Of, v.Racks, v.Own)
+		return fmt.Sprintf("%s: %d of %s heard (%d eligible) in %s besides its own %s so; own agent: %s", word, v.For, Counted(v.Heard, "observer"), v.Of,
+			Counted(v.Racks, "rack"), Plural(v.For, "says", "say"), v.Own)
 	case membership.Unknown:
 	}
-	return fmt.Sprintf("%s: %d say gone, %d say alive, %d abstain, of %d eligible; it takes a majority of those heard, at least 2", word, v.For, v.Against, v.Abstain, v.Of)
+	return fmt.Sprintf("%s: %d %s gone, %d %s alive, %d %s, of %d eligible; it takes a majority of those heard, at least 2", word, v.For, Plural(v.For, "says", "say"),
+		v.Against, Plural(v.Against, "says", "say"), v.Abstain, Plural(v.Abstain, "abstains", "abstain"), v.Of)
 }
 
 // headline is the one sentence that answers why.
@@ -166,7 +168,7 @@ func waitWords(r incident.Record) string {
 	if st := stepOf(r); st != nil {
 		words += fmt.Sprintf(", step %d of %d: %s", st.Number, st.Of, strings.ReplaceAll(st.Name, "_", " "))
 		if st.Total > 0 {
-			words += fmt.Sprintf(" (%d of %d segments)", st.Done, st.Total)
+			words += fmt.Sprintf(" (%d of %s)", st.Done, Counted(st.Total, "segment"))
 		}
 	}
 	if r.Waits != "" {
@@ -194,7 +196,7 @@ func drainBar(s Snapshot, v membership.Verdict, r incident.Record, open bool) Ba
 	}
 	b := s.World.Policy.Bars()
 	need := max(2, v.Heard/2+1)
-	bar.Reasons = append(bar.Reasons, fmt.Sprintf("majority of the %d observers heard: has %d of %d", v.Heard, v.For, need))
+	bar.Reasons = append(bar.Reasons, fmt.Sprintf("majority of the %s heard: has %d of %d", Counted(v.Heard, "observer"), v.For, need))
 	if v.Of < b.ObserversMin {
 		bar.Reasons = append(bar.Reasons, fmt.Sprintf("eligible observers: has %d of %d, so only advice is given", v.Of, b.ObserversMin))
 	}
@@ -300,7 +302,7 @@ func guards(s Snapshot, n cluster.Name) []Guard {
 	dc := s.World.Hosts[n].Datacenter
 	var list []Guard
 	if m := tightest(s, dc, n); m != nil {
-		list = append(list, Guard{incident.QuorumSurvives, m.MayLose < 0, fmt.Sprintf("without it %d of %d replicas of %s, need %d", m.Have, m.RF, m.Keyspace, m.Need)})
+		list = append(list, Guard{incident.QuorumSurvives, m.MayLose < 0, fmt.Sprintf("without it %d of %s of %s, need %d", m.Have, Counted(m.RF, "replica"), m.Keyspace, m.Need)})
 	} else {
 		list = append(list, Guard{incident.QuorumSurvives, true, "the ring is not known here"})
 	}

@@ -4,8 +4,8 @@ package api
 
 import (
 	"cmp"
+	"fmt"
 	"slices"
-	"strconv"
 	"strings"
 	"time"
 
@@ -192,7 +192,7 @@ func TimelineOf(s Snapshot, id string) (t Timeline, missing []string, err error)
 	}
 	t = Timeline{Incident: incidentOf(s, r), Events: eventsOf(s, func(e incident.Entry) bool { return e.Incident == r.ID })}
 	if have := int64(len(t.Events)); have < r.Seq {
-		missing = append(missing, "events: "+strconv.FormatInt(r.Seq-have, 10)+" of "+strconv.FormatInt(r.Seq, 10)+" are not kept by this agent")
+		missing = append(missing, fmt.Sprintf("events: %d of %d %s not kept by this agent", r.Seq-have, r.Seq, Plural(r.Seq-have, "is", "are")))
 	}
 	return t, missing, nil
 }

@@ -172,7 +172,7 @@ func actualWords(pools []Pool, n cluster.Name) []string {
 			}
 			var parts []string
 			for _, a := range m.Actual {
-				parts = append(parts, fmt.Sprintf("%s, %d sessions", loadbalancer.Wish{Want: a.Want, Weight: a.Weight}, a.Sessions))
+				parts = append(parts, fmt.Sprintf("%s, %s", loadbalancer.Wish{Want: a.Want, Weight: a.Weight}, Counted(a.Sessions, "session")))
 			}
 			if len(parts) == 0 {
 				parts = []string{"not read yet"}

@@ -194,7 +194,7 @@ func blind(s Snapshot) []string {
 		why = append(why, "no host is on the roster")
 	}
 	if heard, of := s.World.View.Hearing(); s.judges() && 2*heard < of {
-		why = append(why, fmt.Sprintf("only %d of %d observers are heard", heard, of))
+		why = append(why, fmt.Sprintf("only %d of %s %s heard", heard, Counted(of, "observer"), Plural(heard, "is", "are")))
 	}
 	return why
 }
@@ -261,7 +261,7 @@ func suspects(s Snapshot) []Suspect {
 
 // Check is the one line of `supervisor check`.
 func Check(s Status) string {
-	words := []string{fmt.Sprintf("%d of %d nodes serve", s.Nodes.Serving, s.Nodes.Total)}
+	words := []string{fmt.Sprintf("%d of %s %s", s.Nodes.Serving, Counted(s.Nodes.Total, "node"), Plural(s.Nodes.Serving, "serves", "serve"))}
 	if s.Nodes.Unknown > 0 {
 		words[0] += fmt.Sprintf(", %d unknown", s.Nodes.Unknown)
 	}

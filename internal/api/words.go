@@ -3,6 +3,9 @@
 package api
 
 import (
+	"fmt"
+	"strings"
+
 	"supervisor/incident"
 	"supervisor/membership"
 )
@@ -61,6 +64,26 @@ func Votes() []string {
 // Modes lists every mode.
 func Modes() []string {
 	return []string{incident.Observe.String(), incident.Assist.String(), incident.Auto.String()}
+}
+
+// Counted is a number with its noun: 1 node, 2 nodes, 2 proxies.
+func Counted[N int | int64](n N, noun string) string {
+	return fmt.Sprintf("%d %s", n, Plural(n, noun, plural(noun)))
+}
+
+// Plural chooses between the word for one and the word for any other number.
+func Plural[N int | int64](n N, one, others string) string {
+	if n == 1 {
+		return one
+	}
+	return others
+}
+
+func plural(noun string) string {
+	if stem, is := strings.CutSuffix(noun, "y"); is && !strings.HasSuffix(stem, "a") {
+		return stem + "ies"
+	}
+	return noun + "s"
 }
 
 // verdictWord is the one word for a verdict: its cause, or else its answer.

@@ -72,7 +72,7 @@ func (l *lines) incidentHead(in api.Incident, right string) {
 func (l *lines) incidentFacts(in api.Incident, asOf api.Time) {
 	v := in.Votes
 	rows := [][]string{{"place", fmt.Sprintf("%s/%s/%s", in.Region, in.Datacenter, in.Rack)},
-		{"evidence", fmt.Sprintf("%d of %d observers heard (%d eligible), in %s besides its own", v.For, v.Heard, v.Eligible, counted(v.Racks, "rack"))}}
+		{"evidence", fmt.Sprintf("%d of %s heard (%d eligible), in %s besides its own", v.For, api.Counted(v.Heard, "observer"), v.Eligible, api.Counted(v.Racks, "rack"))}}
 	if in.Step != nil {
 		rows = append(rows, []string{"step", stepWords(*in.Step)})
 	}

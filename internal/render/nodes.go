@@ -27,7 +27,7 @@ func Nodes(p Page, e api.Envelope[api.Nodes]) string {
 	if leads {
 		words = "* leads · " + words
 	}
-	l.wrapped("", fmt.Sprintf("%s · %d of %d agents answered", words, e.Data.Agents.Have, e.Data.Agents.Of))
+	l.wrapped("", fmt.Sprintf("%s · %d of %s answered", words, e.Data.Agents.Have, api.Counted(e.Data.Agents.Of, "agent")))
 	missing(l, e)
 	return l.text()
 }

@@ -43,7 +43,11 @@ func FindingCode(p Page, e api.Envelope[api.FindingCode]) string {
 	if !f.Mutable {
 		mute = "cannot be muted"
 	}
-	l.add("%s · %s · about a %s · %s", f.Code, severityWords[f.Severity], f.Scope, mute)
+	article := "a"
+	if strings.ContainsRune("aeiou", rune(f.Scope[0])) {
+		article = "an"
+	}
+	l.add("%s · %s · about %s %s · %s", f.Code, severityWords[f.Severity], article, f.Scope, mute)
 	rows := [][]string{{"says", f.Template}, {"do", f.Runbook}}
 	if len(f.Active) == 0 {
 		rows = append(rows, []string{"now", "it holds nowhere"})
@@ -91,7 +95,7 @@ func floorWords(p api.Pool) string {
 	if p.Floor == nil || p.Ready == nil {
 		return "floor not known here"
 	}
-	return fmt.Sprintf("%s that answer, floor %d", counted(*p.Ready, "ready member"), *p.Floor)
+	return fmt.Sprintf("%s that answer, floor %d", api.Counted(*p.Ready, "ready member"), *p.Floor)
 }
 
 func wish(w loadbalancer.Want, weight int) string {
@@ -101,7 +105,7 @@ func wish(w loadbalancer.Want, weight int) string {
 func memberWords(m api.PoolMember) string {
 	var words []string
 	for _, a := range m.Actual {
-		word := fmt.Sprintf("%s: %s, %d sessions", a.Proxy, wish(a.Want, a.Weight), a.Sessions)
+		word := fmt.Sprintf("%s: %s, %s", a.Proxy, wish(a.Want, a.Weight), api.Counted(a.Sessions, "session"))
 		if a.Up != nil {
 			word += ", its own check says " + known(a.Up, "up", "down")
 		}

@@ -205,11 +205,3 @@ func orDash(s string) string {
 	}
 	return s
 }
-
-// counted is a number with its noun: 1 incident, 2 incidents.
-func counted(n int, noun string) string {
-	if n != 1 {
-		noun += "s"
-	}
-	return fmt.Sprintf("%d %s", n, noun)
-}

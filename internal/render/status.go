@@ -54,12 +54,13 @@ func Status(p Page, e api.Envelope[api.Status]) string {
 		if i > 0 {
 			label = "          "
 		}
-		l.wrapped(label, fmt.Sprintf("%s %s: %d of %d observers agree, no incident is open", x.Name, Title(x.Verdict), x.Votes.Agreeing, x.Votes.Eligible))
+		l.wrapped(label, fmt.Sprintf("%s %s: %d of %s %s, no incident is open", x.Name, Title(x.Verdict), x.Votes.Agreeing,
+			api.Counted(x.Votes.Eligible, "observer"), api.Plural(x.Votes.Agreeing, "agrees", "agree")))
 	}
 	told := slices.DeleteFunc(slices.Clone(s.Findings), heldAlready)
 	l.findings(told, "FINDING   ")
 	if n := len(s.Findings) - len(told); n > 0 {
-		l.add("          %s more that the lines above tell: supervisor finding list", counted(n, "finding"))
+		l.add("          %s more that the lines above tell: supervisor finding list", api.Counted(n, "finding"))
 	}
 	missing(l, e)
 	if len(s.Incidents) > 0 {
@@ -75,7 +76,7 @@ func heldAlready(f api.Finding) bool {
 }
 
 func serving(n api.ServingCount) string {
-	words := fmt.Sprintf("%d of %d nodes serving", n.Serving, n.Total)
+	words := fmt.Sprintf("%d of %s serving", n.Serving, api.Counted(n.Total, "node"))
 	if n.Unknown > 0 {
 		words += fmt.Sprintf(", %d unknown", n.Unknown)
 	}
@@ -85,10 +86,10 @@ func serving(n api.ServingCount) string {
 func incidentsWord(s api.Status) string {
 	words := "no open incident"
 	if len(s.Incidents) > 0 {
-		words = counted(len(s.Incidents), "open incident")
+		words = api.Counted(len(s.Incidents), "open incident")
 	}
 	if len(s.Findings) > 0 {
-		words += " · " + counted(len(s.Findings), "finding")
+		words += " · " + api.Counted(len(s.Findings), "finding")
 	}
 	muted := 0
 	for _, f := range s.Findings {
@@ -111,7 +112,7 @@ func datacenterWords(d api.DatacenterLine) string {
 	case d.Margin == nil:
 		words[0] += ", margin not known"
 	case d.Margin.MayLose < 0:
-		words[0] += fmt.Sprintf(", QUORUM LOST in %d ranges of %s", d.Margin.Ranges, d.Margin.Keyspace)
+		words[0] += fmt.Sprintf(", QUORUM LOST in %s of %s", api.Counted(d.Margin.Ranges, "range"), d.Margin.Keyspace)
 	default:
 		words[0] += fmt.Sprintf(", may lose %d more", d.Margin.MayLose)
 	}
@@ -132,11 +133,7 @@ func poolsWords(c api.PoolCount) string {
 	if c.Total == 0 {
 		return "no pool"
 	}
-	proxies := "proxies"
-	if c.Proxies == 1 {
-		proxies = "proxy"
-	}
-	return fmt.Sprintf("pools %d of %d in step on %d %s", c.InStep, c.Total, c.Proxies, proxies)
+	return fmt.Sprintf("pools %d of %d in step on %s", c.InStep, c.Total, api.Counted(c.Proxies, "proxy"))
 }
 
 func storeWords(p Page, s api.StoreLine) string {
@@ -177,7 +174,7 @@ func incidentWords(in api.IncidentLine) string {
 func stepWords(st api.Step) string {
 	words := fmt.Sprintf("step %d of %d: %s", st.Number, st.Of, strings.ReplaceAll(st.Name, "_", " "))
 	if st.Total > 0 {
-		words += fmt.Sprintf(" %d/%d segments", st.Done, st.Total)
+		words += fmt.Sprintf(" %d/%s", st.Done, api.Counted(st.Total, "segment"))
 	}
 	if st.Try > 1 {
 		words += fmt.Sprintf(", try %d", st.Try)
