@@ -119,7 +119,7 @@ func Timeline(p Page, e api.Envelope[api.Timeline]) string {
 }
 
 // events adds journal entries in the order of the journal. The word in the
-// second column is the entry's kind and nothing else.
+// second column is the entry's kind, but for what hands an incident to a person.
 func (l *lines) events(events []api.Event, clock bool) {
 	for _, ev := range events {
 		l.event(ev, clock)
@@ -139,7 +139,16 @@ func (l *lines) event(ev api.Event, clock bool) {
 	if ev.Actor.Kind == "operator" && !strings.HasPrefix(sentence, ev.Actor.Name+" ") {
 		sentence = ev.Actor.Name + ": " + sentence
 	}
-	l.wrapped(fmt.Sprintf(" %-8s %-8s ", at, strings.ToUpper(string(ev.Kind))), sentence)
+	l.wrapped(fmt.Sprintf(" %-8s %-8s ", at, kindWord(ev)), sentence)
+}
+
+// kindWord is an entry's kind. A hold is of the kind refused in the journal, where
+// a kind is for ever; who reads that somebody was refused looks for an order.
+func kindWord(ev api.Event) string {
+	if ev.Code == "held" {
+		return "HELD"
+	}
+	return strings.ToUpper(string(ev.Kind))
 }
 
 func ruleWords(ev api.Event) string {
