@@ -233,9 +233,12 @@ func changedLines(before, now string) string {
 	return b.String()
 }
 
+// byTheClock is a page of a reader here and now.
+func byTheClock() render.Page { return render.Page{Now: time.Now(), Zone: time.Local} }
+
 // pageOf is how to draw on this writer, and whether it is a terminal.
 func pageOf(w io.Writer) (render.Page, bool) {
-	page := render.Page{Now: time.Now()}
+	page := byTheClock()
 	f, ok := w.(*os.File)
 	if !ok {
 		return page, false
@@ -269,14 +272,17 @@ func asFailure(err error) error {
 	if !errors.As(err, &p) {
 		return err
 	}
-	f := failure{err: errors.New(p.Detail), code: string(p.Code), exit: p.Exit}
+	times := byTheClock().Times
+	f := failure{err: errors.New(times(p.Detail)), code: string(p.Code), exit: p.Exit}
 	if p.Rule != "" {
 		f.remedy = append(f.remedy, "rule "+p.Rule+". Nothing was done.")
 	}
 	for _, fault := range p.Faults {
 		f.remedy = append(f.remedy, faultLine(fault))
 	}
-	f.remedy = append(f.remedy, p.Remedy...)
+	for _, remedy := range p.Remedy {
+		f.remedy = append(f.remedy, times(remedy))
+	}
 	return f
 }
 

@@ -48,7 +48,7 @@ func checked(ctx context.Context, a asking) (api.State, string) {
 	if err != nil {
 		return api.Blind, err.Error()
 	}
-	line := api.Check(e.Data)
+	line := byTheClock().Times(api.Check(e.Data))
 	for _, m := range e.Missing {
 		line += " · missing " + m
 	}

@@ -95,8 +95,10 @@ func (d demoRun) run(c *cobra.Command) error {
 	show := demo.NewProgress(c.ErrOrStderr(), trial.Steps(d.runs))
 	width := columns(c.ErrOrStderr())
 	o := trial.Options{Scenario: trial.Scenario(d.scenario), Runs: d.runs, Binary: binary, KillLeader: d.killLeader, StopLeader: d.stopLeader,
-		Up:   demo.Options{Dir: d.dir, Net: d.net, Progress: show},
-		Line: func(ev api.Event) string { return render.Line(render.Page{Now: time.Now(), Width: width}, ev) }}
+		Up: demo.Options{Dir: d.dir, Net: d.net, Progress: show},
+		Line: func(ev api.Event) string {
+			return render.Line(render.Page{Now: time.Now(), Zone: time.Local, Width: width}, ev)
+		}}
 	var results []trial.Result
 	err = trial.Run(ctx, o, func(r trial.Result) { results = append(results, r); d.print(c, r) })
 	show.End()

@@ -28,7 +28,7 @@ func TestCommandsThatOrder(t *testing.T) {
 		exit int
 		says string // on stdout, or on stderr when it fails
 	}{
-		{"a pause of the region", apitest.Healthy(), "pause --for 2h --reason switch", 0, "pauses the region until 2026-11-22T05:02:00.000Z: switch\n  end it sooner: supervisor resume --reason"},
+		{"a pause of the region", apitest.Healthy(), "pause --for 2h --reason switch", 0, byTheClock().Times("pauses the region until 2026-11-22T05:02:00.000Z: switch\n  end it sooner: supervisor resume --reason")},
 		{"a pause of a datacenter", apitest.Healthy(), "pause dc1 --reason switch", 0, "end it sooner: supervisor resume dc1 --reason"},
 		{"a datacenter that does not exist", apitest.Healthy(), "pause dc9 --reason switch", 4, "DATACENTER_UNKNOWN, exit 4\n  did you mean dc1?"},
 		{"a datacenter with an empty name is not the region", apitest.Healthy(), "pause  --reason switch", 2, "leave it out to mean the region"},
@@ -44,7 +44,7 @@ func TestCommandsThatOrder(t *testing.T) {
 		{"a level that nobody knows", apitest.Healthy(), "fence n1 --level power --reason disk", 2, "--level power"},
 		{"a level that is not raised by hand", apitest.Healthy(), "fence n1 --level process --yes --reason disk", 3, "rule fencing. Nothing was done."},
 		{"a node that nobody knows", apitest.Healthy(), "fence n33 --yes --reason disk", 4, "NODE_UNKNOWN, exit 4"},
-		{"under a pause", apitest.Paused(), "fence n1 --yes --reason disk", 3, "ana paused the region until 2026-11-22T04:02:00.000Z: new switch; resume first"},
+		{"under a pause", apitest.Paused(), "fence n1 --yes --reason disk", 3, byTheClock().Times("ana paused the region until 2026-11-22T04:02:00.000Z: new switch; resume first")},
 		{"in mode observe", watched, "fence n1 --yes --reason disk", 3, "rule mode. Nothing was done."},
 		{"a fence that nobody raised", apitest.Healthy(), "unfence n1 --yes --reason disk", 3, "rule operator. Nothing was done."},
 		{"a fence that a return raised", apitest.Returning(), "unfence n3 --yes --reason disk", 3, "rule one-open-incident. Nothing was done."},

@@ -70,16 +70,16 @@ func acknowledge(ctx context.Context, cfg settings.Agent, era uint32, word incid
 	p.Apply(store.Batch{KVs: kvs, Whole: true})
 	at, _ := client.Seen()
 	doc := p.Era.Value
-	r := doc.Recovered
+	r, times := doc.Recovered, byTheClock().Times
 	switch {
 	case p.Era.Mod == 0 || doc.EtcdClusterID != store.EtcdCluster(at):
 		return refuse("STORE_FOREIGN", errors.New("the store that answers has no era of its own"), "supervisor store recover, or the right endpoints in the agent's file")
 	case r == nil:
 		return refuse("STORE_NOT_RECOVERED", fmt.Errorf("this store was never recovered: era %d", doc.Era))
 	case doc.Era != era:
-		return refuse("ERA_WRONG", fmt.Errorf("this store is in era %d, and not %d", doc.Era, era), fmt.Sprintf("recovered by %s at %s from %s", r.By, r.At.Format(time.RFC3339), r.From))
+		return refuse("ERA_WRONG", fmt.Errorf("this store is in era %d, and not %d", doc.Era, era), times(fmt.Sprintf("recovered by %s at %s from %s", r.By, r.At.UTC().Format(time.RFC3339), r.From)))
 	case r.Acknowledged != nil:
-		return refuse("STORE_ACKNOWLEDGED", fmt.Errorf("%s acknowledged it at %s: %s", r.Acknowledged.By, r.Acknowledged.At.Format(time.RFC3339), r.Acknowledged.Why))
+		return refuse("STORE_ACKNOWLEDGED", errors.New(times(fmt.Sprintf("%s acknowledged it at %s: %s", r.Acknowledged.By, r.Acknowledged.At.UTC().Format(time.RFC3339), r.Acknowledged.Why))))
 	}
 	said := *r
 	said.Acknowledged, doc.Recovered = &word, &said

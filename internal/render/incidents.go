@@ -6,6 +6,7 @@ import (
 	"fmt"
 	"strings"
 	"time"
+	"unicode/utf8"
 
 	"supervisor/incident"
 	"supervisor/internal/api"
@@ -121,25 +122,30 @@ func Timeline(p Page, e api.Envelope[api.Timeline]) string {
 // events adds journal entries in the order of the journal. The word in the
 // second column is the entry's kind, but for what hands an incident to a person.
 func (l *lines) events(events []api.Event, clock bool) {
+	room := 8
 	for _, ev := range events {
-		l.event(ev, clock)
+		room = max(room, utf8.RuneCountInString(l.when(ev, clock)))
+	}
+	for _, ev := range events {
+		l.event(ev, clock, room)
 	}
 }
 
-func (l *lines) event(ev api.Event, clock bool) {
-	at := fmt.Sprintf("T+%.1f", float64(ev.TMS)/1000)
+// when is the time of an entry: since its incident began, or by the clock.
+func (l *lines) when(ev api.Event, clock bool) string {
 	if clock || ev.Incident == "" {
-		at = ev.At
-		if t, err := time.Parse(time.RFC3339Nano, ev.At); err == nil {
-			at = t.UTC().Format("2 Jan 15:04:05")
-		}
+		return l.p.Times(ev.At)
 	}
+	return fmt.Sprintf("T+%.1f", float64(ev.TMS)/1000)
+}
+
+func (l *lines) event(ev api.Event, clock bool, room int) {
 	sentence := ev.Sentence
 	sentence += ruleWords(ev)
 	if ev.Actor.Kind == "operator" && !strings.HasPrefix(sentence, ev.Actor.Name+" ") {
 		sentence = ev.Actor.Name + ": " + sentence
 	}
-	l.wrapped(fmt.Sprintf(" %-8s %-8s ", at, kindWord(ev)), sentence)
+	l.wrapped(fmt.Sprintf(" %-*s %-8s ", room, l.when(ev, clock), kindWord(ev)), sentence)
 }
 
 // kindWord is an entry's kind. A hold is of the kind refused in the journal, where
@@ -161,6 +167,6 @@ func ruleWords(ev api.Event) string {
 // Line draws one event by itself, as a follower of the stream prints it.
 func Line(p Page, ev api.Event) string {
 	l := &lines{p: p}
-	l.event(ev, false)
+	l.events([]api.Event{ev}, false)
 	return l.text()
 }

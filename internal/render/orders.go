@@ -38,9 +38,7 @@ func OrderAnswer(p Page, e api.Envelope[api.OrderAnswer]) string {
 	default:
 		l.add("WAITS  the leader has not taken %s in yet", x.Request)
 	}
-	for _, ev := range x.Events {
-		l.event(ev, false)
-	}
+	l.events(x.Events, false)
 	for _, next := range x.Next {
 		l.add("  %s", next)
 	}

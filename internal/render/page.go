@@ -7,6 +7,8 @@ package render
 
 import (
 	"fmt"
+	"regexp"
+	"slices"
 	"strings"
 	"time"
 	"unicode/utf8"
@@ -20,6 +22,8 @@ type Page struct {
 	Now   time.Time // for "as of 1 s ago"
 	Width int       // columns of the terminal; 0: lines are never broken
 	Color bool      // on the state word only, and always with the word
+	// Zone is where the reader's clock stands; nil: UTC. A time says its zone.
+	Zone *time.Location
 	// Steady leaves out what changes by itself: ages become clock times, so
 	// that a watcher sees a new line only when something happened.
 	Steady bool
@@ -48,6 +52,7 @@ const dot = " · "
 // between words where one fact is longer than a line.
 func (l *lines) hanging(label string, indent int, text string) {
 	const least = 20 // columns; in less nothing can be read anyway
+	label, text = l.p.Times(label), l.p.Times(text)
 	line, empty := label, true
 	room := func(s string) bool { return width(line)+width(s) <= l.p.Width }
 	next := func() {
@@ -86,6 +91,7 @@ func (l *lines) hanging(label string, indent int, text string) {
 
 // head puts right at the right edge, when it fits there.
 func (l *lines) head(left, right string) {
+	left = l.p.Times(left)
 	gap := l.p.Width - width(left) - utf8.RuneCountInString(right)
 	switch {
 	case right == "":
@@ -121,8 +127,12 @@ func (l *lines) text() string {
 // broken at words when it does not fit.
 func (l *lines) table(indent string, rows ...[]string) {
 	widths := make([]int, 0)
-	for _, row := range rows {
-		for i, cell := range row {
+	for r, row := range rows {
+		row = slices.Clone(row)
+		rows[r] = row
+		for i := range row {
+			row[i] = l.p.Times(row[i])
+			cell := row[i]
 			if i == len(widths) {
 				widths = append(widths, 0)
 			}
@@ -164,7 +174,7 @@ func since(p Page, asOf api.Time, t *api.Time) string {
 	case t == nil || t.IsZero():
 		return "-"
 	case p.Steady:
-		return t.UTC().Format("15:04:05")
+		return moment(t)
 	}
 	return Span(max(0, asOf.Sub(t.Time)))
 }
@@ -188,12 +198,41 @@ func Span(d time.Duration) string {
 // exact renders milliseconds with a tenth of a second.
 func exact(ms int64) string { return fmt.Sprintf("%.1f s", float64(ms)/1000) }
 
-// moment renders a wall time for people.
+// moment is a wall time as it stands in sentences of the journal. What makes a
+// line of it says it as people read it.
 func moment(t *api.Time) string {
 	if t == nil || t.IsZero() {
 		return "none"
 	}
-	return t.UTC().Format("2 Jan 15:04:05") + " UTC"
+	return t.UTC().Format(time.RFC3339)
+}
+
+var stamps = regexp.MustCompile(`\b\d{4}-\d\d-\d\dT\d\d:\d\d:\d\d(\.\d+)?Z`)
+
+// Times says every UTC stamp of a text by the reader's clock: with the date when
+// that is not today's, and always on a steady page, whose lines must not become
+// others at midnight.
+func (p Page) Times(text string) string {
+	zone := time.UTC
+	if p.Zone != nil {
+		zone = p.Zone
+	}
+	return stamps.ReplaceAllStringFunc(text, func(stamp string) string {
+		t, err := time.Parse(time.RFC3339, stamp)
+		if err != nil {
+			return stamp // a day that no month has: somebody's own words
+		}
+		t = t.In(zone)
+		y, m, d := t.Date()
+		ny, nm, nd := p.Now.In(zone).Date()
+		switch {
+		case y == ny && m == nm && d == nd && !p.Steady:
+			return t.Format("15:04:05 MST")
+		case y == ny || p.Now.IsZero():
+			return t.Format("2 Jan 15:04:05 MST")
+		}
+		return t.Format("2 Jan 2006 15:04:05 MST")
+	})
 }
 
 // Title is the form in which people read a wire word.
