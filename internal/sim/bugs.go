@@ -132,6 +132,11 @@ func Bugs() []Bug {
 	}
 }
 
+// Play is the command that plants the bug, and says who saw it and when.
+func (b Bug) Play() string {
+	return "go test -tags grpcnotrace ./internal/sim -v -run 'TestPlantedBugsAreSeen/^" + b.Name + "$'"
+}
+
 // options are a world in which the bug may show.
 func (b Bug) options(seed int64) Options {
 	o := Options{Seed: seed, Nodes: max(3, b.Nodes), Storm: 90 * time.Second, Calm: 5 * time.Minute, Strokes: b.Strokes, Said: b.Said, Bug: b.Name}

@@ -5,6 +5,8 @@ package sim
 import (
 	"errors"
 	"fmt"
+	"reflect"
+	"runtime"
 	"slices"
 	"strings"
 	"testing"
@@ -93,6 +95,18 @@ func TestEveryCheckSeesABug(t *testing.T) {
 	}
 	for name := range seen {
 		t.Errorf("a bug is to be seen by %s, which is no check", name)
+	}
+}
+
+// The command that is told of a bug names a test of this file, and the bug by
+// its whole name: one name begins another.
+func TestABugSaysHowItIsPlayed(t *testing.T) {
+	test := runtime.FuncForPC(reflect.ValueOf(TestPlantedBugsAreSeen).Pointer()).Name()
+	test = test[strings.LastIndex(test, ".")+1:]
+	for _, b := range Bugs() {
+		if want := "-v -run '" + test + "/^" + b.Name + "$'"; !strings.HasSuffix(b.Play(), want) {
+			t.Errorf("%q does not end in %q", b.Play(), want)
+		}
 	}
 }
 

@@ -41,7 +41,7 @@ func TestSeeds(t *testing.T) {
 	for s := *from; s < *from+int64(*seeds); s++ {
 		r := play(t, options(s))
 		if r.Violation != "" {
-			t.Errorf("seed %d, %d nodes: %s\nreplay: go test ./internal/sim -run TestSeed$ -v -seed=%d", s, r.Nodes, r.Violation, s)
+			t.Errorf("seed %d, %d nodes: %s\nreplay: go test -tags grpcnotrace ./internal/sim -run TestSeed$ -v -seed=%d", s, r.Nodes, r.Violation, s)
 		}
 		sum.Steps, sum.Opened, sum.Closed, sum.Held = sum.Steps+r.Steps, sum.Opened+r.Opened, sum.Closed+r.Closed, sum.Held+r.Held
 		sum.Kills, sum.Crashes, sum.Lost, sum.Cold = sum.Kills+r.Kills, sum.Crashes+r.Crashes, sum.Lost+r.Lost, sum.Cold+r.Cold
@@ -67,7 +67,7 @@ func TestSeed(t *testing.T) {
 	r := play(t, o)
 	t.Logf("%+v", r)
 	if r.Violation != "" {
-		t.Errorf("%s\nreplay: go test ./internal/sim -run TestSeed$ -v -seed=%d", r.Violation, o.Seed)
+		t.Errorf("%s\nreplay: go test -tags grpcnotrace ./internal/sim -run TestSeed$ -v -seed=%d", r.Violation, o.Seed)
 	}
 }
 
