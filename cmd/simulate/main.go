@@ -218,14 +218,18 @@ const shrinkMax = time.Minute
 func report(q request, out io.Writer, o sim.Options, r sim.Report) {
 	fmt.Fprintf(out, "VIOLATION %s\n  seed %d:%d, %d nodes, commit %s\n", r.Violation, sim.Edition, o.Seed, r.Nodes, q.commit)
 	until := time.Now().Add(shrinkMax)
-	schedule, last, done := sim.Shrink(o, r, func() bool { return time.Now().Before(until) })
+	schedule, last, done := sim.Shrink(o, r, func(int) bool { return time.Now().Before(until) })
 	rest := "none of them can be left out"
 	if !done {
 		rest = fmt.Sprintf("looked for %s, some may be left out still", shrinkMax)
 	}
 	fmt.Fprintf(out, "  the same breaks by %d of %d faults, %s (%s):\n", len(schedule), len(r.Strokes), rest, last.Violation)
+	nodes, err := sim.NodesOf(o)
+	if err != nil {
+		panic(err) // it was played
+	}
 	for _, s := range schedule {
-		fmt.Fprintln(out, "   ", s)
+		fmt.Fprintln(out, "   ", s.On(nodes))
 	}
 	fmt.Fprintf(out, "  %s  # %s\n", q.replayed(o, r.Steps), r.Invariant)
 }

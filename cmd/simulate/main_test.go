@@ -95,12 +95,12 @@ func TestViolationSaysHowToRepeatIt(t *testing.T) {
 		if q.nodes > 0 {
 			again = fmt.Sprintf("  go run ./cmd/simulate -seed %d:1 -steps %d -storm 1m0s -nodes 6 -faults kill,oom  # %s\n", sim.Edition, r.Steps, bug.Seen)
 		}
-		for _, want := range []string{"VIOLATION " + bug.Seen, fmt.Sprintf("step %d", r.Steps), fmt.Sprintf("seed %d:1, %d nodes, commit abc123", sim.Edition, r.Nodes), again, "kill node 2"} {
+		for _, want := range []string{"VIOLATION " + bug.Seen, fmt.Sprintf("step %d", r.Steps), fmt.Sprintf("seed %d:1, %d nodes, commit abc123", sim.Edition, r.Nodes), again, "kill on n3"} {
 			if !strings.Contains(text, want) {
 				t.Errorf("does not say %q:\n%s", want, text)
 			}
 		}
-		if n := strings.Count(text, " node "); n != 1 || !strings.Contains(text, "none of them can be left out") {
+		if n := strings.Count(text, " on n"); n != 1 || !strings.Contains(text, "none of them can be left out") {
 			t.Errorf("a schedule of %d faults, of which one breaks it:\n%s", n, text)
 		}
 	}

@@ -26,11 +26,6 @@ type Stroke struct {
 	Wait time.Duration `json:"wait,omitempty"`
 }
 
-// String is the stroke as a schedule is printed.
-func (s Stroke) String() string {
-	return fmt.Sprintf("%7.1fs %s node %d", s.At.Seconds(), s.Fault, s.Node)
-}
-
 // Faults are the names of the catalogue, in its order.
 func Faults() []string {
 	var names []string
