@@ -10,24 +10,39 @@ import (
 	"supervisor/internal/sim"
 )
 
-// enter adds a row to the table of what was played, above the line that marks
-// its end.
-func (s *sum) enter(q request) error {
-	b, err := os.ReadFile(q.ledger)
+// rowsEnd is the line that marks the end of the table.
+const rowsEnd = "<!-- rows -->\n"
+
+// readLedger reads a page with the table of what was played, and asks whether it
+// can be written.
+func readLedger(path string) (text string, err error) {
+	b, err := os.ReadFile(path)
 	if err != nil {
-		return fmt.Errorf("ledger: %w", err)
+		return "", fmt.Errorf("-ledger: %w; the table is in docs/simulator.md", err)
 	}
-	const mark = "<!-- rows -->\n"
-	text := string(b)
-	if strings.Count(text, mark) != 1 {
-		return fmt.Errorf("ledger %s: wants one line %q at the end of its table", q.ledger, strings.TrimSpace(mark))
+	if strings.Count(string(b), rowsEnd) != 1 {
+		return "", fmt.Errorf("-ledger %s: wants one line %q at the end of its table, as docs/simulator.md has it", path, strings.TrimSpace(rowsEnd))
+	}
+	f, err := os.OpenFile(path, os.O_WRONLY, 0)
+	if err != nil {
+		return "", fmt.Errorf("-ledger: %w; a row is added to this file", err)
+	}
+	return string(b), f.Close()
+}
+
+// enter adds a row to the table of what was played, above the line that marks
+// its end. The page is read anew: an hour has passed since it was looked at.
+func (s *sum) enter(q request) error {
+	text, err := readLedger(q.ledger)
+	if err != nil {
+		return err
 	}
 	faults, pairs := coverage{sim.Faults(), s.Struck, faultsWanted}, coverage{sim.Pairs(), s.Pairs, pairsWanted}
 	row := fmt.Sprintf("| %s | %d:%d | %d | %.0f | %.0f | %d | %d of %d | %d of %d | %d |\n", q.commit, sim.Edition, q.from, s.Seeds, s.Played.Hours(), s.Active.Hours(),
 		s.Opened, faults.enough(), len(faults.names), pairs.enough(), len(pairs.names), s.Violations)
-	text = strings.Replace(text, mark, row+mark, 1)
+	text = strings.Replace(text, rowsEnd, row+rowsEnd, 1)
 	if err := os.WriteFile(q.ledger, []byte(text), 0o644); err != nil {
-		return fmt.Errorf("ledger: %w", err)
+		return fmt.Errorf("-ledger: %w", err)
 	}
 	return nil
 }

@@ -109,11 +109,15 @@ func series(q request, out, errs io.Writer) int {
 	stop := progress(&mu, &total, began, q, errs)
 	wg.Wait()
 	stop()
+	if total.Seeds == 0 && failed == nil && ctx.Err() == nil {
+		fmt.Fprintf(errs, "error: no seed was played, the %s of -for were over before the first; give it longer\n", q.atMost)
+		return usage
+	}
 	if failed != nil {
 		fmt.Fprintln(errs, "error:", failed)
 		return usage
 	}
-	return total.print(q, out, processor()-spent)
+	return total.print(q, out, errs, processor()-spent)
 }
 
 // processor is the time that this process had on processors: what else runs on
@@ -152,7 +156,7 @@ func progress(mu *sync.Mutex, total *sum, began time.Time, q request, errs io.Wr
 	return func() { close(done); <-ended }
 }
 
-func (s *sum) print(q request, out io.Writer, spent time.Duration) int {
+func (s *sum) print(q request, out, errs io.Writer, spent time.Duration) int {
 	for i, r := range s.broken {
 		report(q, out, q.options(s.brokenSeeds[i]), r)
 	}
@@ -173,8 +177,8 @@ func (s *sum) print(q request, out io.Writer, spent time.Duration) int {
 	fmt.Fprintf(out, "slowest seed %d:%d, %s; %d seeds played twice\n", sim.Edition, s.slowestSeed, s.Slowest.Round(time.Millisecond), s.repeated)
 	if q.ledger != "" {
 		if err := s.enter(q); err != nil {
-			fmt.Fprintln(out, "error:", err)
-			return violate
+			fmt.Fprintln(errs, "error:", err)
+			return usage
 		}
 	}
 	if s.Violations+len(s.traceSeed) > 0 {
