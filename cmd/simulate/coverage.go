@@ -56,7 +56,7 @@ func (c coverage) String() string {
 			few = append(few, fmt.Sprintf("%s %d", name, c.counts[name]))
 		}
 	}
-	return fmt.Sprintf("%d of %d, %d of them %d times and more; the rarest %s", happened, len(c.names), c.enough(), c.wanted, strings.Join(few, ", "))
+	return fmt.Sprintf("%d struck, %d of them %d times and more, which a long run wants of all; the rarest: %s", happened, c.enough(), c.wanted, strings.Join(few, ", "))
 }
 
 // print lists all, the rarest first.

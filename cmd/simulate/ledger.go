@@ -30,6 +30,13 @@ func readLedger(path string) (text string, err error) {
 	return string(b), f.Close()
 }
 
+// row is a series as it stands in the table.
+func (s *sum) row(q request) string {
+	faults, pairs := s.coverage()
+	return fmt.Sprintf("| %s | %d:%d | %d | %.0f | %.0f | %d | %d of %d | %d of %d | %d |\n", q.commit, sim.Edition, q.from, s.Seeds, s.Played.Hours(), s.Active.Hours(),
+		s.Opened, faults.enough(), len(faults.names), pairs.enough(), len(pairs.names), s.broke())
+}
+
 // enter adds a row to the table of what was played, above the line that marks
 // its end. The page is read anew: an hour has passed since it was looked at.
 func (s *sum) enter(q request) error {
@@ -37,10 +44,7 @@ func (s *sum) enter(q request) error {
 	if err != nil {
 		return err
 	}
-	faults, pairs := coverage{sim.Faults(), s.Struck, faultsWanted}, coverage{sim.Pairs(), s.Pairs, pairsWanted}
-	row := fmt.Sprintf("| %s | %d:%d | %d | %.0f | %.0f | %d | %d of %d | %d of %d | %d |\n", q.commit, sim.Edition, q.from, s.Seeds, s.Played.Hours(), s.Active.Hours(),
-		s.Opened, faults.enough(), len(faults.names), pairs.enough(), len(pairs.names), s.Violations)
-	text = strings.Replace(text, rowsEnd, row+rowsEnd, 1)
+	text = strings.Replace(text, rowsEnd, s.row(q)+rowsEnd, 1)
 	if err := os.WriteFile(q.ledger, []byte(text), 0o644); err != nil {
 		return fmt.Errorf("-ledger: %w", err)
 	}

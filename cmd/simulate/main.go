@@ -6,11 +6,13 @@
 package main
 
 import (
+	"context"
 	"errors"
 	"flag"
 	"fmt"
 	"io"
 	"os"
+	"os/signal"
 	"runtime/debug"
 	"strings"
 	"time"
@@ -22,21 +24,23 @@ const gcPercent = 900
 
 func main() {
 	debug.SetGCPercent(gcPercent)
-	os.Exit(run(os.Args[1:], os.Stdout, os.Stderr))
+	os.Exit(run(os.Args[1:], os.Stdout, os.Stderr, interrupts))
 }
 
 // The exit codes.
 const (
-	done    = 0
-	violate = 1
-	usage   = 2
+	done        = 0
+	violate     = 1
+	usage       = 2
+	interrupted = 130 // as shells say it of an interrupt
 )
 
 // codes are the exit codes as they are told.
 const codes = `exit codes (go run says 1 for each but 0, and prints the code):
   0    nothing broke; with -unguarded: what the guard saves broke, as it should
   1    something broke; with -unguarded: nothing did, or something else
-  2    the question is wrong and nothing was played, or a row could not be entered`
+  2    the question is wrong and nothing was played, or a row could not be entered
+  130  a series was interrupted, and nothing had broken so far`
 
 // ways are the four things that can be asked for.
 const ways = `simulate plays clusters through faults, and holds every invariant against what is true. It does one of these:
@@ -46,7 +50,18 @@ const ways = `simulate plays clusters through faults, and holds every invariant 
   simulate -scenario name            one scenario, and all that happens in it
   simulate -list                     the faults, the scenarios and the planted bugs`
 
-func run(args []string, out, errs io.Writer) int {
+// listen begins to hear interrupts; the context ends with the first one. After
+// that, or after stop, an interrupt ends the process at once.
+type listen func() (heard context.Context, stop context.CancelFunc)
+
+// interrupts are those of a terminal.
+func interrupts() (context.Context, context.CancelFunc) {
+	ctx, stop := signal.NotifyContext(context.Background(), os.Interrupt)
+	context.AfterFunc(ctx, stop)
+	return ctx, stop
+}
+
+func run(args []string, out, errs io.Writer, hear listen) int {
 	q := request{set: map[string]bool{}}
 	f := q.flags()
 	switch err := f.Parse(args); {
@@ -72,9 +87,9 @@ func run(args []string, out, errs io.Writer) int {
 	case "scenario":
 		return tell(q, out, errs)
 	case "seed":
-		return replay(q, out, errs)
+		return replay(q, out, errs, hear)
 	}
-	return series(q, out, errs)
+	return series(q, out, errs, hear)
 }
 
 func (q *request) flags() *flag.FlagSet {

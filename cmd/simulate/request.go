@@ -264,6 +264,15 @@ func (q request) replayed(seed int64, steps int, schedule string) string {
 	return words
 }
 
+// twice is the command that plays a seed two times, which a series does with it.
+func (q request) twice(seed int64) string {
+	words := fmt.Sprintf("%s -from %d -seeds 1", tool, seed) + q.narrowed()
+	if q.only != "" {
+		words += " -faults " + q.only
+	}
+	return words
+}
+
 // narrowed are the flags by which its worlds are not as the seeds say.
 func (q request) narrowed() string {
 	words := ""

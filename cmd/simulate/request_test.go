@@ -71,7 +71,7 @@ func TestWrongQuestionsAreSaid(t *testing.T) {
 	}
 	for _, r := range rows {
 		t.Run(r.why, func(t *testing.T) {
-			code, out, errs := asked(r.args...)
+			code, out, errs := asked(nobody, r.args...)
 			if code != usage || out != "" {
 				t.Errorf("exit %d, want %d, and played %q", code, usage, out)
 			}

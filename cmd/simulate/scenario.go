@@ -56,7 +56,7 @@ func tell(q request, out, errs io.Writer) int {
 	}
 	fmt.Fprintf(out, "%s: %s\n%d nodes, %d steps, %d incidents opened, %d closed, %d held\n", s.Name, s.Story, r.Nodes, r.Steps, r.Opened, r.Closed, r.Held)
 	if r.Cut && r.Violation == "" && r.Untrue == "" {
-		fmt.Fprintf(out, cutShort, q.steps)
+		fmt.Fprintf(out, "stopped at step %d, before the end: what has to hold then was not asked\n", q.steps)
 		return done
 	}
 	if r.Violation == "" && r.Untrue == "" {

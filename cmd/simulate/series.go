@@ -6,8 +6,6 @@ import (
 	"context"
 	"fmt"
 	"io"
-	"os"
-	"os/signal"
 	"sync"
 	"syscall"
 	"time"
@@ -15,109 +13,160 @@ import (
 	"supervisor/internal/sim"
 )
 
-// sum is what a series played.
-type sum struct {
-	Seeds, Violations      int
-	Steps                  int
-	Opened, Closed, Held   int
-	Played, Active         time.Duration
-	Struck, Pairs          map[string]int
-	Slowest                time.Duration // of real time, for one seed
-	slowestSeed, repeated  int64
-	broken                 []sim.Report
-	brokenSeeds, traceSeed []int64
-}
-
-func (s *sum) add(seed int64, r sim.Report, took time.Duration) {
-	s.Seeds++
-	s.Steps, s.Opened, s.Closed, s.Held = s.Steps+r.Steps, s.Opened+r.Opened, s.Closed+r.Closed, s.Held+r.Held
-	s.Played, s.Active = s.Played+r.Played, s.Active+r.Active
-	for f, n := range r.Struck {
-		s.Struck[f] += n
-	}
-	for p, n := range r.Pairs {
-		s.Pairs[p] += n
-	}
-	if took > s.Slowest {
-		s.Slowest, s.slowestSeed = took, seed
-	}
-	if r.Violation != "" {
-		s.Violations++
-		s.broken, s.brokenSeeds = append(s.broken, r), append(s.brokenSeeds, seed)
-	}
-}
-
 // repeatEvery is how many seeds come to one that is played twice: one seed is
 // one trace.
 const repeatEvery = 100
 
+// played is a series at work: what its workers share.
+type played struct {
+	q     request
+	heard context.Context
+	began time.Time
+	errs  io.Writer
+
+	mu     sync.Mutex
+	next   int64
+	ended  ending
+	failed error
+	total  sum
+}
+
+// ending is why a series began no more seeds.
+type ending uint8
+
+// The endings. Only a series that went on to its own end is entered in a ledger.
+const (
+	goesOn ending = iota
+	allPlayed
+	timeOver
+	enoughBroken
+	stopped
+)
+
 // series plays seed after seed on some workers. An interrupt lets it begin no
 // more, and what was played is told as ever.
-func series(q request, out, errs io.Writer) int {
-	ctx, stopped := signal.NotifyContext(context.Background(), os.Interrupt)
-	defer stopped()
-	began, spent := time.Now(), processor()
-	total := sum{Struck: map[string]int{}, Pairs: map[string]int{}}
-	var mu sync.Mutex
-	next := q.from
-	var failed error
-	take := func() (int64, bool) {
-		mu.Lock()
-		defer mu.Unlock()
-		over := q.seeds > 0 && next >= q.from+int64(q.seeds) || time.Since(began) > q.atMost || ctx.Err() != nil
-		if over || failed != nil || total.Violations >= q.endAt {
-			return 0, false
-		}
-		next++
-		return next - 1, true
-	}
+func series(q request, out, errs io.Writer, hear listen) int {
+	heard, stop := hear()
+	defer stop()
+	p := &played{q: q, heard: heard, began: time.Now(), errs: errs, next: q.from, total: newSum()}
+	spent := processor()
 	var wg sync.WaitGroup
-	for range max(1, q.workers) {
-		wg.Go(func() {
-			for {
-				seed, ok := take()
-				if !ok {
-					return
-				}
-				start := time.Now()
-				r, err := sim.Run(q.options(seed))
-				took := time.Since(start)
-				same := true
-				if err == nil && seed%repeatEvery == 0 {
-					again, _ := sim.Run(q.options(seed))
-					same = again.Trace == r.Trace && again.Steps == r.Steps
-				}
-				mu.Lock()
-				if err != nil {
-					failed = err
-				} else {
-					total.add(seed, r, took)
-					if r.Violation != "" {
-						fmt.Fprintf(errs, "seed %d:%d: %s\n", sim.Edition, seed, r.Violation)
-					}
-				}
-				if seed%repeatEvery == 0 {
-					total.repeated++
-				}
-				if !same {
-					total.traceSeed = append(total.traceSeed, seed)
-				}
-				mu.Unlock()
-			}
-		})
+	for range q.workers {
+		wg.Go(p.work)
 	}
-	stop := progress(&mu, &total, began, q, errs)
+	quiet := p.progress()
 	wg.Wait()
-	stop()
-	if total.Seeds == 0 && failed == nil && ctx.Err() == nil {
-		fmt.Fprintf(errs, "error: no seed was played, the %s of -for were over before the first; give it longer\n", q.atMost)
+	quiet()
+	if p.failed != nil {
+		fmt.Fprintln(errs, "error:", p.failed)
 		return usage
 	}
-	if failed != nil {
-		fmt.Fprintln(errs, "error:", failed)
+	p.total.Spent = processor() - spent
+	return p.tell(out)
+}
+
+// work plays seeds until there are no more.
+func (p *played) work() {
+	for {
+		seed, ok := p.take()
+		if !ok {
+			return
+		}
+		start := time.Now()
+		r, err := sim.Run(p.q.options(seed))
+		took := time.Since(start)
+		same := true
+		if err == nil && seed%repeatEvery == 0 {
+			again, _ := sim.Run(p.q.options(seed))
+			same = again.Trace == r.Trace && again.Steps == r.Steps
+		}
+		p.took(seed, r, err, took, same)
+	}
+}
+
+// take gives the next seed, or says that there is none and keeps why.
+func (p *played) take() (int64, bool) {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	if p.ended == goesOn {
+		switch {
+		case p.q.seeds > 0 && p.next >= p.q.from+int64(p.q.seeds):
+			p.ended = allPlayed
+		case p.total.Violations >= p.q.endAt:
+			p.ended = enoughBroken
+		case p.heard.Err() != nil:
+			p.ended = stopped
+		case time.Since(p.began) > p.q.atMost:
+			p.ended = timeOver
+		}
+	}
+	if p.ended != goesOn || p.failed != nil {
+		return 0, false
+	}
+	p.next++
+	return p.next - 1, true
+}
+
+// took adds what a seed came to. A violation is said at once, with the command
+// that repeats it: nobody knows what ends the process before it is reported.
+func (p *played) took(seed int64, r sim.Report, err error, took time.Duration, same bool) {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	if err != nil {
+		p.failed = err
+		return
+	}
+	p.total.add(seed, r, took)
+	if r.Violation != "" {
+		fmt.Fprintf(p.errs, "seed %d:%d: %s\n  again: %s\n", sim.Edition, seed, r.Violation, p.q.replayed(seed, r.Steps, ""))
+	}
+	if seed%repeatEvery == 0 {
+		p.total.repeated++
+	}
+	if !same {
+		p.total.traceSeed = append(p.total.traceSeed, seed)
+	}
+}
+
+// tell prints what was played and enters it, and then reports what broke, which
+// takes longest: its last line is the command that repeats it.
+func (p *played) tell(out io.Writer) int {
+	s, q := &p.total, p.q
+	if s.Seeds == 0 && p.ended != stopped {
+		fmt.Fprintf(p.errs, "error: no seed was played, the %s of -for were over before the first; give it longer\n", q.atMost)
 		return usage
 	}
-	return total.print(q, out, errs, processor()-spent)
+	s.print(q, p.ended, out)
+	code := done
+	if q.ledger != "" {
+		code = p.enter()
+	}
+	for i, r := range s.broken {
+		report(p.heard, q, q.options(s.brokenSeeds[i]), r, out, p.errs)
+	}
+	for _, seed := range s.traceSeed {
+		fmt.Fprintf(out, "VIOLATION one-seed-one-trace: seed %d:%d played twice gave two traces\n  again: %s\n", sim.Edition, seed, q.twice(seed))
+	}
+	switch {
+	case s.broke() > 0:
+		return violate
+	case p.ended == stopped:
+		return interrupted
+	}
+	return code
+}
+
+// enter adds the series to the ledger, if it was played to its end.
+func (p *played) enter() int {
+	if p.ended == stopped {
+		fmt.Fprintf(p.errs, "nothing is entered in %s: the series was interrupted\n", p.q.ledger)
+		return done
+	}
+	if err := p.total.enter(p.q); err != nil {
+		fmt.Fprintf(p.errs, "error: %v; the row was to be\n%s", err, p.total.row(p.q))
+		return usage
+	}
+	return done
 }
 
 // processor is the time that this process had on processors: what else runs on
@@ -130,59 +179,51 @@ func processor() time.Duration {
 	return time.Duration(u.Utime.Nano() + u.Stime.Nano())
 }
 
-// progress says every ten seconds how far a series is.
-func progress(mu *sync.Mutex, total *sum, began time.Time, q request, errs io.Writer) (stop func()) {
-	done := make(chan struct{})
+// progressEvery is how often a series, or a search, says how far it is.
+const progressEvery = 10 * time.Second
+
+// progress says now and then how far a series is, and answers an interrupt at
+// once, until it is stopped.
+func (p *played) progress() (stop func()) {
+	over := make(chan struct{})
 	ended := make(chan struct{})
 	go func() {
 		defer close(ended)
-		t := time.NewTicker(10 * time.Second)
+		t := time.NewTicker(progressEvery)
 		defer t.Stop()
+		unheard := p.heard.Done()
 		for {
 			select {
-			case <-done:
+			case <-over:
+				if unheard != nil && p.heard.Err() != nil {
+					p.answer()
+				}
 				return
+			case <-unheard:
+				p.answer()
+				unheard = nil
 			case <-t.C:
+				p.howFar()
 			}
-			mu.Lock()
-			left := q.atMost - time.Since(began)
-			if q.seeds > 0 && total.Seeds > 0 {
-				left = time.Duration(float64(time.Since(began)) / float64(total.Seeds) * float64(q.seeds-total.Seeds))
-			}
-			fmt.Fprintf(errs, "%d seeds, %.0f active hours, %d violations; %s left\n", total.Seeds, total.Active.Hours(), total.Violations, max(0, left).Round(time.Second))
-			mu.Unlock()
 		}
 	}()
-	return func() { close(done); <-ended }
+	return func() { close(over); <-ended }
 }
 
-func (s *sum) print(q request, out, errs io.Writer, spent time.Duration) int {
-	for i, r := range s.broken {
-		report(q, out, q.options(s.brokenSeeds[i]), r)
+func (p *played) answer() {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	fmt.Fprintln(p.errs, "interrupted: no more seeds are begun, and those that were are played to their end; one more interrupt ends all at once")
+}
+
+// howFar says how much was played, and how long it goes on.
+func (p *played) howFar() {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	spent := time.Since(p.began)
+	left := p.q.atMost - spent
+	if p.q.seeds > 0 && p.total.Seeds > 0 {
+		left = min(left, time.Duration(float64(spent)/float64(p.total.Seeds)*float64(p.q.seeds-p.total.Seeds)))
 	}
-	for _, seed := range s.traceSeed {
-		fmt.Fprintf(out, "VIOLATION one-seed-one-trace: seed %d:%d played twice gave two traces\n", sim.Edition, seed)
-	}
-	fmt.Fprintf(out, "%d seeds from %d:%d, %d steps, %d incidents opened, %d closed, %d held, %d violations\n",
-		s.Seeds, sim.Edition, q.from, s.Steps, s.Opened, s.Closed, s.Held, s.Violations)
-	fmt.Fprintf(out, "%.0f cluster-hours, %.0f of them with a fault or an open incident; in an hour of one processor %.0f and %.0f\n",
-		s.Played.Hours(), s.Active.Hours(), s.Played.Hours()/spent.Hours(), s.Active.Hours()/spent.Hours())
-	faults, pairs := coverage{sim.Faults(), s.Struck, faultsWanted}, coverage{sim.Pairs(), s.Pairs, pairsWanted}
-	fmt.Fprintln(out, "kinds of faults:", faults)
-	fmt.Fprintln(out, "pairs of them within a minute:", pairs)
-	if q.counts {
-		faults.print(out)
-		pairs.print(out)
-	}
-	fmt.Fprintf(out, "slowest seed %d:%d, %s; %d seeds played twice\n", sim.Edition, s.slowestSeed, s.Slowest.Round(time.Millisecond), s.repeated)
-	if q.ledger != "" {
-		if err := s.enter(q); err != nil {
-			fmt.Fprintln(errs, "error:", err)
-			return usage
-		}
-	}
-	if s.Violations+len(s.traceSeed) > 0 {
-		return violate
-	}
-	return done
+	fmt.Fprintf(p.errs, "%s, %.1f active hours, %d violations; about %s left\n", p.total.ofSeeds(p.q), p.total.Active.Hours(), p.total.broke(), max(0, left).Round(time.Second))
 }
