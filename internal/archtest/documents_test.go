@@ -65,7 +65,8 @@ func document(t *testing.T, name string) string {
 }
 
 // docs/simulator.md lists the checks and the planted bugs, each in the order of
-// the code, and says how many faults there are.
+// the code, and says how many faults there are
+// and how a bug is played.
 func TestSimulatorsPageIsTrue(t *testing.T) {
 	text := document(t, "docs/simulator.md")
 	for _, c := range sim.Checks() {
@@ -79,6 +80,12 @@ func TestSimulatorsPageIsTrue(t *testing.T) {
 	}
 	if want := "<!-- bugs -->\n\n| bug | what is done wrong | seen by |\n|---|---|---|\n" + rows + "\n"; !strings.Contains(text, want) {
 		t.Errorf("the table of planted bugs is not what the code says:\n%s", want)
+	}
+	if want := "\n" + (sim.Bug{Name: "NAME"}).Play() + "\n"; !strings.Contains(text, want) {
+		t.Errorf("the page does not say how a planted bug is played:%s", want)
+	}
+	if strings.Contains(text, "go run ./cmd/simulate") {
+		t.Error("the page builds the simulator without the tag of this tree")
 	}
 	if want := fmt.Sprintf("**Faults**: %d of them", len(sim.Faults())); !strings.Contains(text, want) {
 		t.Errorf("the page does not say %q", want)
