@@ -8,6 +8,7 @@ import (
 	"time"
 
 	"supervisor/incident"
+	"supervisor/internal/demo/load"
 )
 
 // Result is one pair of faults.
@@ -119,11 +120,28 @@ func (r Result) Faults() []string {
 	add(r.Scenario != Crash && d.AuditOldWithout == 0, "no old row without us either: the run proves nothing")
 	add(d.Phase == nil, "no incident was opened")
 	add(d.Phase != nil && *d.Phase != incident.Closed.String(), "the incident is not closed: %s", r.Healed.standing())
-	add(d.StaleReads > 0, "%d stale live reads", d.StaleReads)
+	add(d.StaleReads > 0, "%d stale live reads%s", d.StaleReads, r.Healed.staleWhen())
 	add(d.WritesLost != nil && *d.WritesLost > 0, "%d rows lost an acknowledged write", deref(d.WritesLost))
 	add(d.AuditOld != nil && *d.AuditOld > 0, "%d old or missing rows in the audit", deref(d.AuditOld))
 	add(r.Healed.Unclear != nil, "not everything could be looked at: %v", r.Healed.Unclear)
 	return faults
+}
+
+// staleWhen tells of the first and the last stale read where and when they were,
+// so that one can be held against the story above.
+func (h Healed) staleWhen() string {
+	list := h.Counts.Stale
+	if len(list) == 0 {
+		return ""
+	}
+	tell := func(s load.Stale) string {
+		return fmt.Sprintf("T+%.1f s through %s, row %s showed %d and %d was due", s.Began.Sub(h.Fault).Seconds(), s.Node, s.Row, s.Got, s.Want)
+	}
+	words := ": " + tell(list[0])
+	if last := list[len(list)-1]; len(list) > 1 {
+		words += "; the last: " + tell(last)
+	}
+	return words
 }
 
 func (h Healed) standing() string {

@@ -87,9 +87,13 @@ func TestFaults(t *testing.T) {
 		"a stale read in the calm means that the judge is wrong":    {func(r *Result) { r.Alone.CalmStale = 1 }, "before the first fault"},
 		"in the second calm too":                                    {func(r *Result) { r.Healed.CalmStale = 2 }, "before the second fault"},
 		"an outage that leaves nothing old proves nothing about us": {func(r *Result) { r.Alone.Audit.Old, r.Alone.Audit.Missing = 0, 0 }, "proves nothing"},
-		"nobody noticed":                             {func(r *Result) { r.Healed.Story = nil }, "no incident"},
-		"held is not closed, and says why":           {func(r *Result) { r.Healed.Story.Incident.Phase, r.Healed.Story.Incident.Held = incident.Held, "ask me" }, "held, ask me"},
-		"a client read old data":                     {func(r *Result) { r.Healed.Counts.StaleReads = 3 }, "3 stale live reads"},
+		"nobody noticed":                   {func(r *Result) { r.Healed.Story = nil }, "no incident"},
+		"held is not closed, and says why": {func(r *Result) { r.Healed.Story.Incident.Phase, r.Healed.Story.Incident.Held = incident.Held, "ask me" }, "held, ask me"},
+		"a client read old data":           {func(r *Result) { r.Healed.Counts.StaleReads = 3 }, "3 stale live reads"},
+		"and when that was": {func(r *Result) {
+			r.Healed.Counts.StaleReads = 1
+			r.Healed.Counts.Stale = []load.Stale{{Node: "n2", Row: "cold-1", Got: 4, Want: 5, Began: r.Healed.Fault.Add(44 * time.Second)}}
+		}, "1 stale live reads: T+44.0 s through n2, row cold-1 showed 4 and 5 was due"},
 		"a client's write is gone":                   {func(r *Result) { r.Healed.Lost = &one }, "acknowledged write"},
 		"a row is missing after all":                 {func(r *Result) { r.Healed.Audit.Missing = 1 }, "in the audit"},
 		"what could not be looked at was not proven": {func(r *Result) { r.Healed.Unclear = errors.New("no answer") }, "no answer"},
