@@ -4,8 +4,13 @@ package cluster
 
 import (
 	"context"
+	"errors"
 	"fmt"
 	"os/exec"
+	"regexp"
+	"slices"
+	"strconv"
+	"time"
 )
 
 // docker does something to the host's container from outside.
@@ -32,6 +37,19 @@ func (h *Host) PowerOn(ctx context.Context) error {
 		return fmt.Errorf("power %s on: %w", h.Name, err)
 	}
 	return h.up(ctx)
+}
+
+// rebootMax bounds the way down of a host: each unit has its own time to stop.
+const rebootMax = 2 * time.Minute
+
+// Reboot takes a host down as its operator does, each unit stopped in its turn, and
+// boots it again with the data that it has.
+func (h *Host) Reboot(ctx context.Context) error {
+	limit := rebootMax
+	if err := h.c.Stop(ctx, &limit); err != nil {
+		return fmt.Errorf("take %s down: %w", h.Name, err)
+	}
+	return h.PowerOn(ctx)
 }
 
 // signal sends a signal to the main process of a unit.
@@ -61,6 +79,17 @@ func (h *Host) ContinueCassandra(ctx context.Context) error {
 	return h.signal(ctx, cassandraUnit, "SIGCONT")
 }
 
+// CloseCQL turns Cassandra's port for clients off, as a person or a full disk does,
+// until OpenCQL. Who is connected stays so; Cassandra goes on, and so does its gossip.
+func (h *Host) CloseCQL(ctx context.Context) error {
+	return h.jolokia(ctx, nil, "exec", storageService, "stopNativeTransport()")
+}
+
+// OpenCQL turns the port on again.
+func (h *Host) OpenCQL(ctx context.Context) error {
+	return h.jolokia(ctx, nil, "exec", storageService, "startNativeTransport()")
+}
+
 // KillAgent ends the agent with SIGKILL; its unit starts another one.
 func (h *Host) KillAgent(ctx context.Context) error { return h.signal(ctx, agentUnit, "SIGKILL") }
 
@@ -73,9 +102,20 @@ func (h *Host) ThawAgent(ctx context.Context) error { return h.signal(ctx, agent
 // cutTable holds the rules of cuts and losses, and nobody else's.
 const cutTable = "suite"
 
+// Cut drops all packets between this host and others, or with none named between it
+// and every host of the cluster, until Cluster.Heal.
+func (h *Host) Cut(ctx context.Context, others ...*Host) error {
+	others = h.others(others)
+	errs := []error{h.CutFrom(ctx, others...)}
+	for _, o := range others {
+		errs = append(errs, o.CutFrom(ctx, h))
+	}
+	return errors.Join(errs...)
+}
+
 // CutFrom drops all that comes from other hosts to this one, or with none named
-// from every host of the cluster. What this host sends arrives: cut both for a cut
-// both ways.
+// from every host of the cluster. What this host sends arrives. (Packets are dropped
+// where they arrive: a sender's own rule would tell it that it may not send.)
 func (h *Host) CutFrom(ctx context.Context, others ...*Host) error { return h.drop(ctx, "", others) }
 
 // LoseFrom drops a share, of 1 to 99 percent, of the packets that come from others.
@@ -86,21 +126,48 @@ func (h *Host) LoseFrom(ctx context.Context, percent int, others ...*Host) error
 	return h.drop(ctx, fmt.Sprintf("numgen random mod 100 < %d", percent), others)
 }
 
-func (h *Host) drop(ctx context.Context, share string, others []*Host) error {
-	if len(others) == 0 {
-		others = h.l.Hosts
+// others are these hosts, or with none named all but this one.
+func (h *Host) others(named []*Host) []*Host {
+	if len(named) == 0 {
+		named = h.l.Hosts
 	}
+	return slices.DeleteFunc(slices.Clone(named), func(o *Host) bool { return o == h })
+}
+
+func (h *Host) drop(ctx context.Context, share string, others []*Host) error {
 	rules := "add table inet " + cutTable + "\nadd chain inet " + cutTable + " in { type filter hook input priority raw; }\n"
-	for _, o := range others {
-		if o != h {
-			rules += fmt.Sprintf("add rule inet %s in ip saddr %s %s drop\n", cutTable, o.Address, share)
-		}
+	for _, o := range h.others(others) {
+		rules += fmt.Sprintf("add rule inet %s in ip saddr %s %s counter drop\n", cutTable, o.Address, share)
 	}
 	if err := h.Write(ctx, broughtDir+"/cut.nft", []byte(rules), 0o600); err != nil {
 		return err
 	}
 	_, err := h.Run(ctx, "nft", "-f", broughtDir+"/cut.nft")
 	return err
+}
+
+var dropped = regexp.MustCompile(`counter packets (\d+) `)
+
+// Dropped is how many packets were dropped here since the last Heal.
+func (h *Host) Dropped(ctx context.Context) (int, error) {
+	text, err := h.Run(ctx, "nft", "list", "table", "inet", cutTable)
+	if err != nil {
+		return 0, err
+	}
+	sum := 0
+	for _, found := range dropped.FindAllStringSubmatch(text, -1) {
+		n, err := strconv.Atoi(found[1])
+		if err != nil {
+			return 0, fmt.Errorf("count what %s dropped: %w", h.Name, err)
+		}
+		sum += n
+	}
+	return sum, nil
+}
+
+// Heal ends all cuts and losses of the cluster.
+func (c *Cluster) Heal(ctx context.Context) error {
+	return c.each(ctx, func(ctx context.Context, h *Host) error { return h.Heal(ctx) })
 }
 
 // Heal ends all cuts and losses at this host. It may be called without any.
