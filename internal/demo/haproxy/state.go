@@ -49,15 +49,15 @@ func (p Proxy) States(ctx context.Context) (map[string]State, error) {
 	if err != nil {
 		return nil, fmt.Errorf("ask haproxy: %w", err)
 	}
-	return parseStates(string(text))
+	return ParseStates(string(text))
 }
 
 // stopped is the operational state of a server whose checks have failed.
 const stopped = 0
 
-// parseStates finds columns by their names, which stand in the second line
+// ParseStates finds columns by their names, which stand in the second line
 // behind a "#": their number differs between versions.
-func parseStates(text string) (map[string]State, error) {
+func ParseStates(text string) (map[string]State, error) {
 	var columns map[string]int
 	states := make(map[string]State)
 	for line := range strings.Lines(text) {

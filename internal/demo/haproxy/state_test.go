@@ -10,7 +10,7 @@ import (
 
 func TestParseStates(t *testing.T) {
 	const head = "1\n# be_id be_name srv_id srv_name srv_addr srv_op_state srv_admin_state srv_uweight srv_iweight extra\n"
-	got, err := parseStates(head + "3 cql 1 n1 127.0.9.1 2 0 1 1 x\n3 cql 2 n2 127.0.9.2 0 0 1 1 x\n3 cql 3 n3 127.0.9.3 2 8 0 1 x\n\n")
+	got, err := ParseStates(head + "3 cql 1 n1 127.0.9.1 2 0 1 1 x\n3 cql 2 n2 127.0.9.2 0 0 1 1 x\n3 cql 3 n3 127.0.9.3 2 8 0 1 x\n\n")
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -34,7 +34,7 @@ func TestParseStates(t *testing.T) {
 		"a column is missing": "1\n# be_id srv_name\n3 n1\n",
 		"a word for a number": head + "3 cql 1 n1 127.0.9.1 up 0 1 1 x\n",
 	} {
-		if got, err := parseStates(text); err == nil {
+		if got, err := ParseStates(text); err == nil {
 			t.Errorf("%s: got %v, want an error", why, got)
 		}
 	}
