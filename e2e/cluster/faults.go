@@ -7,10 +7,11 @@ import (
 	"errors"
 	"fmt"
 	"os/exec"
-	"regexp"
-	"slices"
 	"strconv"
+	"strings"
 	"time"
+
+	"supervisor/internal/demo/load"
 )
 
 // docker does something to the host's container from outside.
@@ -79,6 +80,18 @@ func (h *Host) ContinueCassandra(ctx context.Context) error {
 	return h.signal(ctx, cassandraUnit, "SIGCONT")
 }
 
+// PauseCassandra lets Cassandra stand still for a time, as a long collection does.
+func (h *Host) PauseCassandra(ctx context.Context, pause time.Duration) error {
+	if err := h.StopCassandra(ctx); err != nil {
+		return err
+	}
+	select {
+	case <-ctx.Done():
+	case <-time.After(pause): // the pause itself, not a wait for something
+	}
+	return errors.Join(h.ContinueCassandra(context.WithoutCancel(ctx)), ctx.Err())
+}
+
 // CloseCQL turns Cassandra's port for clients off, as a person or a full disk does,
 // until OpenCQL. Who is connected stays so; Cassandra goes on, and so does its gossip.
 func (h *Host) CloseCQL(ctx context.Context) error {
@@ -90,88 +103,43 @@ func (h *Host) OpenCQL(ctx context.Context) error {
 	return h.jolokia(ctx, nil, "exec", storageService, "startNativeTransport()")
 }
 
+// Flush makes Cassandra write what it has in memory of the suite's table to its disk.
+func (h *Host) Flush(ctx context.Context) error {
+	return h.jolokia(ctx, nil, "exec", storageService, "forceKeyspaceFlush", load.Keyspace, load.Table)
+}
+
+// RestartCassandra stops and starts Cassandra as an operator does, through its unit and
+// its gate.
+func (h *Host) RestartCassandra(ctx context.Context) error {
+	_, err := h.Run(ctx, "systemctl", "restart", cassandraUnit)
+	return err
+}
+
 // KillAgent ends the agent with SIGKILL; its unit starts another one.
 func (h *Host) KillAgent(ctx context.Context) error { return h.signal(ctx, agentUnit, "SIGKILL") }
+
+// AgentProcess is the agent's process by its unit's word; 0: none runs.
+func (h *Host) AgentProcess(ctx context.Context) (int, error) {
+	out, err := h.Run(ctx, "systemctl", "show", "--property=MainPID", "--value", agentUnit)
+	if err != nil {
+		return 0, err
+	}
+	return strconv.Atoi(strings.TrimSpace(out))
+}
+
+// agentMax bounds the time until a unit has ended a frozen agent and started another.
+const agentMax = 2 * time.Minute
+
+// AwaitAgent waits until the unit runs another agent than the old process.
+func (h *Host) AwaitAgent(ctx context.Context, old int) error {
+	return await(ctx, agentMax, fmt.Sprintf("%s has another agent than %d", h.Name, old), func(ctx context.Context) (bool, string) {
+		pid, err := h.AgentProcess(ctx)
+		return err == nil && pid != 0 && pid != old, fmt.Sprint(pid, err)
+	})
+}
 
 // FreezeAgent stops the agent until ThawAgent, or until its unit's watchdog ends it.
 func (h *Host) FreezeAgent(ctx context.Context) error { return h.signal(ctx, agentUnit, "SIGSTOP") }
 
 // ThawAgent lets a stopped agent go on.
 func (h *Host) ThawAgent(ctx context.Context) error { return h.signal(ctx, agentUnit, "SIGCONT") }
-
-// cutTable holds the rules of cuts and losses, and nobody else's.
-const cutTable = "suite"
-
-// Cut drops all packets between this host and others, or with none named between it
-// and every host of the cluster, until Cluster.Heal.
-func (h *Host) Cut(ctx context.Context, others ...*Host) error {
-	others = h.others(others)
-	errs := []error{h.CutFrom(ctx, others...)}
-	for _, o := range others {
-		errs = append(errs, o.CutFrom(ctx, h))
-	}
-	return errors.Join(errs...)
-}
-
-// CutFrom drops all that comes from other hosts to this one, or with none named
-// from every host of the cluster. What this host sends arrives. (Packets are dropped
-// where they arrive: a sender's own rule would tell it that it may not send.)
-func (h *Host) CutFrom(ctx context.Context, others ...*Host) error { return h.drop(ctx, "", others) }
-
-// LoseFrom drops a share, of 1 to 99 percent, of the packets that come from others.
-func (h *Host) LoseFrom(ctx context.Context, percent int, others ...*Host) error {
-	if percent < 1 || percent > 99 {
-		return fmt.Errorf("lose %d %% of the packets: want 1 to 99", percent)
-	}
-	return h.drop(ctx, fmt.Sprintf("numgen random mod 100 < %d", percent), others)
-}
-
-// others are these hosts, or with none named all but this one.
-func (h *Host) others(named []*Host) []*Host {
-	if len(named) == 0 {
-		named = h.l.Hosts
-	}
-	return slices.DeleteFunc(slices.Clone(named), func(o *Host) bool { return o == h })
-}
-
-func (h *Host) drop(ctx context.Context, share string, others []*Host) error {
-	rules := "add table inet " + cutTable + "\nadd chain inet " + cutTable + " in { type filter hook input priority raw; }\n"
-	for _, o := range h.others(others) {
-		rules += fmt.Sprintf("add rule inet %s in ip saddr %s %s counter drop\n", cutTable, o.Address, share)
-	}
-	if err := h.Write(ctx, broughtDir+"/cut.nft", []byte(rules), 0o600); err != nil {
-		return err
-	}
-	_, err := h.Run(ctx, "nft", "-f", broughtDir+"/cut.nft")
-	return err
-}
-
-var dropped = regexp.MustCompile(`counter packets (\d+) `)
-
-// Dropped is how many packets were dropped here since the last Heal.
-func (h *Host) Dropped(ctx context.Context) (int, error) {
-	text, err := h.Run(ctx, "nft", "list", "table", "inet", cutTable)
-	if err != nil {
-		return 0, err
-	}
-	sum := 0
-	for _, found := range dropped.FindAllStringSubmatch(text, -1) {
-		n, err := strconv.Atoi(found[1])
-		if err != nil {
-			return 0, fmt.Errorf("count what %s dropped: %w", h.Name, err)
-		}
-		sum += n
-	}
-	return sum, nil
-}
-
-// Heal ends all cuts and losses of the cluster.
-func (c *Cluster) Heal(ctx context.Context) error {
-	return c.each(ctx, func(ctx context.Context, h *Host) error { return h.Heal(ctx) })
-}
-
-// Heal ends all cuts and losses at this host. It may be called without any.
-func (h *Host) Heal(ctx context.Context) error {
-	_, err := h.Run(ctx, "nft", "add table inet "+cutTable+"; delete table inet "+cutTable)
-	return err
-}

@@ -15,6 +15,7 @@ import (
 	"supervisor/internal/demo/load"
 	"supervisor/internal/demo/node"
 	"supervisor/internal/settings"
+	"supervisor/loadbalancer"
 	"supervisor/residency"
 )
 
@@ -32,7 +33,7 @@ const (
 	socket     = "/run/cassandra-supervisor/api.sock"
 
 	gossipPort = 7946
-	clientPort = 2379
+	clientPort = 2379 // of a member of the store, wherever it runs
 	peerPort   = 2380
 	jmxPort    = 7199
 )
@@ -97,11 +98,16 @@ func (l layout) agent(p place) ([]byte, error) {
 		c.ControlAgents = append(c.ControlAgents, m.name)
 		members[m.name] = settings.Member{Client: m.at(clientPort), Peer: m.at(peerPort)}
 	}
-	c.Store.Embedded = &settings.Embedded{Members: members}
-	if _, runs := c.Member(); runs {
-		c.Store.Embedded.Dir = storeDir + "/member"
-	}
 	c.Store.TLS = &settings.TLS{CA: etcDir + "/ca.pem", Cert: etcDir + "/host.pem", Key: etcDir + "/host.key"}
+	for _, m := range l.etcd {
+		c.Store.Endpoints = append(c.Store.Endpoints, c.Store.URL(m.at(clientPort)))
+	}
+	if l.etcd == nil {
+		c.Store.Embedded = &settings.Embedded{Members: members}
+		if _, runs := c.Member(); runs {
+			c.Store.Embedded.Dir = storeDir + "/member"
+		}
+	}
 	c.Cassandra.CQL, c.Cassandra.Storage, c.Cassandra.Jolokia, c.Cassandra.DataDir = n.CQL(), n.Storage(), n.Jolokia(), n.DataDir()
 	c.Cassandra.Command.Start = []string{"/usr/lib/cassandra-supervisor/start-cassandra"}
 	c.Cassandra.Command.PIDFile = pidFile
@@ -144,5 +150,33 @@ func (l layout) policy() incident.Policy {
 	}
 	p.Residency = residency.Open([]cluster.Region{Region})
 	p.KnownRows = []incident.KnownRows{{Keyspace: load.Keyspace, Table: load.Table, Max: 400}}
+	if l.proxy != nil {
+		p.Pools = []loadbalancer.Declared{l.pool()}
+	}
+	if l.change != nil {
+		l.change(&p)
+	}
 	return p
+}
+
+// cassandraFiles are the files of a host's Cassandra, by name. A spare's has no tokens
+// of its own, and streams what it gets: it is there to take a node's place.
+func (l layout) cassandraFiles(p place) map[string]string {
+	files := node.Files(l.node(p))
+	const name = "cassandra.yaml"
+	var lines []string
+	for line := range strings.Lines(files[name]) {
+		key, _, _ := strings.Cut(line, ":")
+		switch {
+		case p.role == RoleSpare && (key == "initial_token" || key == "auto_bootstrap"):
+			continue
+		case p.role == RoleSpare && key == "num_tokens":
+			line = fmt.Sprintf("num_tokens: %d\n", tokensEach)
+		case l.hints > 0 && key == "max_hint_window":
+			line = fmt.Sprintf("max_hint_window: %ds\n", int(l.hints.Seconds()))
+		}
+		lines = append(lines, line)
+	}
+	files[name] = strings.Join(lines, "")
+	return files
 }

@@ -13,7 +13,6 @@ import (
 	"time"
 
 	"github.com/moby/moby/api/types/container"
-	"github.com/moby/moby/api/types/mount"
 	"github.com/moby/moby/api/types/network"
 	"github.com/testcontainers/testcontainers-go"
 	tcexec "github.com/testcontainers/testcontainers-go/exec"
@@ -21,10 +20,11 @@ import (
 	"supervisor/cluster"
 )
 
-// Host is one host of a cluster.
+// Host is one host of a cluster: one of its nodes, or one of those beside them.
 type Host struct {
+	Role       Role
 	Name       cluster.Name
-	Datacenter cluster.Datacenter
+	Datacenter cluster.Datacenter // empty where no Cassandra is
 	Rack       cluster.Rack
 	Address    netip.Addr
 
@@ -36,8 +36,12 @@ type Host struct {
 // label marks all that this package makes; its value is the cluster's own.
 const label = "cassandra-supervisor.suite"
 
-// memory of one host: a Cassandra of half a gigabyte of heap, and what is around it.
-const memory = 1800 << 20
+// Memory of one host: a Cassandra of half a gigabyte of heap, and what is around it;
+// a member of etcd, or a proxy.
+const (
+	memory      = 1800 << 20
+	memoryPlain = 400 << 20
+)
 
 // boot makes a host and waits until its systemd has brought it up.
 func (l *Cluster) boot(ctx context.Context, p place, image string) (*Host, error) {
@@ -53,16 +57,19 @@ func (l *Cluster) boot(ctx context.Context, p place, image string) (*Host, error
 			c.SecurityOpt = []string{"seccomp=unconfined", "apparmor=unconfined"}
 			c.CgroupnsMode = container.CgroupnsModePrivate
 			c.Tmpfs = map[string]string{"/run": "", "/tmp": ""}
-			c.Binds = []string{l.jars + ":" + jarsDir + ":ro"}
-			c.Mounts = append(c.Mounts, mount.Mount{Type: mount.TypeVolume, Target: dataDir}) // without a name it goes with its host
-			c.Memory = memory
 			c.NetworkMode = container.NetworkMode(l.network)
+			c.Memory = memoryPlain
+			if p.role.hasCassandra() {
+				c.Binds = []string{l.jars + ":" + jarsDir + ":ro"}
+				c.Mounts = append(c.Mounts, l.disk(p, dataDir))
+				c.Memory = memory + l.layout.disk
+			}
 		}),
 		testcontainers.WithEndpointSettingsModifier(func(s map[string]*network.EndpointSettings) {
 			s[l.network] = &network.EndpointSettings{IPAMConfig: &network.EndpointIPAMConfig{IPv4Address: p.address}}
 		}),
 	)
-	h := &Host{Name: p.name, Datacenter: p.datacenter, Rack: p.rack, Address: p.address, place: p, c: c, l: l}
+	h := &Host{Role: p.role, Name: p.name, Datacenter: p.datacenter, Rack: p.rack, Address: p.address, place: p, c: c, l: l}
 	if err != nil {
 		return h, fmt.Errorf("boot %s: %w", p.name, err)
 	}

@@ -18,10 +18,10 @@ import (
 	"supervisor/incident"
 )
 
-func TestMain(m *testing.M) { os.Exit(suite(m)) }
+func TestMain(m *testing.M) { os.Exit(withDaemon(m)) }
 
-// suite runs the tests with a daemon, of its own where none answers.
-func suite(m *testing.M) int {
+// withDaemon runs the tests with a daemon, of its own where none answers.
+func withDaemon(m *testing.M) int {
 	dir := os.Getenv("HOSTS_DIR")
 	if dir == "" {
 		dir = filepath.Join(os.TempDir(), "supervisor-hosts")
@@ -59,7 +59,7 @@ func built(t *testing.T, path string) time.Time {
 // TestHosts tells its stories to one cluster: each begins and ends with nodes that
 // serve and nothing open.
 func TestHosts(t *testing.T) {
-	tell(t, []story{
+	tell(t, cluster.Options{}, []story{
 		{"a Cassandra that is killed is started through its unit and repaired before it is read", killed},
 		{"a host that freezes is drained, and kept from readers when it wakes until it is repaired", frozen},
 		{"a killed agent is started by its unit, and nothing else happens", agentKilled},
@@ -71,15 +71,20 @@ type story struct {
 	tell func(*testing.T, *cluster.Cluster)
 }
 
-// tell tells stories to a cluster of their own.
-func tell(t *testing.T, stories []story) {
+// tell tells stories to a cluster of their own. Package, mode and network are those of
+// all suites.
+func tell(t *testing.T, o cluster.Options, stories []story) *cluster.Cluster {
 	t.Helper()
-	c := cluster.Start(t, cluster.Options{Package: deb(t), Mode: incident.Auto, Subnet: os.Getenv("HOSTS_SUBNET")})
+	o.Package, o.Mode, o.Subnet = deb(t), incident.Auto, os.Getenv("HOSTS_SUBNET")
+	c := cluster.Start(t, o)
 	for _, story := range stories {
+		began := time.Now()
 		if !t.Run(story.name, func(t *testing.T) { story.tell(t, c); serves(t, c) }) {
-			return // the cluster is not what the next story begins with
+			t.FailNow() // the cluster is not what the next story begins with
 		}
+		t.Logf("%s: %.0f s", story.name, time.Since(began).Seconds())
 	}
+	return c
 }
 
 func serves(t *testing.T, c *cluster.Cluster) {

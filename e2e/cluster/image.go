@@ -17,17 +17,33 @@ import (
 // packages are what a host has beside Debian's smallest system. libpam-systemd
 // comes before polkitd, which wants a logind and is not set up without one.
 var packages = []string{"openjdk-17-jre-headless", "systemd", "systemd-sysv", "dbus", "libpam-systemd", "polkitd",
-	"iproute2", "nftables", "procps", "ca-certificates"}
+	"iproute2", "nftables", "procps", "ca-certificates", "etcd-server", "haproxy"}
 
 // release is the Debian that hosts run.
 const release = "bookworm"
 
 // prepared is what is done to the system once, in it: Cassandra's user, as its
-// package makes it, and no unit that a container cannot run.
+// package makes it, and no unit that a container cannot run or that only some hosts
+// have. The journal is kept over boots. Mounts reach the units that have a view of
+// their own, as they do where systemd itself is the machine's first process.
 const prepared = `set -eu
 adduser --system --group --home /var/lib/cassandra --no-create-home --quiet cassandra
 mkdir -p /opt/cassandra/bin /srv/supervisor-store
 chown cassandra: /srv/supervisor-store
+mkdir -p /var/log/journal
+systemctl disable --quiet etcd.service haproxy.service
+rm -rf /var/lib/etcd/default
+cat >/etc/systemd/system/shared-mounts.service <<END
+[Unit]
+DefaultDependencies=no
+Before=sysinit.target
+[Service]
+Type=oneshot
+ExecStart=/bin/mount --make-rshared /
+[Install]
+WantedBy=sysinit.target
+END
+systemctl enable --quiet shared-mounts.service
 systemctl mask --quiet getty@tty1.service console-getty.service systemd-udevd.service systemd-timesyncd.service
 apt-get clean
 rm -rf /var/lib/apt/lists /usr/share/doc /usr/share/man /usr/share/locale

@@ -3,9 +3,11 @@
 package cluster
 
 import (
+	"cmp"
 	"errors"
 	"fmt"
 	"net/netip"
+	"time"
 
 	"supervisor/cluster"
 	"supervisor/incident"
@@ -25,7 +27,28 @@ type Options struct {
 	// Subnet is the network of the hosts, made by Start; by default 10.213.77.0/24.
 	// It may be no network that the machine has already.
 	Subnet string
+	// Etcd gives the cluster an etcd of the site's own, three members e1, e2 and e3 on
+	// hosts without Cassandra, instead of a store among the first three agents.
+	Etcd bool
+	// HAProxy gives the cluster a proxy on a host of its own, p1, with one pool of all
+	// nodes, which the agents keep.
+	HAProxy bool
+	// Spares is the number of hosts s1, s2, and so on, that have everything but a
+	// Cassandra that ever ran: its directory is empty, and no roster names them. They
+	// stand in the first datacenter, in its racks by turns.
+	Spares int
+	// Disk limits Cassandra's directory of every host, in bytes, DiskMin at least; 0:
+	// what the machine has. A limited one is in memory and outlives PowerCut.
+	Disk int64
+	// HintWindow is Cassandra's max_hint_window. The zero value is that of the demo,
+	// 5 s: an outage of seconds is then what one of hours is to a real cluster.
+	HintWindow time.Duration
+	// Policy changes the first policy before it is applied; nil: nothing.
+	Policy func(*incident.Policy)
 }
+
+// DiskMin is the smallest disk that a Cassandra of this package runs on for long.
+const DiskMin = 256 << 20
 
 // Datacenter is one datacenter of the cluster's region.
 type Datacenter struct {
@@ -45,8 +68,23 @@ const controls = 3
 // defaultSubnet is documented at Options.
 const defaultSubnet = "10.213.77.0/24"
 
+// Role is what a host is there for.
+type Role string
+
+// The roles.
+const (
+	RoleNode  Role = "node"  // runs Cassandra
+	RoleSpare Role = "spare" // could run one
+	RoleEtcd  Role = "etcd"  // runs a member of the site's etcd
+	RoleProxy Role = "proxy" // runs HAProxy
+)
+
+// hasCassandra tells whether hosts of the role are made for Cassandra.
+func (r Role) hasCassandra() bool { return r == RoleNode || r == RoleSpare }
+
 // place is where one host stands.
 type place struct {
+	role       Role
 	name       cluster.Name
 	datacenter cluster.Datacenter
 	rack       cluster.Rack
@@ -57,57 +95,124 @@ type place struct {
 // layout is a cluster before anything of it exists.
 type layout struct {
 	subnet netip.Prefix
-	hosts  []place
+	hosts  []place // the nodes
+	spares []place
+	etcd   []place
+	proxy  []place // one or none
 	mode   incident.Mode
+	disk   int64
+	hints  time.Duration
+	change func(*incident.Policy)
+}
+
+// all are the hosts of every role.
+func (l layout) all() []place {
+	var all []place
+	for _, some := range [][]place{l.hosts, l.spares, l.etcd, l.proxy} {
+		all = append(all, some...)
+	}
+	return all
 }
 
 var errOptions = errors.New("no such cluster can be made")
 
 // lay works out the hosts, or says what is wrong with the options.
 func (o Options) lay() (layout, error) {
-	l := layout{mode: o.Mode}
-	text := o.Subnet
-	if text == "" {
-		text = defaultSubnet
+	l := layout{mode: o.Mode, disk: o.Disk, hints: o.HintWindow, change: o.Policy}
+	var err error
+	if l.subnet, err = parseSubnet(cmp.Or(o.Subnet, defaultSubnet)); err != nil {
+		return l, err
 	}
-	subnet, err := netip.ParsePrefix(text)
-	if err != nil || !subnet.Addr().Is4() || subnet.Bits() > 24 || subnet != subnet.Masked() || !subnet.Addr().IsPrivate() {
-		return l, fmt.Errorf("%w: subnet %q, want a private IPv4 network of 24 bits or fewer, such as %s", errOptions, text, defaultSubnet)
+	switch {
+	case o.Disk != 0 && o.Disk < DiskMin:
+		return l, fmt.Errorf("%w: a disk of %d bytes, want %d at least", errOptions, o.Disk, int64(DiskMin))
+	case o.Spares < 0 || o.Spares > hostsMax:
+		return l, fmt.Errorf("%w: %d spares, want 0 to %d", errOptions, o.Spares, hostsMax)
+	case o.HintWindow < 0 || o.HintWindow%time.Second != 0:
+		return l, fmt.Errorf("%w: hints for %s, want whole seconds", errOptions, o.HintWindow)
 	}
-	l.subnet = subnet
-	datacenters := o.Datacenters
-	if datacenters == nil {
-		datacenters = []Datacenter{{Name: "dc1", Racks: []int{1, 1, 1}}}
+	if err := l.layNodes(o.Datacenters); err != nil {
+		return l, err
 	}
-	address := subnet.Addr()
-	for range firstHost - 1 {
-		address = address.Next()
+	for i := range o.Spares {
+		like := l.rackOf(i)
+		l.spares = append(l.spares, place{role: RoleSpare, name: numbered("s", i), datacenter: like.datacenter, rack: like.rack, address: l.address(firstSpare + i)})
 	}
-	seen := map[cluster.Datacenter]bool{}
-	for _, dc := range datacenters {
-		if dc.Name == "" || seen[dc.Name] {
-			return l, fmt.Errorf("%w: datacenter %q is named twice, or not at all", errOptions, dc.Name)
-		}
-		seen[dc.Name] = true
-		for i, count := range dc.Racks {
-			for range count {
-				address = address.Next()
-				l.hosts = append(l.hosts, place{name: cluster.Name(fmt.Sprintf("n%d", len(l.hosts)+1)), datacenter: dc.Name,
-					rack: cluster.Rack(fmt.Sprintf("r%d", i+1)), address: address})
-			}
+	for i := range etcdMembers {
+		if o.Etcd {
+			l.etcd = append(l.etcd, place{role: RoleEtcd, name: numbered("e", i), address: l.address(firstEtcd + i)})
 		}
 	}
-	if n := len(l.hosts); n < controls || n > hostsMax {
-		return l, fmt.Errorf("%w: %d hosts, want %d to %d", errOptions, n, controls, hostsMax)
-	}
-	for i, tokens := range node.Tokens(len(l.hosts), tokensEach) {
-		l.hosts[i].tokens = tokens
+	if o.HAProxy {
+		l.proxy = []place{{role: RoleProxy, name: numbered("p", 0), address: l.address(firstProxy)}}
 	}
 	return l, nil
 }
 
+func numbered(letter string, i int) cluster.Name { return cluster.Name(fmt.Sprint(letter, i+1)) }
+
+func parseSubnet(text string) (netip.Prefix, error) {
+	subnet, err := netip.ParsePrefix(text)
+	if err != nil || !subnet.Addr().Is4() || subnet.Bits() > 24 || subnet != subnet.Masked() || !subnet.Addr().IsPrivate() {
+		return subnet, fmt.Errorf("%w: subnet %q, want a private IPv4 network of 24 bits or fewer, such as %s", errOptions, text, defaultSubnet)
+	}
+	return subnet, nil
+}
+
+// layNodes places the nodes and deals the ring.
+func (l *layout) layNodes(datacenters []Datacenter) error {
+	if datacenters == nil {
+		datacenters = []Datacenter{{Name: "dc1", Racks: []int{1, 1, 1}}}
+	}
+	seen := map[cluster.Datacenter]bool{}
+	for _, dc := range datacenters {
+		if dc.Name == "" || seen[dc.Name] {
+			return fmt.Errorf("%w: datacenter %q is named twice, or not at all", errOptions, dc.Name)
+		}
+		seen[dc.Name] = true
+		for i, count := range dc.Racks {
+			for range count {
+				n := len(l.hosts)
+				l.hosts = append(l.hosts, place{role: RoleNode, name: numbered("n", n), datacenter: dc.Name,
+					rack: cluster.Rack(numbered("r", i)), address: l.address(firstNode + n)})
+			}
+		}
+	}
+	if n := len(l.hosts); n < controls || n > hostsMax {
+		return fmt.Errorf("%w: %d hosts, want %d to %d", errOptions, n, controls, hostsMax)
+	}
+	for i, tokens := range node.Tokens(len(l.hosts), tokensEach) {
+		l.hosts[i].tokens = tokens
+	}
+	return nil
+}
+
+// rackOf is a node of the rack that the first datacenter's spares take at this turn.
+func (l *layout) rackOf(turn int) place {
+	var racks []place
+	for _, h := range l.hosts {
+		if h.datacenter == l.hosts[0].datacenter && (len(racks) == 0 || racks[len(racks)-1].rack != h.rack) {
+			racks = append(racks, h)
+		}
+	}
+	return racks[turn%len(racks)]
+}
+
+// address is that of a last number in the network.
+func (l *layout) address(last int) netip.Addr {
+	a := l.subnet.Addr().As4()
+	a[3] = byte(last)
+	return netip.AddrFrom4(a)
+}
+
+// The last numbers of addresses; those below are the bridge's.
 const (
-	firstHost  = 11 // its last number; those below are the bridge's
-	hostsMax   = 24
-	tokensEach = 4
+	firstNode  = 11
+	firstSpare = 51
+	firstEtcd  = 101
+	firstProxy = 111
+
+	hostsMax    = 24
+	tokensEach  = 4
+	etcdMembers = 3
 )

@@ -5,13 +5,17 @@ package cluster
 import (
 	"errors"
 	"net/netip"
+	"slices"
 	"strings"
 	"testing"
+	"time"
 
 	"go.yaml.in/yaml/v3"
 
+	"supervisor/cluster"
 	"supervisor/incident"
 	"supervisor/internal/settings"
+	"supervisor/loadbalancer"
 )
 
 func TestALayoutThatIsNotSaid(t *testing.T) {
@@ -56,11 +60,81 @@ func TestOptionsThatCannotBeMade(t *testing.T) {
 		"too few hosts":               {Datacenters: []Datacenter{{"dc1", []int{1, 1}}}},
 		"too many hosts":              {Datacenters: []Datacenter{{"dc1", []int{20, 20, 20}}}},
 		"a datacenter without a name": {Datacenters: []Datacenter{{"", []int{1, 1, 1}}}},
+		"a disk that is too small":    {Disk: 1 << 20},
+		"fewer spares than none":      {Spares: -1},
+		"hints for half a second":     {HintWindow: time.Second / 2},
 		"a datacenter named twice":    {Datacenters: []Datacenter{{"dc1", []int{3}}, {"dc1", []int{3}}}},
 	} {
 		if _, err := o.lay(); !errors.Is(err, errOptions) {
 			t.Errorf("%s: %v", why, err)
 		}
+	}
+}
+
+func TestHostsBesideTheNodes(t *testing.T) {
+	l, err := Options{Etcd: true, HAProxy: true, Spares: 4, HintWindow: time.Hour}.lay()
+	if err != nil {
+		t.Fatal(err)
+	}
+	var got []string
+	for _, p := range l.all() {
+		got = append(got, string(p.role)+" "+string(p.name)+" "+string(p.rack)+" "+p.address.String())
+	}
+	want := []string{"node n1 r1 10.213.77.11", "node n2 r2 10.213.77.12", "node n3 r3 10.213.77.13",
+		"spare s1 r1 10.213.77.51", "spare s2 r2 10.213.77.52", "spare s3 r3 10.213.77.53", "spare s4 r1 10.213.77.54",
+		"etcd e1  10.213.77.101", "etcd e2  10.213.77.102", "etcd e3  10.213.77.103", "proxy p1  10.213.77.111"}
+	if !slices.Equal(got, want) {
+		t.Errorf("%q, want %q", got, want)
+	}
+	p := l.policy()
+	if faults := loadbalancer.Faults(p.Pools, []cluster.Name{"n1", "n2", "n3"}); len(p.Pools) != 1 || faults != nil {
+		t.Errorf("the pools %+v: %v", p.Pools, faults)
+	}
+	file := l.etcdFile(l.etcd[1])
+	for _, want := range []string{`ETCD_NAME="e2"`, `ETCD_INITIAL_CLUSTER="e1=https://10.213.77.101:2380,e2=`, `ETCD_CLIENT_CERT_AUTH="true"`} {
+		if !strings.Contains(file, want) {
+			t.Errorf("the member's file lacks %s: %s", want, file)
+		}
+	}
+	b, err := l.agent(l.hosts[0])
+	if text := string(b); err != nil || strings.Contains(text, "embedded") || !strings.Contains(text, "https://10.213.77.103:2379") {
+		t.Errorf("the agent's store: %s, %v", b, err)
+	}
+}
+
+func TestThePolicyIsChangedBeforeItIsApplied(t *testing.T) {
+	l, err := Options{Policy: func(p *incident.Policy) { p.Budgets.StartsMax = 9 }}.lay()
+	if err != nil || l.policy().Budgets.StartsMax != 9 {
+		t.Errorf("%v, %+v", err, l.policy().Budgets)
+	}
+}
+
+func TestCassandrasFile(t *testing.T) {
+	l, err := Options{Spares: 1, HintWindow: 3 * time.Hour}.lay()
+	if err != nil {
+		t.Fatal(err)
+	}
+	node, spare := l.cassandraFiles(l.hosts[0])["cassandra.yaml"], l.cassandraFiles(l.spares[0])["cassandra.yaml"]
+	for _, want := range []string{"num_tokens: 4\n", "initial_token: \"", "auto_bootstrap: false\n", "max_hint_window: 10800s\n"} {
+		if !strings.Contains(node, want) {
+			t.Errorf("a node's file lacks %q: %s", want, node)
+		}
+	}
+	if !strings.Contains(spare, "num_tokens: 4\n") || strings.Contains(spare, "initial_token") || strings.Contains(spare, "auto_bootstrap") {
+		t.Errorf("a spare's file: %s", spare)
+	}
+	for name, text := range map[string]string{"node": node, "spare": spare} {
+		var any map[string]any
+		if err := yaml.Unmarshal([]byte(text), &any); err != nil {
+			t.Errorf("the file of a %s: %v", name, err)
+		}
+	}
+}
+
+func TestFences(t *testing.T) {
+	journal := []Entry{{Code: "judged"}, {Code: "decided_drain"}, {Code: "waits_fence"}, {Code: "decided_fence"}, {Code: "did_kill"}, {Code: "closed_answered"}}
+	if got := Fences(journal); len(got) != 2 || got[0].Code != "decided_fence" || got[1].Code != "did_kill" {
+		t.Errorf("%+v", got)
 	}
 }
 
