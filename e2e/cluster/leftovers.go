@@ -14,7 +14,7 @@ import (
 	"time"
 )
 
-// endMax bounds the end of a cluster.
+// endMax bounds the end of a cluster, and what is collected before.
 const endMax = 2 * time.Minute
 
 // end removes all that the cluster made. A test that failed has the journals first.
@@ -22,27 +22,12 @@ func (c *Cluster) end() {
 	ctx, cancel := context.WithTimeout(context.WithoutCancel(c.t.Context()), endMax)
 	defer cancel()
 	if c.t.Failed() {
-		c.tell(ctx)
+		c.collect(ctx)
 	}
+	ctx, cancel = context.WithTimeout(context.WithoutCancel(ctx), endMax)
+	defer cancel()
 	if err := remove(ctx, label+"="+c.id); err != nil {
 		c.t.Errorf("end the cluster: %v", err)
-	}
-}
-
-// tell prints what every host's agent and Cassandra said last.
-func (c *Cluster) tell(ctx context.Context) {
-	for _, h := range c.Hosts {
-		_ = h.docker(ctx, "unpause") // one that is frozen says nothing
-		for _, argv := range [][]string{
-			{"systemctl", "--no-pager", "--failed"},
-			{"journalctl", "--no-pager", "--lines", "60", "--unit", "cassandra-supervisor.service", "--output", "cat"},
-			{"journalctl", "--no-pager", "--lines", "20", "--unit", "cassandra.service", "--output", "short-iso"},
-			{"tail", "-n", "20", dataDir + "/log/system.log"},
-			{"tail", "-n", "10", dataDir + "/log/output.log"},
-		} {
-			out, err := h.Run(ctx, argv...)
-			c.t.Logf("%s: %s (%v)\n%s", h.Name, strings.Join(argv, " "), err, out)
-		}
 	}
 }
 
@@ -67,11 +52,12 @@ func removeLeftovers(ctx context.Context) error {
 	return nil
 }
 
-// remove removes containers, with their volumes, and networks of a label.
+// remove removes containers, with their volumes, networks and volumes of a label.
 func remove(ctx context.Context, filter string) error {
 	var errs []error
 	for _, kind := range []struct{ list, remove []string }{
 		{[]string{"ps", "--all", "--quiet"}, []string{"rm", "--force", "--volumes"}},
+		{[]string{"volume", "ls", "--quiet"}, []string{"volume", "rm"}},
 		{[]string{"network", "ls", "--quiet"}, []string{"network", "rm"}},
 	} {
 		out, err := exec.CommandContext(ctx, "docker", append(kind.list, "--filter", "label="+filter)...).Output()
