@@ -65,9 +65,9 @@ sim-long: ## the long run: an hour and three quarters, entered in docs/simulator
 real: test-tools build ## tests on real Cassandra processes; about 33 minutes
 	TAGS=$(TAGS) scripts/real.sh
 
-hosts: hosts-tools package ## tests on hosts: containers with systemd and the real package; as root, about 4 minutes and 3 more the first time
-	cd e2e/cluster && go vet -tags hosts ./... && go vet -tags example ./...
-	cd e2e/cluster && go test -tags hosts -count=1 -v -timeout 40m ./...
+hosts: hosts-tools package ## tests on hosts: containers with systemd and the real package; as root, about SUITETIME and 3 more the first time; RUN=TestDisks runs one
+	cd e2e/cluster && go vet -tags $(TAGS),hosts ./... && go vet -tags $(TAGS),example ./...
+	cd e2e/cluster && go test -tags $(TAGS),hosts -count=1 -v -timeout 40m -artifacts -outputdir $(CURDIR)/dist $(if $(RUN),-run '$(RUN)') .
 
 hosts-tools:
 	scripts/setup.sh hosts
