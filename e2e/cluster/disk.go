@@ -78,9 +78,11 @@ func (h *Host) FreeDisk(ctx context.Context) error {
 
 // readOnly lays a read-only view of the directory over it. It is made elsewhere: units
 // with a view of their own see the mount as it is laid, and no later change of it.
+// Private, it does not take part in what is laid over its origin.
 const readOnly = `set -eu
 mkdir -p /run/read-only
 mount --bind ` + dataDir + ` /run/read-only
+mount --make-private /run/read-only
 mount -o remount,bind,ro /run/read-only
 mount --bind /run/read-only ` + dataDir + `
 umount /run/read-only`
