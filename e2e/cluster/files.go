@@ -4,8 +4,10 @@ package cluster
 
 import (
 	"fmt"
+	"maps"
 	"net/netip"
 	"path/filepath"
+	"slices"
 	"strings"
 
 	"go.yaml.in/yaml/v3"
@@ -65,7 +67,7 @@ func (p place) at(port uint16) string { return netip.AddrPortFrom(p.address, por
 // is on loopback alone: it asks nobody for a name.
 func (l layout) node(p place) node.Node {
 	n := node.Node{Name: string(p.name), Address: p.address.String(), Datacenter: string(p.datacenter), Rack: string(p.rack),
-		Region: string(Region), Admin: "127.0.0.1", JMXPort: jmxPort, Tokens: p.tokens, Dir: dataDir, Jars: jarsDir, Java: "/usr/bin/java"}
+		Region: string(p.region), Admin: "127.0.0.1", JMXPort: jmxPort, Tokens: p.tokens, Dir: dataDir, Jars: jarsDir, Java: "/usr/bin/java"}
 	for _, s := range l.hosts[:controls] {
 		n.Seeds = append(n.Seeds, s.address.String())
 	}
@@ -127,7 +129,7 @@ func (l layout) roster(keys map[cluster.Name]string) ([]byte, error) {
 	}
 	for _, p := range l.hosts {
 		n := l.node(p)
-		roster.Hosts = append(roster.Hosts, cluster.Host{Name: p.name, Region: Region, Datacenter: p.datacenter, Rack: p.rack,
+		roster.Hosts = append(roster.Hosts, cluster.Host{Name: p.name, Region: p.region, Datacenter: p.datacenter, Rack: p.rack,
 			CQL: n.CQL(), Storage: n.Storage(), Gossip: p.at(gossipPort), PublicKey: keys[p.name]})
 	}
 	b, err := yaml.Marshal(roster)
@@ -145,10 +147,10 @@ func (l layout) policy() incident.Policy {
 	for _, h := range l.hosts {
 		if _, known := p.Modes[h.datacenter]; !known {
 			p.Modes[h.datacenter] = l.mode
-			p.Regions[Region] = append(p.Regions[Region], h.datacenter)
+			p.Regions[h.region] = append(p.Regions[h.region], h.datacenter)
 		}
 	}
-	p.Residency = residency.Open([]cluster.Region{Region})
+	p.Residency = residency.Open(slices.Sorted(maps.Keys(p.Regions)))
 	p.KnownRows = []incident.KnownRows{{Keyspace: load.Keyspace, Table: load.Table, Max: 400}}
 	if l.proxy != nil {
 		p.Pools = []loadbalancer.Declared{l.pool()}

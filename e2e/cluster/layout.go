@@ -50,10 +50,13 @@ type Options struct {
 // DiskMin is the smallest disk that a Cassandra of this package runs on for long.
 const DiskMin = 256 << 20
 
-// Datacenter is one datacenter of the cluster's region.
+// Datacenter is one datacenter.
 type Datacenter struct {
 	Name  cluster.Datacenter
 	Racks []int // hosts of each rack r1, r2, and so on
+	// Region is where its data stands, by policy and roster; empty: Region. All hosts
+	// have one store and one leader, in the region of the first three.
+	Region cluster.Region
 }
 
 // Names of what all clusters of this package have.
@@ -86,6 +89,7 @@ func (r Role) hasCassandra() bool { return r == RoleNode || r == RoleSpare }
 type place struct {
 	role       Role
 	name       cluster.Name
+	region     cluster.Region
 	datacenter cluster.Datacenter
 	rack       cluster.Rack
 	address    netip.Addr
@@ -136,7 +140,7 @@ func (o Options) lay() (layout, error) {
 	}
 	for i := range o.Spares {
 		like := l.rackOf(i)
-		l.spares = append(l.spares, place{role: RoleSpare, name: numbered("s", i), datacenter: like.datacenter, rack: like.rack, address: l.address(firstSpare + i)})
+		l.spares = append(l.spares, place{role: RoleSpare, name: numbered("s", i), region: like.region, datacenter: like.datacenter, rack: like.rack, address: l.address(firstSpare + i)})
 	}
 	for i := range etcdMembers {
 		if o.Etcd {
@@ -173,7 +177,7 @@ func (l *layout) layNodes(datacenters []Datacenter) error {
 		for i, count := range dc.Racks {
 			for range count {
 				n := len(l.hosts)
-				l.hosts = append(l.hosts, place{role: RoleNode, name: numbered("n", n), datacenter: dc.Name,
+				l.hosts = append(l.hosts, place{role: RoleNode, name: numbered("n", n), region: cmp.Or(dc.Region, Region), datacenter: dc.Name,
 					rack: cluster.Rack(numbered("r", i)), address: l.address(firstNode + n)})
 			}
 		}

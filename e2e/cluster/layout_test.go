@@ -32,7 +32,7 @@ func TestALayoutThatIsNotSaid(t *testing.T) {
 }
 
 func TestDatacentersAndRacks(t *testing.T) {
-	l, err := Options{Subnet: "10.9.0.0/24", Datacenters: []Datacenter{{"a", []int{2, 1, 1}}, {"b", []int{1, 1}}}}.lay()
+	l, err := Options{Subnet: "10.9.0.0/24", Datacenters: []Datacenter{{Name: "a", Racks: []int{2, 1, 1}}, {Name: "b", Racks: []int{1, 1}, Region: "us"}}}.lay()
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -46,7 +46,7 @@ func TestDatacentersAndRacks(t *testing.T) {
 	if got, want := l.replication(), "{'class': 'NetworkTopologyStrategy', 'a': 3, 'b': 2}"; got != want {
 		t.Errorf("%s, want %s", got, want)
 	}
-	if p := l.policy(); len(p.Modes) != 2 || len(p.Regions[Region]) != 2 {
+	if p := l.policy(); len(p.Modes) != 2 || len(p.Regions[Region]) != 1 || len(p.Regions["us"]) != 1 {
 		t.Errorf("the policy has modes %v, regions %v", p.Modes, p.Regions)
 	}
 }
@@ -57,13 +57,13 @@ func TestOptionsThatCannotBeMade(t *testing.T) {
 		"no network":                  {Subnet: "hosts"},
 		"an address in a network":     {Subnet: "10.1.1.7/24"},
 		"a network of one address":    {Subnet: "10.1.1.0/32"},
-		"too few hosts":               {Datacenters: []Datacenter{{"dc1", []int{1, 1}}}},
-		"too many hosts":              {Datacenters: []Datacenter{{"dc1", []int{20, 20, 20}}}},
-		"a datacenter without a name": {Datacenters: []Datacenter{{"", []int{1, 1, 1}}}},
+		"too few hosts":               {Datacenters: []Datacenter{{Name: "dc1", Racks: []int{1, 1}}}},
+		"too many hosts":              {Datacenters: []Datacenter{{Name: "dc1", Racks: []int{20, 20, 20}}}},
+		"a datacenter without a name": {Datacenters: []Datacenter{{Name: "", Racks: []int{1, 1, 1}}}},
 		"a disk that is too small":    {Disk: 1 << 20},
 		"fewer spares than none":      {Spares: -1},
 		"hints for half a second":     {HintWindow: time.Second / 2},
-		"a datacenter named twice":    {Datacenters: []Datacenter{{"dc1", []int{3}}, {"dc1", []int{3}}}},
+		"a datacenter named twice":    {Datacenters: []Datacenter{{Name: "dc1", Racks: []int{3}}, {Name: "dc1", Racks: []int{3}}}},
 	} {
 		if _, err := o.lay(); !errors.Is(err, errOptions) {
 			t.Errorf("%s: %v", why, err)
