@@ -7,13 +7,17 @@ import (
 	"errors"
 	"fmt"
 	"io"
+	"os"
 	"os/signal"
 	"os/user"
 	"runtime"
 	"strconv"
 	"syscall"
+	"time"
 
 	"github.com/spf13/cobra"
+	"go.uber.org/zap"
+	"golang.org/x/sys/unix"
 
 	"supervisor/internal/api"
 	"supervisor/isolate/nft"
@@ -21,8 +25,9 @@ import (
 
 // portGuard is what its unit says on the command line.
 type portGuard struct {
-	socket, file, user string
-	clients, ring      []uint
+	socket, file, user  string
+	clients, ring       []uint
+	standstill, unasked time.Duration
 }
 
 func newPortGuardCommand() *cobra.Command {
@@ -33,7 +38,10 @@ func newPortGuardCommand() *cobra.Command {
 		Long: "Holds nftables rules in a table of its own, inet " + nft.TableName + ": clients refused on the CQL port, and\n" +
 			"fenced members of the ring cut off on the storage port. It decides nothing: the agent says over the socket\n" +
 			"what is wanted. That is on the disk before it is in force, is put right when somebody changes the rules,\n" +
-			"and stands again after a boot before Cassandra starts. Stopping it changes nothing.",
+			"and stands again after a boot before Cassandra starts. Stopping it changes nothing of that.\n\n" +
+			"With --standstill the CQL port is also closed by the kernel when this guard has not renewed a lease for so\n" +
+			"long: a host that was frozen answers nobody when it goes on, until its agent has read the store. Whatever\n" +
+			"ends a guard takes the lease away; only a guard and a systemd that both stand still let it end.",
 		Args: noArgs,
 		RunE: func(c *cobra.Command, _ []string) error {
 			ctx, stop := signal.NotifyContext(c.Context(), syscall.SIGINT, syscall.SIGTERM)
@@ -49,7 +57,9 @@ func newPortGuardCommand() *cobra.Command {
 	c.Flags().StringVar(&o.user, "user", "cassandra", "the agent's user, by name or number; root may ask too")
 	c.Flags().UintSliceVar(&o.clients, "cql-port", []uint{9042}, "ports of CQL; no others are refused to clients")
 	c.Flags().UintSliceVar(&o.ring, "storage-port", []uint{7000}, "ports of the ring; no others are cut off from its members")
-	c.AddCommand(o.show(), o.lift(), o.forget(file))
+	c.Flags().DurationVar(&o.standstill, "standstill", 0, "close the CQL port when nobody has renewed its lease for so long, 5s to 10m; 0: never")
+	c.Flags().DurationVar(&o.unasked, "unasked", time.Minute, "after a standstill, open again when no agent has spoken for so long")
+	c.AddCommand(o.show(), o.lift(), o.release(), o.forget(file))
 	return c
 }
 
@@ -64,21 +74,36 @@ func (o *portGuard) run(ctx context.Context) error {
 	if err != nil {
 		return err
 	}
-	g, err := nft.NewGuard(nft.Options{Ports: ports, File: o.file, May: o.may, Rules: nft.Kernel{}, Tell: func(line string) { log.Info(line) }})
+	g, err := nft.NewGuard(nft.Options{Ports: ports, File: o.file, May: o.may, Rules: nft.Kernel{}, Tell: func(line string) { log.Info(line) },
+		Standstill: o.standstill, Unasked: o.unasked, Boot: nft.Boot})
 	if err != nil {
 		return failure{err: err, code: "USAGE", exit: exitUsage}
 	}
-	// Before it says that it is ready: Cassandra's start waits for that.
-	g.Restore()
+	// Before a lease begins that one who cannot listen would leave to its end.
 	l, err := nft.Listen(o.socket)
 	if err != nil {
 		return err
 	}
+	if o.standstill != 0 {
+		stayInMemory(log)
+	}
+	// Before it says that it is ready: Cassandra's start waits for that.
+	g.Restore()
 	ctx, cancel := context.WithCancel(ctx)
 	told := make(chan struct{})
 	go func() { defer close(told); tellSystemd(ctx, g.Progress, log) }()
 	defer func() { cancel(); <-told }()
 	return g.Serve(ctx, l)
+}
+
+// stayInMemory keeps what the guard has touched from being written to a disk or
+// read from it again: a host whose memory is short, or whose root disk hangs, still
+// serves clients, and a guard that waits for a page of its own program would not
+// renew their lease. It is no fault where the unit does not allow it.
+func stayInMemory(log *zap.Logger) {
+	if err := unix.Mlockall(unix.MCL_CURRENT | unix.MCL_FUTURE | unix.MCL_ONFAULT); err != nil {
+		log.Info("the guard's memory is not held, and it may wait for a disk", zap.Error(err))
+	}
 }
 
 func (o *portGuard) ports() (nft.Ports, error) {
@@ -126,19 +151,44 @@ func (o *portGuard) lift() *cobra.Command {
 		Use:   "lift --reason R",
 		Short: "Open all ports again, also without an agent; as root or the agent's user",
 		Long: "For a person on the host when nothing else can. An agent that runs goes on from what its leader wants\n" +
-			"and may close them again.",
+			"and may close them again. It is also the word that a host which stood still is awake.",
 		Args: noArgs,
 		RunE: func(c *cobra.Command, _ []string) error {
 			if reason == "" {
 				return usage(c, errors.New("--reason is wanted: it stands in the guard's journal"))
 			}
-			r, err := nft.NewClient(o.socket).Apply(c.Context(), nft.State{}, reason)
+			r, err := nft.NewClient(o.socket).Awake(c.Context(), nft.State{}, 0, reason)
 			tellPorts(c.OutOrStdout(), r)
 			return portsFailure(err, r.Stands)
 		},
 	}
 	c.Flags().StringVar(&reason, "reason", "", "why, for the journal")
 	return c
+}
+
+func (o *portGuard) release() *cobra.Command {
+	return &cobra.Command{
+		Use:   "release",
+		Short: "Take away the lease of a guard that has ended, and nothing else; its unit runs this, no guard is asked",
+		Long: "Without this, or another guard within the time of the lease, the CQL port would close. What is wanted stays.\n" +
+			"Where systemd says in $SERVICE_RESULT that the guard was killed, a lease that has ended already is left: a guard\n" +
+			"and a systemd that both came too late were on a host that stood still, and the next guard waits for the\n" +
+			"agent's word. Run it as root by hand, without that variable, to open in any case.",
+		Args: noArgs,
+		RunE: func(c *cobra.Command, _ []string) error {
+			result := os.Getenv("SERVICE_RESULT")
+			released, err := nft.Kernel{}.Release(result == "" || result == "success")
+			switch {
+			case errors.Is(err, nft.ErrUnavailable), errors.Is(err, nft.ErrForeign):
+				return nil // there is none of ours
+			case err != nil:
+				return failure{err: err, code: "PORTS_FAILED", exit: exitFailed}
+			case !released:
+				fmt.Fprintln(c.OutOrStdout(), "the lease had ended: this host stood still, and its CQL port stays closed until the next guard hears a word")
+			}
+			return nil
+		},
+	}
 }
 
 func (o *portGuard) forget(file func(*cobra.Command)) *cobra.Command {
@@ -169,6 +219,28 @@ func tellPorts(out io.Writer, r nft.Report) {
 	fmt.Fprintf(out, "stands: %s\n", r.Standing)
 	for _, line := range r.Differs {
 		fmt.Fprintf(out, "  %s\n", line)
+	}
+	tellLease(out, r)
+}
+
+func tellLease(out io.Writer, r nft.Report) {
+	span := func(ms int64) time.Duration { return (time.Duration(ms) * time.Millisecond).Round(100 * time.Millisecond) }
+	if l := r.Lease; l != nil {
+		now := "runs"
+		if !l.Held {
+			now = "has ended: clients are refused, whatever is wanted"
+		}
+		fmt.Fprintf(out, "lease against a standstill: %s, %s\n", span(l.ForMS), now)
+		if l.Alone {
+			fmt.Fprintln(out, "  after the last standstill nobody said that this host is awake; the lease was begun without a word")
+		}
+	}
+	if s := r.Standstill; s != nil {
+		lasted := "for an unknown time"
+		if s.LastedMS > 0 {
+			lasted = "for " + span(s.LastedMS).String()
+		}
+		fmt.Fprintf(out, "this host stood still %s, which was noticed %s ago; it opens by the agent's word, or in %s\n", lasted, span(s.NoticedMS), span(s.UnaskedMS))
 	}
 }
 

@@ -24,6 +24,10 @@ type question struct {
 	Version int    `json:"version"`
 	Wanted  *State `json:"wanted,omitempty"`
 	Why     string `json:"why,omitempty"` // for the journal
+	// Awake says that whoever wants this has read what happened while the host
+	// stood still; Standstill is the number of that, 0 for whichever there is.
+	Awake      bool   `json:"awake,omitempty"`
+	Standstill uint64 `json:"standstill,omitempty"`
 }
 
 // Report is a guard's answer: what it was told last, and what stands.
@@ -37,8 +41,32 @@ type Report struct {
 	Stands bool `json:"stands"`
 	// Differs is all in which it was not.
 	Differs []string `json:"differs,omitempty"`
-	Code    string   `json:"code,omitempty"`
-	Error   string   `json:"error,omitempty"`
+	// StoodStill is true while the lease has ended: clients are refused, whatever
+	// is wanted, until the guard hears that somebody is awake. Read the store, then
+	// say so with Client.Awake.
+	StoodStill bool        `json:"stood_still,omitempty"`
+	Standstill *Standstill `json:"standstill,omitempty"`
+	// Lease tells of the lease of a guard that holds one.
+	Lease *LeaseReport `json:"lease,omitempty"`
+	Code  string       `json:"code,omitempty"`
+	Error string       `json:"error,omitempty"`
+}
+
+// Standstill is one time that this host did nothing for longer than its lease.
+type Standstill struct {
+	Number    uint64 `json:"number"`              // names it in an awake word
+	LastedMS  int64  `json:"lasted_ms,omitempty"` // from the last renewal on; none: an earlier guard knew
+	NoticedMS int64  `json:"noticed_ms"`          // so long ago the guard found out
+	UnaskedMS int64  `json:"unasked_ms"`          // so long until it opens without a word
+}
+
+// LeaseReport is a lease as it was found.
+type LeaseReport struct {
+	ForMS int64 `json:"for_ms"` // it ends so long after a renewal
+	// Held was read from the kernel for this answer: the lease runs.
+	Held bool `json:"held"`
+	// Alone is true after the guard had to begin it again without a word.
+	Alone bool `json:"alone,omitempty"`
 }
 
 // The codes of a report with an error.
@@ -108,13 +136,26 @@ func NewClient(socket string) Client { return Client{Socket: socket, Max: askedM
 // Apply makes exactly a state stand; the empty one lifts all. It is on the
 // guard's disk when this returns without an error, and was read back. With an
 // error it may stand, or may stand later: look. Why goes to the guard's journal.
+// While the host stood still it says nothing about clients: see Report.StoodStill.
 func (c Client) Apply(ctx context.Context, s State, why string) (Report, error) {
-	r, err := c.ask(ctx, question{Version: wireVersion, Wanted: &s, Why: why})
+	return c.stand(ctx, question{Version: wireVersion, Wanted: &s, Why: why})
+}
+
+// Awake is Apply with the word that whoever asks has read, after the standstill
+// of that number was told, what it missed: the lease runs again from the same
+// moment on. A word about an earlier standstill is refused and changes nothing;
+// without any standstill it is Apply. A person who has looked gives number 0.
+func (c Client) Awake(ctx context.Context, s State, standstill uint64, why string) (Report, error) {
+	return c.stand(ctx, question{Version: wireVersion, Wanted: &s, Why: why, Awake: true, Standstill: standstill})
+}
+
+func (c Client) stand(ctx context.Context, q question) (Report, error) {
+	r, err := c.ask(ctx, q)
 	if err == nil && !r.Stands {
 		err = errors.New("it does not stand")
 	}
 	if err != nil {
-		return r, fmt.Errorf("have %s stand: %w", s, err)
+		return r, fmt.Errorf("have %s stand: %w", q.Wanted, err)
 	}
 	return r, nil
 }

@@ -12,6 +12,7 @@ import (
 	"os"
 	"path/filepath"
 	"strings"
+	"sync/atomic"
 	"time"
 
 	"golang.org/x/sys/unix"
@@ -28,14 +29,19 @@ const (
 	questionMax = 1 << 16
 	// whyMax is a line of the journal.
 	whyMax = 300
+	// turnMax is more than a disk takes that still does anything.
+	turnMax = 30 * time.Second
 	// atOnceMax is how many may ask at once; an agent asks one at a time.
 	atOnceMax = 8
 )
 
 // Rules is what a guard asks of the kernel.
 type Rules interface {
-	Apply(s State) (found []string, err error)
+	Apply(s State, l Lease, h Hold) (found []string, err error)
 	Standing() (Standing, error)
+	// Hold is called once a second by a goroutine that does nothing else.
+	Hold(h Hold) error
+	Release(alsoEnded bool) (released bool, err error)
 }
 
 // Options of a guard are complete.
@@ -45,6 +51,10 @@ type Options struct {
 	May   func(uid uint32) bool // who may ask, besides root
 	Rules Rules
 	Tell  func(line string) // what is worth a line in the journal
+
+	Standstill time.Duration        // the lease against a host that stood still; 0: none
+	Unasked    time.Duration        // after so long without a word the lease begins again
+	Boot       func() time.Duration // the boot clock: it goes on while the host sleeps
 }
 
 // Guard makes stand what it was told last, also over its own end and that of the
@@ -52,6 +62,8 @@ type Options struct {
 type Guard struct {
 	o    Options
 	turn chan struct{} // one thing at a time
+	busy atomic.Int64  // since when, by the process's own clock; 0: nobody has a turn
+	hold *keeper       // of the lease; nil: there is none
 
 	wanted  *State // nil: not known, and then what stands is left alone
 	unknown string // why it is not known
@@ -70,28 +82,37 @@ func NewGuard(o Options) (*Guard, error) {
 	if o.May == nil || o.Rules == nil || o.Tell == nil {
 		faults = append(faults, errors.New("a guard needs to know who may ask, its rules and its journal"))
 	}
+	faults = append(faults, o.leaseFaults()...)
 	if err := errors.Join(faults...); err != nil {
 		return nil, err
 	}
-	return &Guard{o: o, turn: make(chan struct{}, 1)}, nil
+	g := &Guard{o: o, turn: make(chan struct{}, 1)}
+	if o.Standstill != 0 {
+		g.hold = newKeeper(o)
+	}
+	return g, nil
 }
 
 // Restore makes stand what is kept. It is called once and first: where it cannot,
 // the guard answers all the same, and tries again.
 func (g *Guard) Restore() {
-	g.turn <- struct{}{}
+	g.take()
 	defer g.done()
+	defer g.hold.begin()
 	s, there, err := readKept(g.o.File, g.o.Ports)
 	switch {
 	case err != nil:
 		g.unknown = err.Error()
 	case !there:
 		// Nothing was ever wanted here, unless somebody took the file away.
-		if st, err := g.o.Rules.Standing(); err == nil && !st.Foreign && len(st.From(State{})) > 0 {
+		if st, err := g.o.Rules.Standing(); err == nil && !st.Foreign && len(st.From(State{}, st.Lease)) > 0 {
 			g.unknown = fmt.Sprintf("%s is gone, and there stand rules", g.o.File)
 			break
 		}
 		g.wanted = &State{}
+		if g.hold != nil {
+			g.apply(false)
+		}
 		return
 	default:
 		g.wanted = &s
@@ -101,16 +122,30 @@ func (g *Guard) Restore() {
 		return
 	}
 	g.o.Tell(fmt.Sprintf("wanted: %s", g.wanted))
-	if found, ok := g.apply(); ok && found != nil && !g.wanted.Empty() {
+	if found, ok := g.apply(false); ok && found != nil && !g.wanted.Empty() {
 		g.o.Tell("it stands")
 	}
 }
 
-func (g *Guard) done() { <-g.turn }
+func (g *Guard) take() {
+	g.turn <- struct{}{}
+	g.busy.Store(int64(time.Since(started)) + 1)
+}
 
-// apply makes what is wanted stand and tells of trouble that is new.
-func (g *Guard) apply() (found []string, ok bool) {
-	found, err := g.o.Rules.Apply(*g.wanted)
+func (g *Guard) done() {
+	g.busy.Store(0)
+	<-g.turn
+}
+
+// apply makes what is wanted stand and tells of trouble that is new. With a word
+// that the host is awake its lease begins in the same transaction.
+func (g *Guard) apply(awake bool) (found []string, ok bool) {
+	var err error
+	if g.hold == nil {
+		found, err = g.o.Rules.Apply(*g.wanted, Lease{}, Ended)
+	} else {
+		found, err = g.hold.apply(*g.wanted, awake)
+	}
 	trouble := ""
 	if err != nil {
 		trouble = err.Error()
@@ -124,36 +159,40 @@ func (g *Guard) apply() (found []string, ok bool) {
 
 // look puts right what a hand, or another program, did to the rules.
 func (g *Guard) look() {
-	g.turn <- struct{}{}
+	g.take()
 	defer g.done()
-	if g.wanted == nil || g.wanted.Empty() && g.trouble == "" {
+	if g.wanted == nil || g.wanted.Empty() && g.trouble == "" && g.hold == nil {
 		return
 	}
-	if found, ok := g.apply(); ok && found != nil {
+	if found, ok := g.apply(false); ok && found != nil {
 		g.o.Tell("put right: " + strings.Join(found, "; "))
 	}
 }
 
-// Progress tells whether the guard still takes turns.
-func (g *Guard) Progress(ctx context.Context) error {
-	select {
-	case g.turn <- struct{}{}:
-		g.done()
-		return nil
-	case <-ctx.Done():
-		return fmt.Errorf("wait for a turn: %w", ctx.Err())
+// started is where busy counts from.
+var started = time.Now()
+
+// Progress tells whether the guard renews its lease and still takes turns. It
+// waits for neither: a turn may wait for a disk, longer than the unit's watchdog
+// does, and ending the guard would make no disk faster.
+func (g *Guard) Progress(context.Context) error {
+	if since := g.busy.Load(); since != 0 && time.Since(started)-time.Duration(since) > turnMax {
+		return fmt.Errorf("a turn takes more than %s", turnMax)
 	}
+	return g.hold.progress()
 }
 
-// Serve answers on a socket, and looks after the rules, until the context ends.
-// What stands then goes on standing.
+// Serve answers on a socket, and looks after the rules and the lease, until the
+// context ends. What stands then goes on standing, but for the lease, which would
+// end and close.
 func (g *Guard) Serve(ctx context.Context, l *net.UnixListener) error {
 	stop := context.AfterFunc(ctx, func() { _ = l.Close() })
 	defer stop()
 	looking := make(chan struct{})
-	defer func() { <-looking }()
 	looks, cancel := context.WithCancel(ctx)
-	defer cancel()
+	stopKeeping := g.hold.keep()
+	// It renews until the lease is away: who has the turn may take long.
+	defer func() { cancel(); g.release(); stopKeeping(); <-looking }()
 	go func() {
 		defer close(looking)
 		tick := time.NewTicker(lookEvery)
@@ -254,10 +293,18 @@ func (g *Guard) answer(text []byte, peer *unix.Ucred) Report {
 	if len(q.Why) > whyMax {
 		return refused(fmt.Errorf("why has %d bytes, at most %d", len(q.Why), whyMax))
 	}
-	g.turn <- struct{}{}
+	if q.Awake && q.Wanted == nil {
+		return refused(errors.New("awake says nothing without what is wanted"))
+	}
+	g.take()
 	defer g.done()
 	if q.Wanted == nil {
 		return g.report()
+	}
+	if q.Awake {
+		if err := g.hold.hear(q.Standstill); err != nil {
+			return refused(err)
+		}
 	}
 	s, err := Canonical(*q.Wanted, g.o.Ports)
 	if err != nil {
@@ -270,7 +317,7 @@ func (g *Guard) answer(text []byte, peer *unix.Ucred) Report {
 		g.o.Tell(fmt.Sprintf("uid %d, pid %d wants: %s (%q)", peer.Uid, peer.Pid, s, q.Why))
 		g.wanted, g.unknown = &s, ""
 	}
-	g.apply()
+	g.apply(q.Awake)
 	return g.report()
 }
 
@@ -279,13 +326,14 @@ func (g *Guard) report() Report {
 	r := Report{Version: wireVersion}
 	st, err := g.o.Rules.Standing()
 	r.Standing = st.State
+	g.hold.tell(&r, st)
 	switch {
 	case err != nil:
 		r.fail(err)
 	case g.wanted == nil:
 		r.Code, r.Error, r.Differs = CodeUnknown, g.unknown, st.Differs
 	default:
-		r.Wanted, r.Differs = *g.wanted, st.From(*g.wanted)
+		r.Wanted, r.Differs = *g.wanted, st.From(*g.wanted, g.hold.lease())
 		r.Stands = len(r.Differs) == 0
 		if st.Foreign {
 			r.fail(ErrForeign)
@@ -300,6 +348,15 @@ func (g *Guard) report() Report {
 // nothing is wanted and a lift was not finished. Whatever is wanted, or stands and
 // nobody knows why, is left as it is and told as an error.
 func Forget(path string, rules Rules) error {
+	// Nobody renews it any more, whatever else stays.
+	_, released := rules.Release(true)
+	if errors.Is(released, ErrUnavailable) || errors.Is(released, ErrForeign) {
+		released = nil
+	}
+	return errors.Join(released, forget(path, rules))
+}
+
+func forget(path string, rules Rules) error {
 	s, there, err := readKept(path, Ports{})
 	if err != nil {
 		return fmt.Errorf("%w; what stands is left alone", err)
@@ -315,10 +372,10 @@ func Forget(path string, rules Rules) error {
 		return err
 	case st.Foreign:
 		return ErrForeign
-	case !there && len(st.From(s)) > 0:
+	case !there && len(st.From(s, Lease{})) > 0:
 		return fmt.Errorf("%s is gone, and there stands: %s; it is left alone", path, st.State)
 	}
-	_, err = rules.Apply(s)
+	_, err = rules.Apply(s, Lease{}, Ended)
 	return err
 }
 

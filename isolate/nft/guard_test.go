@@ -28,6 +28,10 @@ type kernel struct {
 	broken error
 	writes int
 	before func() // called before anything is written
+
+	clock time.Duration // of the boot clock
+	until time.Duration // the lease's element is there before this moment
+	holds int
 }
 
 func (k *kernel) Standing() (Standing, error) {
@@ -40,21 +44,78 @@ func (k *kernel) standing() Standing {
 	if !k.there {
 		return Standing{}
 	}
-	s, differs := Read(k.table)
-	return Standing{State: s, Differs: differs, Foreign: k.table.Mark == "", there: true, table: k.table}
+	s, l, differs := Read(k.table)
+	return Standing{State: s, Lease: l, Held: k.held(), Differs: differs, Foreign: k.table.Mark == "", there: true, table: k.table}
 }
 
-func (k *kernel) Apply(s State) ([]string, error) {
+func (k *kernel) held() bool { return k.table.LeaseFor != 0 && k.clock < k.until }
+
+func (k *kernel) boot() time.Duration {
+	k.mu.Lock()
+	defer k.mu.Unlock()
+	return k.clock
+}
+
+// Hold is as the real one.
+func (k *kernel) Hold(h Hold) error {
+	k.mu.Lock()
+	defer k.mu.Unlock()
+	k.holds++
+	switch {
+	case k.broken != nil:
+		return k.broken
+	case !k.there || k.table.LeaseFor == 0:
+		return ErrNoLease
+	case h == Kept && !k.held():
+		return ErrEnded
+	}
+	k.until = k.clock
+	if h != Ended {
+		k.until += k.table.LeaseFor
+	}
+	return nil
+}
+
+func (k *kernel) Release(alsoEnded bool) (bool, error) {
+	k.mu.Lock()
+	defer k.mu.Unlock()
+	switch {
+	case k.broken != nil:
+		return false, k.broken
+	case !k.there:
+		return true, nil
+	case k.table.Mark == "":
+		return false, ErrForeign
+	case !alsoEnded && k.table.LeaseFor != 0 && !k.held():
+		return false, nil
+	}
+	if s, _, _ := Read(k.table); s.Empty() {
+		k.there = false
+	}
+	k.table.LeaseFor = 0
+	for chain, rules := range k.table.Rules {
+		k.table.Rules[chain] = slices.DeleteFunc(rules, func(r Rule) bool { return r.Why == whyLease })
+	}
+	return true, nil
+}
+
+func (k *kernel) Apply(s State, l Lease, h Hold) ([]string, error) {
 	k.mu.Lock()
 	defer k.mu.Unlock()
 	if k.broken != nil {
 		return nil, k.broken
 	}
 	was := k.standing()
-	found := was.From(s)
+	found := was.From(s, l)
 	switch {
 	case was.Foreign:
 		return found, ErrForeign
+	case h == Kept && found != nil && k.table.LeaseFor != 0 && k.there && !l.Off() && !k.held():
+		return found, ErrEnded
+	case h == Begun && !l.Off():
+		k.until = k.clock + l.For
+	}
+	switch {
 	case found == nil:
 		return nil, nil
 	}
@@ -62,7 +123,10 @@ func (k *kernel) Apply(s State) ([]string, error) {
 		k.before()
 	}
 	k.writes++
-	k.there, k.table = !s.Empty(), Compile(s)
+	k.there, k.table = !s.Empty() || !l.Off(), Compile(s, l)
+	if k.until = k.clock; h != Ended {
+		k.until += l.For
+	}
 	return found, nil
 }
 
@@ -459,7 +523,7 @@ func TestForget(t *testing.T) {
 	}
 	b.k.change(func(k *kernel) { k.table.Mark = "" })
 	left("somebody else's table", "not ours", true)
-	b.k.change(func(k *kernel) { k.table = Compile(cutOff) })
+	b.k.change(func(k *kernel) { k.table = Compile(cutOff, Lease{}) })
 	left("a lift that was not finished", "", false)
 	left("nothing", "", false)
 	b.k.change(func(k *kernel) { k.broken = ErrUnavailable })

@@ -26,6 +26,9 @@ var ErrUnavailable = errors.New("nftables cannot be used")
 // Standing is what the kernel has of ours.
 type Standing struct {
 	State State
+	// Lease is what the rules say of one, and Held whether it runs now.
+	Lease Lease
+	Held  bool
 	// Differs is all in which our table is not what this state compiles to. Where
 	// it says anything, the state is only what can be guessed of the rest.
 	Differs []string
@@ -41,17 +44,19 @@ func (st Standing) Is(s State) bool {
 	return !st.Foreign && len(st.Differs) == 0 && st.State.Equal(s)
 }
 
-// From tells in words for people how what stands is not a canonical state.
-func (st Standing) From(s State) []string {
+// From tells in words for people how what stands is not a canonical state with
+// a lease. Whether the lease runs is no difference.
+func (st Standing) From(s State, l Lease) []string {
+	nothing := s.Empty() && l.Off()
 	switch {
-	case st.Foreign, st.there && s.Empty():
+	case st.Foreign, st.there && nothing:
 		return append([]string{"there is a table inet " + TableName}, st.Differs...)
-	case !st.there && s.Empty():
+	case !st.there && nothing:
 		return nil
 	case !st.there:
 		return []string{"there is no table inet " + TableName}
 	}
-	return Differences(st.table, Compile(s))
+	return Differences(st.table, Compile(s, l))
 }
 
 // Kernel is the nftables of the network namespace it is called in.
@@ -75,33 +80,40 @@ func (k Kernel) Standing() (Standing, error) {
 	if t.Mark == "" {
 		return Standing{Foreign: true, there: true, Differs: []string{"the owner's mark is missing"}}, nil
 	}
-	s, differs := Read(t)
-	return Standing{State: s, Differs: differs, there: true, table: t}, nil
+	s, l, differs := Read(t)
+	return Standing{State: s, Lease: l, Held: t.Held, Differs: differs, there: true, table: t}, nil
 }
 
-// Apply makes exactly a canonical state stand, in one transaction: there is no
-// moment without the rules of the one or the other. It does nothing where the
-// state stands already, and tells what it found different otherwise.
-func (k Kernel) Apply(s State) (found []string, err error) {
+// Apply makes exactly a canonical state with a lease stand, in one transaction:
+// there is no moment without the rules of the one or the other. It does nothing
+// where they stand already, but for a lease that is to begin, and tells what it
+// found different otherwise. ErrEnded is about a lease that was to be kept: then
+// nothing was changed.
+func (k Kernel) Apply(s State, l Lease, h Hold) (found []string, err error) {
 	was, err := k.Standing()
 	if err != nil {
 		return nil, fmt.Errorf("read what stands: %w", err)
 	}
-	found = was.From(s)
+	found = was.From(s, l)
 	switch {
 	case was.Foreign:
 		return found, ErrForeign
+	case found == nil && h == Begun && !l.Off():
+		return nil, k.Hold(Begun)
 	case found == nil:
 		return nil, nil
 	}
-	if err := k.write(s, was.there); err != nil {
+	if err := k.write(was, s, l, h); err != nil {
+		if h == Kept && errors.Is(err, unix.ENOENT) && errors.Is(k.missing(err), ErrEnded) {
+			return found, ErrEnded
+		}
 		return found, fmt.Errorf("write rules for %s: %w", s, unavailable(err, false))
 	}
 	now, err := k.Standing()
 	if err != nil {
 		return found, fmt.Errorf("read what was written: %w", err)
 	}
-	if rest := now.From(s); rest != nil {
+	if rest := now.From(s, l); rest != nil {
 		return found, fmt.Errorf("rules for %s were written, and stand otherwise: %s", s, strings.Join(rest, "; "))
 	}
 	return found, nil
@@ -110,7 +122,7 @@ func (k Kernel) Apply(s State) (found []string, err error) {
 // sendBuffer and receiveBuffer hold the largest state and its acknowledgements.
 const sendBuffer, receiveBuffer = 1 << 20, 2 << 20
 
-func (k Kernel) write(s State, there bool) error {
+func (k Kernel) write(was Standing, s State, l Lease, h Hold) error {
 	c, err := nftables.New(nftables.WithSockOptions(func(n *netlink.Conn) error {
 		return errors.Join(n.SetWriteBuffer(sendBuffer), n.SetReadBuffer(receiveBuffer))
 	}))
@@ -118,13 +130,19 @@ func (k Kernel) write(s State, there bool) error {
 		return err
 	}
 	table := &nftables.Table{Name: TableName, Family: nftables.TableFamilyINet}
-	if there {
+	if h == Kept && !l.Off() && was.table.LeaseFor != 0 {
+		// Nothing of all this is done if the lease has ended by now.
+		if err := c.SetDeleteElements(awake(table, 0), leaseElement); err != nil {
+			return err
+		}
+	}
+	if was.there {
 		c.DelTable(table)
 	}
-	if !s.Empty() {
+	if !s.Empty() || !l.Off() {
 		// Not one that somebody else has made since we looked.
 		c.CreateTable(table)
-		if err := add(c, table, Compile(s)); err != nil {
+		if err := add(c, table, Compile(s, l), h); err != nil {
 			return err
 		}
 	}
@@ -132,11 +150,16 @@ func (k Kernel) write(s State, there bool) error {
 }
 
 // add puts all that is in the table into a transaction.
-func add(c *nftables.Conn, table *nftables.Table, t Table) error {
+func add(c *nftables.Conn, table *nftables.Table, t Table, h Hold) error {
 	c.AddChain(&nftables.Chain{Name: t.Mark, Table: table})
 	for _, name := range slices.Sorted(maps.Keys(t.Sets)) {
 		if err := addSet(c, table, name, t.Sets[name]); err != nil {
 			return fmt.Errorf("set %s: %w", name, err)
+		}
+	}
+	if t.LeaseFor != 0 {
+		if err := addLease(c, table, t.LeaseFor, h); err != nil {
+			return fmt.Errorf("set %s: %w", leaseSet, err)
 		}
 	}
 	for _, name := range slices.Sorted(maps.Keys(t.Rules)) {

@@ -228,7 +228,7 @@ func (h *host) applyOn(s State, ports Ports) (found []string) {
 	if err != nil {
 		h.t.Fatal(err)
 	}
-	h.in(func() { found, err = Kernel{}.Apply(s) })
+	h.in(func() { found, err = Kernel{}.Apply(s, Lease{}, Ended) })
 	if err != nil {
 		h.t.Fatalf("apply %s: %v\n%s", s, err, h.run("nft", "list", "ruleset"))
 	}
@@ -456,10 +456,10 @@ func TestWhatAHandChangedIsPutRight(t *testing.T) {
 		t.Run(r.why, func(t *testing.T) {
 			node.run("nft", r.nft)
 			st := node.standing()
-			if st.Is(both()) || st.Foreign || !slices.ContainsFunc(st.From(both()), func(d string) bool { return strings.Contains(d, r.told) }) {
-				t.Errorf("what stands says %q, want %q", st.From(both()), r.told)
+			if st.Is(both()) || st.Foreign || !slices.ContainsFunc(st.From(both(), Lease{}), func(d string) bool { return strings.Contains(d, r.told) }) {
+				t.Errorf("what stands says %q, want %q", st.From(both(), Lease{}), r.told)
 			}
-			if found := node.apply(both()); !slices.Equal(found, st.From(both())) {
+			if found := node.apply(both()); !slices.Equal(found, st.From(both(), Lease{})) {
 				t.Errorf("found %q", found)
 			}
 			want(t, "the table", node.run("nft", "list", "table", "inet", TableName), whole)
@@ -476,7 +476,7 @@ func TestAForeignTableOfOurNameIsLeftAlone(t *testing.T) {
 		for _, s := range []State{both(), {}} {
 			var err error
 			s, _ = Canonical(s, ports)
-			node.in(func() { _, err = Kernel{}.Apply(s) })
+			node.in(func() { _, err = Kernel{}.Apply(s, Lease{}, Ended) })
 			if !errors.Is(err, ErrForeign) {
 				t.Errorf("%s on %q: %v", s, whose, err)
 			}
@@ -491,7 +491,7 @@ func TestAForeignTableOfOurNameIsLeftAlone(t *testing.T) {
 	st := node.standing()
 	node.run("nft", "delete chain inet "+TableName+" "+mark(st.State))
 	var err error
-	node.in(func() { _, err = Kernel{}.Apply(State{}) })
+	node.in(func() { _, err = Kernel{}.Apply(State{}, Lease{}, Ended) })
 	if !errors.Is(err, ErrForeign) {
 		t.Errorf("a table whose mark somebody took: %v", err)
 	}
@@ -568,7 +568,7 @@ func TestOthersChangeTheirRulesMeanwhile(t *testing.T) {
 	}()
 	for i := range 200 {
 		if st := node.standing(); !st.Is(both()) {
-			t.Errorf("read %d: %q", i, st.From(both()))
+			t.Errorf("read %d: %q", i, st.From(both(), Lease{}))
 		}
 	}
 	close(stop)
@@ -619,7 +619,7 @@ func TestWithoutTheCapability(t *testing.T) {
 		// Of this thread only, which ends with the test.
 		hdr, none := unix.CapUserHeader{Version: unix.LINUX_CAPABILITY_VERSION_3}, [2]unix.CapUserData{}
 		if err = unix.Capset(&hdr, &none[0]); err == nil {
-			_, err = Kernel{}.Apply(both())
+			_, err = Kernel{}.Apply(both(), Lease{}, Ended)
 		}
 	})
 	if !errors.Is(err, ErrUnavailable) || !strings.Contains(err.Error(), "CAP_NET_ADMIN") {

@@ -94,7 +94,7 @@ func (k Kernel) readOnce() (t Table, there bool, err error) {
 		return Table{}, false, nil
 	}
 	table := tables[i]
-	t = Table{Sets: map[string][]netip.Addr{}, Rules: map[string][]Rule{}}
+	t = Table{Sets: map[string][]netip.Addr{}, Rules: map[string][]Rule{}, handles: map[string][]uint64{}}
 	if table.Flags&flagOwner != 0 {
 		return Table{}, true, nil // a running program's own, which the kernel lets nobody else change
 	}
@@ -113,6 +113,12 @@ func readSets(c *nftables.Conn, table *nftables.Table, t *Table) error {
 		return fmt.Errorf("list sets: %w", err)
 	}
 	for _, set := range sets {
+		if set.Name == leaseSet {
+			if err := readLease(c, set, t); err != nil {
+				return err
+			}
+			continue
+		}
 		width := 16
 		if isV4(set.Name) {
 			width = 4
@@ -158,13 +164,13 @@ func readChains(c *nftables.Conn, table *nftables.Table, t *Table) error {
 			chain.Policy == nil, *chain.Policy != nftables.ChainPolicyAccept:
 			t.Extra = append(t.Extra, fmt.Sprintf("chain %s has another hook, priority, type or policy", chain.Name))
 		}
-		rules, err := readRules(chain.Name)
+		rules, handles, err := readRules(chain.Name)
 		if err != nil {
 			return fmt.Errorf("read chain %s: %w", chain.Name, err)
 		}
 		switch {
 		case ours:
-			t.Rules[chain.Name] = rules
+			t.Rules[chain.Name], t.handles[chain.Name] = rules, handles
 		case len(rules) > 0:
 			t.Extra = append(t.Extra, fmt.Sprintf("chain %s holds rules", chain.Name))
 		}
@@ -175,10 +181,10 @@ func readChains(c *nftables.Conn, table *nftables.Table, t *Table) error {
 // readRules reads a chain of our table. The library leaves out expressions that
 // it does not know, so that a rule which was changed could look like ours; here
 // such a rule is foreign.
-func readRules(chain string) ([]Rule, error) {
+func readRules(chain string) (rules []Rule, handles []uint64, err error) {
 	conn, err := netlink.Dial(unix.NETLINK_NETFILTER, nil)
 	if err != nil {
-		return nil, err
+		return nil, nil, err
 	}
 	defer conn.Close()
 	data, err := netlink.MarshalAttributes([]netlink.Attribute{
@@ -186,7 +192,7 @@ func readRules(chain string) ([]Rule, error) {
 		{Type: unix.NFTA_RULE_CHAIN, Data: []byte(chain + "\x00")},
 	})
 	if err != nil {
-		return nil, err
+		return nil, nil, err
 	}
 	header := []byte{unix.NFPROTO_INET, unix.NFNETLINK_V0, 0, 0}
 	replies, err := conn.Execute(netlink.Message{
@@ -194,31 +200,35 @@ func readRules(chain string) ([]Rule, error) {
 		Data:   append(header, data...),
 	})
 	if err != nil {
-		return nil, err
+		return nil, nil, err
 	}
-	rules := make([]Rule, 0, len(replies))
+	rules, handles = make([]Rule, 0, len(replies)), make([]uint64, 0, len(replies))
 	for _, reply := range replies {
 		if len(reply.Data) < headerBytes {
-			return nil, errors.New("a rule without a header")
+			return nil, nil, errors.New("a rule without a header")
 		}
-		r, err := readRule(reply.Data[headerBytes:], chain)
+		r, handle, err := readRule(reply.Data[headerBytes:], chain)
 		if err != nil {
-			return nil, err
+			return nil, nil, err
 		}
-		rules = append(rules, r)
+		rules, handles = append(rules, r), append(handles, handle)
 	}
-	return rules, nil
+	return rules, handles, nil
 }
 
-func readRule(attributes []byte, chain string) (Rule, error) {
+func readRule(attributes []byte, chain string) (r Rule, handle uint64, err error) {
 	d, err := netlink.NewAttributeDecoder(attributes)
 	if err != nil {
-		return Rule{}, err
+		return Rule{}, 0, err
 	}
 	var exprs []expr.Any
 	comment, unknown := "", ""
 	for d.Next() {
 		switch d.Type() {
+		case unix.NFTA_RULE_HANDLE:
+			if b := d.Bytes(); len(b) == 8 {
+				handle = binary.BigEndian.Uint64(b)
+			}
 		case unix.NFTA_RULE_USERDATA:
 			comment = commentOf(d.Bytes())
 		case unix.NFTA_RULE_EXPRESSIONS:
@@ -239,12 +249,12 @@ func readRule(attributes []byte, chain string) (Rule, error) {
 		}
 	}
 	if err := d.Err(); err != nil {
-		return Rule{}, err
+		return Rule{}, 0, err
 	}
 	if unknown != "" {
-		return Rule{Foreign: fmt.Sprintf("a rule %q that is none of ours: %s", comment, unknown)}, nil
+		return Rule{Foreign: fmt.Sprintf("a rule %q that is none of ours: %s", comment, unknown)}, handle, nil
 	}
-	return interpret(exprs, chain, comment), nil
+	return interpret(exprs, chain, comment), handle, nil
 }
 
 // readExpression reads one of the expressions that our rules are made of; nil

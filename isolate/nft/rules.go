@@ -8,6 +8,7 @@ import (
 	"net/netip"
 	"slices"
 	"strings"
+	"time"
 )
 
 // TableName is the one table that is ours, of family inet.
@@ -44,7 +45,8 @@ type Rule struct {
 	NearIn   string       // the own address is in this set
 	FarPort  uint16
 	NearPort uint16
-	IsReset  bool // the segment is itself a reset
+	IsReset  bool   // the segment is itself a reset
+	Without  string // the one element of this set is not there
 	Do       Verdict
 	Why      string // the rule's comment, for people who list it
 	Foreign  string // not of our making: what is there instead
@@ -68,6 +70,7 @@ func (r Rule) String() string {
 	say(r.FarPort != 0, "far port %d", r.FarPort)
 	say(r.NearPort != 0, "near port %d", r.NearPort)
 	say(r.IsReset, "is a reset")
+	say(r.Without != "", "unless %s", r.Without)
 	words = append(words, verdictWords[r.Do])
 	return strings.Join(words, " ")
 }
@@ -85,6 +88,11 @@ type Table struct {
 	Sets  map[string][]netip.Addr // addresses in order, by the set's name
 	Rules map[string][]Rule       // by the chain's name
 	Extra []string                // what is there and can be none of ours
+
+	LeaseFor time.Duration // of the lease's set; 0: it has none
+	Held     bool          // the lease runs; it may or may not, so nothing compares it
+
+	handles map[string][]uint64 // the kernel's names of the rules, as they were read
 }
 
 const (
@@ -94,20 +102,23 @@ const (
 	whyAllow = why + "allowed clients"
 	whyEnd   = why + "ends of refused connections"
 	whyShut  = why + "client fence"
+	whyLease = why + "standstill lease"
 )
 
 // mark is the name of the owner's chain for a state.
 func mark(s State) string { return markPrefix + version + "_" + s.hash() }
 
-// Compile turns a canonical state into the table. An empty state has none.
+// Compile turns a canonical state into the table, with a lease where there is
+// one. An empty state without a lease has no table.
 //
 // Loopback comes first: the agent of this host must reach its own Cassandra. A
 // reset passes in both directions, since it carries no request and no answer,
 // and without it neither end would learn that the connection is over. In the
 // outgoing chain the last rule resets Cassandra's own end, so that what a
-// process wakes up with reaches nobody.
-func Compile(s State) Table {
-	t := Table{Mark: mark(s), Sets: map[string][]netip.Addr{}, Rules: map[string][]Rule{}}
+// process wakes up with reaches nobody. The lease comes behind all that and says
+// the same while it has ended.
+func Compile(s State, l Lease) Table {
+	t := Table{Mark: mark(s), Sets: map[string][]netip.Addr{}, Rules: map[string][]Rule{}, LeaseFor: l.For}
 	rules := []Rule{{Loopback: true, Do: Accept, Why: whySelf}}
 	if r := s.Ring; r != nil {
 		peers := t.addSets("peers", r.Peers)
@@ -132,6 +143,9 @@ func Compile(s State) Table {
 			}
 		}
 	}
+	if !l.Off() {
+		rules = append(rules, l.rules(s)...)
+	}
 	t.Rules[Incoming], t.Rules[Outgoing] = rules, slices.Clone(rules)
 	return t
 }
@@ -155,13 +169,17 @@ func (t *Table) addSets(name string, list []netip.Addr) []string {
 // isV4 tells the family of a set by its name.
 func isV4(set string) bool { return strings.HasSuffix(set, "4") }
 
-// Read tells which state a table stands for, and all in which it is not what
-// that state compiles to. Only a table without a difference stands for anything.
-func Read(t Table) (s State, differs []string) {
+// Read tells which state and lease a table stands for, and all in which it is not
+// what they compile to. Only a table without a difference stands for anything.
+func Read(t Table) (s State, l Lease, differs []string) {
 	var ring Ring
 	var clients Clients
+	l.For = t.LeaseFor
 	for _, r := range t.Rules[Incoming] {
 		switch {
+		case r.Without != "":
+			l.Ports = append(l.Ports, r.NearPort)
+		case r.Why == whyLease:
 		case r.Do == Drop && r.NearPort != 0:
 			ring.Ports = append(ring.Ports, r.NearPort)
 		case r.Do == Reset && r.NearPort != 0:
@@ -179,7 +197,8 @@ func Read(t Table) (s State, differs []string) {
 		s.Clients = &Clients{Ports: sorted(clients.Ports, cmp.Compare[uint16]), Addresses: sorted(own, netip.Addr.Compare),
 			Allowed: sorted(clients.Allowed, comparePrefix)}
 	}
-	return s, Differences(t, Compile(s))
+	l.Ports = sorted(l.Ports, cmp.Compare[uint16])
+	return s, l, Differences(t, Compile(s, l))
 }
 
 // Differences tells in words for people how a table that was read is not the
@@ -188,6 +207,9 @@ func Differences(got, want Table) []string {
 	out := slices.Clone(got.Extra)
 	if got.Mark != want.Mark {
 		out = append(out, fmt.Sprintf("the owner's mark is %s, not %s", named(got.Mark), want.Mark))
+	}
+	if got.LeaseFor != want.LeaseFor {
+		out = append(out, fmt.Sprintf("set %s: its elements last %s, not %s", leaseSet, got.LeaseFor, want.LeaseFor))
 	}
 	for _, name := range slices.Sorted(union(got.Sets, want.Sets)) {
 		out = append(out, listed("set "+name, got.Sets[name], want.Sets[name])...)

@@ -77,7 +77,7 @@ near port 9142 reset`},
 			if err != nil {
 				t.Fatal(err)
 			}
-			table := Compile(s)
+			table := Compile(s, Lease{})
 			var lines []string
 			for _, rule := range table.Rules[Incoming] {
 				lines = append(lines, rule.String())
@@ -202,7 +202,7 @@ func anyState(t *rapid.T) State {
 func TestAStateIsReadBack(t *testing.T) {
 	rapid.Check(t, func(t *rapid.T) {
 		s := anyState(t)
-		table := Compile(s)
+		table := Compile(s, Lease{})
 		for chain, rules := range table.Rules {
 			for i, r := range rules {
 				if rules[i] = interpret(encode(r, chain), chain, r.Why); rules[i] != r {
@@ -210,7 +210,7 @@ func TestAStateIsReadBack(t *testing.T) {
 				}
 			}
 		}
-		got, differs := Read(table)
+		got, _, differs := Read(table)
 		if !got.Equal(s) || differs != nil {
 			t.Errorf("%s was read as %s: %q", s, got, differs)
 		}
@@ -228,7 +228,7 @@ func TestAStateIsReadBack(t *testing.T) {
 func TestWhateverIsChangedIsNoticed(t *testing.T) {
 	rapid.Check(t, func(t *rapid.T) {
 		s := anyState(t)
-		table := Compile(s)
+		table := Compile(s, Lease{})
 		chain := rapid.SampledFrom([]string{Incoming, Outgoing}).Draw(t, "chain")
 		rules := table.Rules[chain]
 		i := rapid.IntRange(0, len(rules)-1).Draw(t, "rule")
@@ -252,10 +252,10 @@ func TestWhateverIsChangedIsNoticed(t *testing.T) {
 			rules[i].Why = "by hand"
 		}
 		table.Rules[chain] = rules
-		if _, differs := Read(table); differs == nil {
+		if _, _, differs := Read(table); differs == nil {
 			t.Errorf("not noticed: %+v", table)
 		}
-		if Differences(table, Compile(s)) == nil {
+		if Differences(table, Compile(s, Lease{})) == nil {
 			t.Errorf("no difference from what is wanted: %+v", table)
 		}
 	})
@@ -267,7 +267,7 @@ func TestARuleThatIsAlmostOursIsForeign(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	for chain, rules := range Compile(s).Rules {
+	for chain, rules := range Compile(s, Lease{}).Rules {
 		for _, r := range rules {
 			whole := encode(r, chain)
 			for i := range whole {

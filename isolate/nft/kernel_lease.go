@@ -1,0 +1,175 @@
+// SPDX-License-Identifier: Apache-2.0
+
+package nft
+
+import (
+	"errors"
+	"fmt"
+	"slices"
+	"time"
+
+	"github.com/google/nftables"
+	"github.com/mdlayher/netlink"
+	"golang.org/x/sys/unix"
+)
+
+// leaseElement is the one that is there while the lease runs.
+var leaseElement = []nftables.SetElement{{Key: []byte{unix.IPPROTO_TCP}}}
+
+// awake is the lease's set. Its elements last as long as the set says.
+func awake(table *nftables.Table, lasts time.Duration) *nftables.Set {
+	return &nftables.Set{Table: table, Name: leaseSet, KeyType: nftables.TypeInetProto, HasTimeout: true, Timeout: lasts, Size: setSize}
+}
+
+// addLease puts the set into a transaction that makes the table, and its element
+// unless the lease has ended.
+func addLease(c *nftables.Conn, table *nftables.Table, lasts time.Duration, h Hold) error {
+	var elements []nftables.SetElement
+	if h != Ended {
+		elements = leaseElement
+	}
+	return c.AddSet(awake(table, lasts), elements)
+}
+
+// readLease reads the lease's set. Its element may be there or not.
+func readLease(c *nftables.Conn, set *nftables.Set, t *Table) error {
+	if !set.HasTimeout || set.KeyType.Bytes != nftables.TypeInetProto.Bytes || set.Interval || set.IsMap || set.Dynamic || set.Concatenation {
+		t.Extra = append(t.Extra, fmt.Sprintf("set %s is none of ours", set.Name))
+		return nil
+	}
+	elements, err := c.GetSetElements(set)
+	if err != nil {
+		return fmt.Errorf("read set %s: %w", set.Name, err)
+	}
+	// A kernel counts in ticks, of which a second has a whole number.
+	t.LeaseFor = set.Timeout.Round(100 * time.Millisecond)
+	for _, e := range elements {
+		if slices.Equal(e.Key, leaseElement[0].Key) {
+			t.Held = true
+			continue
+		}
+		t.Extra = append(t.Extra, fmt.Sprintf("set %s: not ours %v", set.Name, e.Key))
+	}
+	return nil
+}
+
+// holdMax is how long one renewal waits for the kernel's answer, which as a rule
+// is there when the question has been sent.
+const holdMax = 2 * time.Second
+
+// Hold renews, begins or ends the lease that stands, in one transaction of two or
+// three elements and on a socket of its own, which is never asked for anything
+// else. ErrEnded and ErrNoLease tell what was found instead; nothing was changed.
+//
+// Renewing takes the element away and puts it there again. Older kernels than 6.12
+// do not lengthen the life of an element that is there, and to take away one that
+// is not there ends the transaction: the kernel itself sees to it that nobody
+// renews what has ended, however long a guard stood between two of its lines.
+func (k Kernel) Hold(h Hold) error {
+	var socket *netlink.Conn
+	c, err := nftables.New(nftables.AsLasting(), nftables.WithSockOptions(func(n *netlink.Conn) error {
+		socket = n
+		return nil
+	}))
+	if err != nil {
+		return fmt.Errorf("hold the lease: %w", err)
+	}
+	defer c.CloseLasting()
+	if err := socket.SetDeadline(time.Now().Add(holdMax)); err != nil {
+		return fmt.Errorf("hold the lease: %w", err)
+	}
+	set := awake(&nftables.Table{Name: TableName, Family: nftables.TableFamilyINet}, 0)
+	err = holding(c, set, h)
+	if errors.Is(err, unix.ENOENT) {
+		err = k.missing(err)
+	}
+	if err == nil || h == Ended && errors.Is(err, ErrEnded) {
+		return nil
+	}
+	return fmt.Errorf("hold the lease: %w", err)
+}
+
+// missing tells what was not there, by a look that comes after: whoever put an
+// element there meanwhile is found by the next renewal.
+func (k Kernel) missing(was error) error {
+	st, err := k.Standing()
+	switch {
+	case err != nil:
+		return errors.Join(was, err)
+	case st.Foreign, st.Lease.Off():
+		return ErrNoLease
+	case !st.Held:
+		return ErrEnded
+	}
+	return was
+}
+
+func holding(c *nftables.Conn, set *nftables.Set, h Hold) error {
+	var faults []error
+	if h == Begun {
+		faults = append(faults, c.SetAddElements(set, leaseElement))
+	}
+	faults = append(faults, c.SetDeleteElements(set, leaseElement))
+	if h != Ended {
+		faults = append(faults, c.SetAddElements(set, leaseElement))
+	}
+	return errors.Join(append(faults, c.Flush())...)
+}
+
+// Release takes the lease away, with its rules, and leaves everything else as it
+// is. One that has ended is taken away only if that is wanted too: a host stood
+// still, and nobody has spoken since. Released tells whether none is there now.
+func (k Kernel) Release(alsoEnded bool) (released bool, err error) {
+	t, there, err := k.read()
+	switch {
+	case err != nil:
+		return false, fmt.Errorf("take the lease away: %w", err)
+	case !there:
+		return true, nil
+	case t.Mark == "":
+		return false, fmt.Errorf("take the lease away: %w", ErrForeign)
+	}
+	c, err := nftables.New()
+	if err != nil {
+		return false, fmt.Errorf("take the lease away: %w", err)
+	}
+	if err := releasing(c, t, alsoEnded); err != nil {
+		return false, fmt.Errorf("take the lease away: %w", err)
+	}
+	switch err = c.Flush(); {
+	case err == nil:
+		return true, nil
+	case errors.Is(err, unix.ENOENT) && errors.Is(k.missing(err), ErrEnded):
+		return false, nil
+	}
+	return false, fmt.Errorf("take the lease away: %w", unavailable(err, false))
+}
+
+// releasing takes away the rules by their handles, so that what a hand did to
+// others stays for somebody to see.
+func releasing(c *nftables.Conn, t Table, alsoEnded bool) error {
+	table := &nftables.Table{Name: TableName, Family: nftables.TableFamilyINet}
+	if t.LeaseFor != 0 && !alsoEnded {
+		if err := c.SetDeleteElements(awake(table, 0), leaseElement); err != nil {
+			return err
+		}
+	}
+	if s, _, differs := Read(t); s.Empty() && differs == nil {
+		c.DelTable(table)
+		return nil
+	}
+	for chain, rules := range t.Rules {
+		for i, r := range rules {
+			if r.Without == "" && r.Why != whyLease {
+				continue
+			}
+			if err := c.DelRule(&nftables.Rule{Table: table, Chain: &nftables.Chain{Name: chain}, Handle: t.handles[chain][i]}); err != nil {
+				return err
+			}
+		}
+	}
+	if t.LeaseFor != 0 {
+		c.DelSet(awake(table, 0))
+	}
+	return nil
+}
