@@ -23,7 +23,7 @@ package-check: test-tools build ## what is in the packages, what they do to a ho
 	go test -tags $(TAGS),packaged ./deploy/package -count=1 -v
 
 ports-check: test-tools build ## real rules between network namespaces of its own; as root, half a minute
-	go test -tags $(TAGS),netns ./isolate/nft -count=1 -v
+	go test -tags $(TAGS),netns ./isolate/nft -count=1 -parallel 12 -v
 
 tools: ## install what the demo needs and is missing, or say how
 	scripts/setup.sh

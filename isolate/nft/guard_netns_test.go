@@ -86,7 +86,7 @@ func (u *unit) said() string {
 }
 
 // start returns when the guard says that it is ready.
-func (u *unit) start() {
+func (u *unit) start(more ...string) {
 	u.t.Helper()
 	_ = os.Remove(u.dir + "/notify")
 	ready, err := net.ListenUnixgram("unixgram", &net.UnixAddr{Name: u.dir + "/notify", Net: "unixgram"})
@@ -94,8 +94,8 @@ func (u *unit) start() {
 		u.t.Fatal(err)
 	}
 	defer ready.Close()
-	u.cmd = exec.Command("setpriv", "--bounding-set", "-all,+net_admin", "--no-new-privs", u.program, "port-guard", "--user", "4711",
-		"--socket", u.client.Socket, "--file", u.dir+"/wanted.json", "--storage-port", "7000,7001")
+	u.cmd = exec.Command("setpriv", append([]string{"--bounding-set", "-all,+net_admin", "--no-new-privs", u.program, "port-guard", "--user", "4711",
+		"--socket", u.client.Socket, "--file", u.dir + "/wanted.json", "--storage-port", "7000,7001"}, more...)...)
 	u.cmd.Env, u.cmd.Stdout, u.cmd.Stderr = append(os.Environ(), "NOTIFY_SOCKET="+u.dir+"/notify"), u, u
 	u.h.in(func() { err = u.cmd.Start() })
 	if err != nil {
