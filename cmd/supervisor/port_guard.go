@@ -224,7 +224,9 @@ func tellPorts(out io.Writer, r nft.Report) {
 }
 
 func tellLease(out io.Writer, r nft.Report) {
-	span := func(ms int64) time.Duration { return (time.Duration(ms) * time.Millisecond).Round(100 * time.Millisecond) }
+	span := func(ms int64) time.Duration {
+		return (time.Duration(ms) * time.Millisecond).Round(100 * time.Millisecond)
+	}
 	if l := r.Lease; l != nil {
 		now := "runs"
 		if !l.Held {

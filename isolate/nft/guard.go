@@ -298,6 +298,7 @@ func (g *Guard) answer(text []byte, peer *unix.Ucred) Report {
 	}
 	g.take()
 	defer g.done()
+	g.hold.notice()
 	if q.Wanted == nil {
 		return g.report()
 	}

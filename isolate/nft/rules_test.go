@@ -8,6 +8,7 @@ import (
 	"slices"
 	"strings"
 	"testing"
+	"time"
 
 	"github.com/google/nftables/expr"
 	"pgregory.net/rapid"
@@ -35,28 +36,29 @@ func TestCompile(t *testing.T) {
 	rows := []struct {
 		why   string
 		s     State
+		l     Lease
 		rules string
 	}{
-		{"clients: loopback is never refused, a reset always passes", State{Clients: &Clients{Ports: []uint16{9042}}}, `
+		{"clients: loopback is never refused, a reset always passes", State{Clients: &Clients{Ports: []uint16{9042}}}, Lease{}, `
 loopback accept
 near port 9042 is a reset accept
 near port 9042 reset`},
-		{"who is allowed comes before the refusal", State{Clients: &Clients{Ports: []uint16{9042}, Allowed: networks("10.0.0.8/29", "fd00::/16")}}, `
+		{"who is allowed comes before the refusal", State{Clients: &Clients{Ports: []uint16{9042}, Allowed: networks("10.0.0.8/29", "fd00::/16")}}, Lease{}, `
 loopback accept
 far in 10.0.0.8/29 near port 9042 accept
 far in fd00::/16 near port 9042 accept
 near port 9042 is a reset accept
 near port 9042 reset`},
-		{"only the addresses that are named, each family by its own set", State{Clients: &Clients{Ports: []uint16{9042}, Addresses: addresses("10.0.0.1", "fd00::1", "10.0.0.2")}}, `
+		{"only the addresses that are named, each family by its own set", State{Clients: &Clients{Ports: []uint16{9042}, Addresses: addresses("10.0.0.1", "fd00::1", "10.0.0.2")}}, Lease{}, `
 loopback accept
 near port 9042 is a reset accept
 near in own4 near port 9042 reset
 near in own6 near port 9042 reset`},
-		{"ring: who connects to us, and whom we connect to", State{Ring: &Ring{Ports: []uint16{7000}, Peers: addresses("10.0.0.3")}}, `
+		{"ring: who connects to us, and whom we connect to", State{Ring: &Ring{Ports: []uint16{7000}, Peers: addresses("10.0.0.3")}}, Lease{}, `
 loopback accept
 far in peers4 near port 7000 drop
 far in peers4 far port 7000 drop`},
-		{"both, on two ports, in two families", State{Clients: &Clients{Ports: []uint16{9142, 9042}}, Ring: &Ring{Ports: []uint16{7001, 7000}, Peers: addresses("fd00::3", "10.0.0.3")}}, `
+		{"both, on two ports, in two families", State{Clients: &Clients{Ports: []uint16{9142, 9042}}, Ring: &Ring{Ports: []uint16{7001, 7000}, Peers: addresses("fd00::3", "10.0.0.3")}}, Lease{}, `
 loopback accept
 far in peers4 near port 7000 drop
 far in peers4 far port 7000 drop
@@ -70,6 +72,18 @@ near port 9042 is a reset accept
 near port 9042 reset
 near port 9142 is a reset accept
 near port 9142 reset`},
+		{"a lease: nothing else is wanted", State{}, Lease{Ports: []uint16{9042}, For: time.Minute}, `
+loopback accept
+near port 9042 is a reset accept
+near port 9042 unless awake reset`},
+		{"a lease comes last, and lets those in whom the state does", State{Clients: &Clients{Ports: []uint16{9142}, Allowed: networks("10.0.0.8/29")}}, Lease{Ports: []uint16{9042}, For: time.Minute}, `
+loopback accept
+far in 10.0.0.8/29 near port 9142 accept
+near port 9142 is a reset accept
+near port 9142 reset
+far in 10.0.0.8/29 near port 9042 accept
+near port 9042 is a reset accept
+near port 9042 unless awake reset`},
 	}
 	for _, r := range rows {
 		t.Run(r.why, func(t *testing.T) {
@@ -77,7 +91,7 @@ near port 9142 reset`},
 			if err != nil {
 				t.Fatal(err)
 			}
-			table := Compile(s, Lease{})
+			table := Compile(s, r.l)
 			var lines []string
 			for _, rule := range table.Rules[Incoming] {
 				lines = append(lines, rule.String())
@@ -197,12 +211,20 @@ func anyState(t *rapid.T) State {
 	return s
 }
 
+// anyLease draws a lease of the guard's ports, or none.
+func anyLease(t *rapid.T) Lease {
+	if rapid.Bool().Draw(t, "no lease") {
+		return Lease{}
+	}
+	return Lease{Ports: mayClose.Clients, For: time.Duration(rapid.IntRange(5, 60).Draw(t, "seconds")) * time.Second}
+}
+
 // What a state compiles to says which state it was, on the wire of the kernel
 // and on that of the socket.
 func TestAStateIsReadBack(t *testing.T) {
 	rapid.Check(t, func(t *rapid.T) {
-		s := anyState(t)
-		table := Compile(s, Lease{})
+		s, l := anyState(t), anyLease(t)
+		table := Compile(s, l)
 		for chain, rules := range table.Rules {
 			for i, r := range rules {
 				if rules[i] = interpret(encode(r, chain), chain, r.Why); rules[i] != r {
@@ -210,9 +232,10 @@ func TestAStateIsReadBack(t *testing.T) {
 				}
 			}
 		}
-		got, _, differs := Read(table)
-		if !got.Equal(s) || differs != nil {
-			t.Errorf("%s was read as %s: %q", s, got, differs)
+		table.Held = rapid.Bool().Draw(t, "held")
+		got, lease, differs := Read(table)
+		if !got.Equal(s) || !lease.Equal(l) || differs != nil {
+			t.Errorf("%s with lease %s was read as %s with %s: %q", s, l, got, lease, differs)
 		}
 		var back State
 		if err := decode([]byte(s.encode()), &back); err != nil || !back.Equal(s) {
@@ -227,12 +250,12 @@ func TestAStateIsReadBack(t *testing.T) {
 // No two states compile to one table, and one that was changed anywhere is none.
 func TestWhateverIsChangedIsNoticed(t *testing.T) {
 	rapid.Check(t, func(t *rapid.T) {
-		s := anyState(t)
-		table := Compile(s, Lease{})
+		s, l := anyState(t), anyLease(t)
+		table := Compile(s, l)
 		chain := rapid.SampledFrom([]string{Incoming, Outgoing}).Draw(t, "chain")
 		rules := table.Rules[chain]
 		i := rapid.IntRange(0, len(rules)-1).Draw(t, "rule")
-		switch rapid.SampledFrom([]string{"gone", "twice", "more", "swapped", "mark", "extra", "comment"}).Draw(t, "how") {
+		switch rapid.SampledFrom([]string{"gone", "twice", "more", "swapped", "mark", "extra", "comment", "lease", "asked"}).Draw(t, "how") {
 		case "gone":
 			rules = slices.Delete(rules, i, i+1)
 		case "twice":
@@ -250,12 +273,24 @@ func TestWhateverIsChangedIsNoticed(t *testing.T) {
 			table.Extra = append(table.Extra, "a map")
 		case "comment":
 			rules[i].Why = "by hand"
+		case "lease":
+			// A set alone is one that a state may have; it is not the one that is wanted.
+			if table.LeaseFor += time.Second; Differences(table, Compile(s, l)) == nil {
+				t.Errorf("not noticed: %+v", table)
+			}
+			return
+		case "asked":
+			if rules[i].Without != "" {
+				rules[i].Without = ""
+			} else {
+				rules[i].Without = leaseSet
+			}
 		}
 		table.Rules[chain] = rules
 		if _, _, differs := Read(table); differs == nil {
 			t.Errorf("not noticed: %+v", table)
 		}
-		if Differences(table, Compile(s, Lease{})) == nil {
+		if Differences(table, Compile(s, l)) == nil {
 			t.Errorf("no difference from what is wanted: %+v", table)
 		}
 	})
@@ -267,7 +302,7 @@ func TestARuleThatIsAlmostOursIsForeign(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	for chain, rules := range Compile(s, Lease{}).Rules {
+	for chain, rules := range Compile(s, Lease{Ports: []uint16{9042}, For: time.Minute}).Rules {
 		for _, r := range rules {
 			whole := encode(r, chain)
 			for i := range whole {
@@ -316,7 +351,7 @@ func changed(exprs []expr.Any, i int) []expr.Any {
 		out[i] = &c
 	case *expr.Lookup:
 		c := *e
-		c.Invert = true
+		c.Invert = !c.Invert
 		out[i] = &c
 	case *expr.Reject:
 		out[i] = &expr.Reject{Type: 0, Code: 3}

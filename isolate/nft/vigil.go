@@ -37,10 +37,10 @@ type vigil struct {
 // pass is called about once a second. The last instant of the lease is late: in
 // the kernel it has ended by then.
 func (v vigil) pass(at time.Duration) (vigil, step) {
-	gap := at - v.passed
+	late := v.late(at)
 	v.passed = at
 	switch {
-	case gap >= v.lease:
+	case late:
 		// Also one that waits already: whatever was said before this is old.
 		return v.stood(at), end
 	case !v.still:
@@ -50,6 +50,10 @@ func (v vigil) pass(at time.Duration) (vigil, step) {
 	}
 	return v, wait
 }
+
+// late tells whether so long has passed since the last pass that nobody can say
+// what happened meanwhile.
+func (v vigil) late(at time.Duration) bool { return at-v.passed >= v.lease }
 
 // stood notes that the lease ended, by the clock's word or the kernel's.
 func (v vigil) stood(at time.Duration) vigil {
@@ -72,7 +76,7 @@ func (v vigil) begun(at time.Duration, alone bool) vigil {
 // hold is what becomes of the lease when rules are written now: a guard that is
 // late and has not noticed yet must not write a lease that runs.
 func (v vigil) hold(at time.Duration) Hold {
-	if v.still || at-v.passed >= v.lease {
+	if v.still || v.late(at) {
 		return Ended
 	}
 	return Kept
