@@ -86,6 +86,7 @@ func (o *portGuard) run(ctx context.Context) error {
 	}
 	if o.standstill != 0 {
 		stayInMemory(log)
+		go abort(g, log)
 	}
 	// Before it says that it is ready: Cassandra's start waits for that.
 	g.Restore()
@@ -96,12 +97,41 @@ func (o *portGuard) run(ctx context.Context) error {
 	return g.Serve(ctx, l)
 }
 
+// abort is what the unit's watchdog does. Of a guard that hangs it shows where, as
+// without this; after a standstill, when systemd found it late before it could say
+// a word, there is nothing to show. Both end: only systemd can start the next.
+func abort(g *nft.Guard, log *zap.Logger) {
+	asked := make(chan os.Signal, 1)
+	signal.Notify(asked, syscall.SIGABRT)
+	<-asked
+	still := g.StoodStill()
+	for range 10 {
+		if still || g.Progress(context.Background()) == nil {
+			log.Info("the watchdog of a systemd that stood still too ends this guard; the next one goes on")
+			os.Exit(exitFailed)
+		}
+		time.Sleep(100 * time.Millisecond) // within that it is on time again, or it hangs
+	}
+	signal.Reset(syscall.SIGABRT)
+	_ = syscall.Kill(os.Getpid(), syscall.SIGABRT)
+}
+
 // stayInMemory keeps what the guard has touched from being written to a disk or
 // read from it again: a host whose memory is short, or whose root disk hangs, still
 // serves clients, and a guard that waits for a page of its own program would not
-// renew their lease. It is no fault where the unit does not allow it.
+// renew their lease. It is no fault where the host does not allow that, and not
+// tried where it does so up to some size, beyond which the program could not grow.
 func stayInMemory(log *zap.Logger) {
-	if err := unix.Mlockall(unix.MCL_CURRENT | unix.MCL_FUTURE | unix.MCL_ONFAULT); err != nil {
+	var limit unix.Rlimit
+	err := unix.Getrlimit(unix.RLIMIT_MEMLOCK, &limit)
+	switch {
+	case err != nil:
+	case limit.Cur != unix.RLIM_INFINITY:
+		err = fmt.Errorf("%d bytes may be locked, and all would have to be", limit.Cur)
+	default:
+		err = unix.Mlockall(unix.MCL_CURRENT | unix.MCL_FUTURE | unix.MCL_ONFAULT)
+	}
+	if err != nil {
 		log.Info("the guard's memory is not held, and it may wait for a disk", zap.Error(err))
 	}
 }

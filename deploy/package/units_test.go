@@ -11,6 +11,7 @@ import (
 	"regexp"
 	"strings"
 	"testing"
+	"time"
 )
 
 // exposureMax is ten times what systemd may say of a unit of ours.
@@ -54,6 +55,41 @@ func TestTheGuardOfThePortsHasOneCapability(t *testing.T) {
 	}
 	if strings.Count(text, "CAP_") != 1 {
 		t.Error("it speaks of more than one capability")
+	}
+}
+
+// A lease that ends closes a port, so whatever ends a guard has to take it away long
+// before: the guard's own lateness, the watchdog and the time to die are well within
+// the lease, a guard that was told to end has time to spare, and systemd always
+// starts another.
+func TestTheLeaseOutlivesAGuardThatHangs(t *testing.T) {
+	text := read(t, unpacked(t)+units+"cassandra-supervisor-ports.service")
+	seconds := func(word string) time.Duration {
+		m := regexp.MustCompile(`(?m)^[^#\n]*\b` + word + `[= ](\w+)`).FindStringSubmatch(text)
+		if m == nil {
+			t.Fatalf("no %s", word)
+		}
+		d, err := time.ParseDuration(m[1])
+		if err != nil {
+			t.Fatal(err)
+		}
+		return d
+	}
+	const late = 2 * time.Second // nft's lateMax
+	lease := seconds("standstill")
+	if dead := late + seconds("WatchdogSec") + seconds("TimeoutAbortSec"); dead > lease*2/3 {
+		t.Errorf("a guard that hangs is dead after %s, its lease ends after %s", dead, lease)
+	}
+	if stop := seconds("TimeoutStopSec"); stop > lease/2 {
+		t.Errorf("a guard that is told to end may take %s, its lease ends after %s", stop, lease)
+	}
+	if again := seconds("RestartSec"); again > time.Second {
+		t.Errorf("another guard starts after %s", again)
+	}
+	for _, line := range []string{"ExecStopPost=/usr/bin/supervisor port-guard release", "Restart=always", "StartLimitIntervalSec=0", "LimitMEMLOCK=infinity"} {
+		if strings.Count(text, "\n"+line+"\n") != 1 {
+			t.Errorf("no line %s", line)
+		}
 	}
 }
 

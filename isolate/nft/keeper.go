@@ -226,6 +226,29 @@ func (k *keeper) notice() {
 	}
 }
 
+// StoodStill tells whether this host stands still as far as the guard knows now,
+// and lets the journal have what waits for it. It is for a guard that is being
+// killed: a watchdog that stood still too finds everybody late.
+func (g *Guard) StoodStill() bool {
+	k := g.hold
+	if k == nil {
+		return false
+	}
+	k.notice()
+	k.mu.Lock()
+	still := k.v.still
+	k.mu.Unlock()
+	for still {
+		select {
+		case line := <-k.lines:
+			k.told(line)
+		default:
+			return true
+		}
+	}
+	return false
+}
+
 // hear refuses an awake word that was said before the host stood still.
 func (k *keeper) hear(number uint64) error {
 	if k == nil {

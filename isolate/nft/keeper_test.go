@@ -90,6 +90,9 @@ func (d *desk) lines() string {
 func TestALeaseIsKept(t *testing.T) {
 	d := newDesk(t)
 	d.is("at first", true, false, false)
+	if d.g.StoodStill() {
+		t.Error("it says that it stood still")
+	}
 	d.goes(3*leased).is("later", true, false, false)
 	d.after(leased - 1).g.hold.pass()
 	d.is("late, and not too late", true, false, false)
@@ -113,6 +116,9 @@ func TestAStandstillEndsByAWord(t *testing.T) {
 	d := newDesk(t)
 	d.goes(leased).after(leased).g.hold.pass()
 	s := d.is("it stood still", false, true, false).Standstill
+	if !d.g.StoodStill() || !strings.Contains(strings.Join(d.told, " "), "did nothing for 12s") {
+		t.Errorf("told: %q", d.told)
+	}
 	if s.LastedMS != leased.Milliseconds() || s.UnaskedMS != unasked.Milliseconds() {
 		t.Errorf("it says %+v", s)
 	}
