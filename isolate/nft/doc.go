@@ -10,6 +10,11 @@
 // and takes it from a socket on which the kernel names who asks; the Client is
 // the agent's end of that.
 //
+// A guard may hold a lease as well: a rule that closes when nobody has renewed it
+// for a while. It is for the host that stands still, guard, systemd and all, and it
+// is the one thing here that changes without anybody doing anything; so whatever
+// ends a guard has to take it away.
+//
 // What is read back is compared with what the state compiles to, rule by rule.
 // A table of our name without our mark is somebody else's and is never touched.
 package nft
