@@ -144,12 +144,12 @@ func interpret(exprs []expr.Any, chain, comment string) Rule {
 	for len(rest) > 0 {
 		n, err := r.absorb(rest, chain == Incoming)
 		if err != nil {
-			return Rule{Foreign: fmt.Sprintf("a rule %q that is none of ours: %v", comment, err)}
+			return Rule{Why: comment, Foreign: fmt.Sprintf("a rule %q that is none of ours: %v", comment, err)}
 		}
 		rest = rest[n:]
 	}
 	if r.Do == Unknown || !reflect.DeepEqual(encode(r, chain), exprs) {
-		return Rule{Foreign: fmt.Sprintf("a rule %q that says more or less than one of ours: %s", comment, r)}
+		return Rule{Why: comment, Foreign: fmt.Sprintf("a rule %q that says more or less than one of ours: %s", comment, r)}
 	}
 	return r
 }

@@ -361,6 +361,20 @@ func TestOptionsOfALease(t *testing.T) {
 	}
 }
 
+// A package that goes leaves no lease, also beside a fence that it leaves.
+func TestForgetTakesTheLeaseAway(t *testing.T) {
+	for _, s := range []State{{}, fenced} {
+		d := newDesk(t)
+		d.ask(question{Wanted: &s})
+		if err := Forget(d.o.File, d.k); (err == nil) != s.Empty() {
+			t.Errorf("%s: %v", s, err)
+		}
+		if st, _ := d.k.Standing(); !st.Is(s) || !st.Lease.Off() || st.there == s.Empty() {
+			t.Errorf("%s: there stands %+v", s, st)
+		}
+	}
+}
+
 // A guard without a lease takes one away that another left.
 func TestALeaseIsSwitchedOff(t *testing.T) {
 	d := newDesk(t)

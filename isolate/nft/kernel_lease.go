@@ -129,25 +129,28 @@ func (k Kernel) Release(alsoEnded bool) (released bool, err error) {
 	case t.Mark == "":
 		return false, fmt.Errorf("take the lease away: %w", ErrForeign)
 	}
-	c, err := nftables.New()
-	if err != nil {
-		return false, fmt.Errorf("take the lease away: %w", err)
+	// A set that a rule of somebody else asks stays: it closes nothing of ours.
+	for _, withSet := range []bool{true, false} {
+		err = releasing(t, alsoEnded, withSet)
+		switch {
+		case err == nil:
+			return true, nil
+		case errors.Is(err, unix.ENOENT) && errors.Is(k.missing(err), ErrEnded):
+			return false, nil
+		case !errors.Is(err, unix.EBUSY):
+			return false, fmt.Errorf("take the lease away: %w", unavailable(err, false))
+		}
 	}
-	if err := releasing(c, t, alsoEnded); err != nil {
-		return false, fmt.Errorf("take the lease away: %w", err)
-	}
-	switch err = c.Flush(); {
-	case err == nil:
-		return true, nil
-	case errors.Is(err, unix.ENOENT) && errors.Is(k.missing(err), ErrEnded):
-		return false, nil
-	}
-	return false, fmt.Errorf("take the lease away: %w", unavailable(err, false))
+	return false, fmt.Errorf("take the lease away: %w", err)
 }
 
 // releasing takes away the rules by their handles, so that what a hand did to
-// others stays for somebody to see.
-func releasing(c *nftables.Conn, t Table, alsoEnded bool) error {
+// others stays for somebody to see. One of the lease that a hand changed goes too.
+func releasing(t Table, alsoEnded, withSet bool) error {
+	c, err := nftables.New()
+	if err != nil {
+		return err
+	}
 	table := &nftables.Table{Name: TableName, Family: nftables.TableFamilyINet}
 	if t.LeaseFor != 0 && !alsoEnded {
 		if err := c.SetDeleteElements(awake(table, 0), leaseElement); err != nil {
@@ -156,7 +159,7 @@ func releasing(c *nftables.Conn, t Table, alsoEnded bool) error {
 	}
 	if s, _, differs := Read(t); s.Empty() && differs == nil {
 		c.DelTable(table)
-		return nil
+		return c.Flush()
 	}
 	for chain, rules := range t.Rules {
 		for i, r := range rules {
@@ -168,8 +171,8 @@ func releasing(c *nftables.Conn, t Table, alsoEnded bool) error {
 			}
 		}
 	}
-	if t.LeaseFor != 0 {
+	if t.LeaseFor != 0 && withSet {
 		c.DelSet(awake(table, 0))
 	}
-	return nil
+	return c.Flush()
 }

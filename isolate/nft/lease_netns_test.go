@@ -237,13 +237,15 @@ func TestALeaseIsReleased(t *testing.T) {
 	}
 	want(t, "released", other.answers(otherIP, nodeIP, cqlPort), "answers")
 
-	// A hand's rule is no reason to close.
-	node.leases(State{}, brief, Begun)
-	node.run("nft", "insert rule inet "+TableName+" incoming counter")
-	if !release(false) || node.standing().Lease.For != 0 {
-		t.Error("a hand's rule keeps the lease")
+	// A hand's rule is no reason to close, nor one that asks the set too.
+	for _, hand := range []string{"counter", `tcp dport 9042 counter meta l4proto != @awake reject with tcp reset comment "` + whyLease + `"`, "tcp dport 22 counter meta l4proto != @awake drop"} {
+		node.leases(State{}, brief, Begun)
+		node.run("nft", "insert rule inet "+TableName+" incoming "+hand)
+		if !release(false) {
+			t.Errorf("%s keeps the lease", hand)
+		}
+		through(t, "open beside "+hand, brief.For+quick, other.lets(otherIP))
 	}
-	want(t, "released beside a hand's rule", other.answers(otherIP, nodeIP, cqlPort), "answers")
 }
 
 func TestWhatAHandDidToALease(t *testing.T) {

@@ -252,7 +252,7 @@ func readRule(attributes []byte, chain string) (r Rule, handle uint64, err error
 		return Rule{}, 0, err
 	}
 	if unknown != "" {
-		return Rule{Foreign: fmt.Sprintf("a rule %q that is none of ours: %s", comment, unknown)}, handle, nil
+		return Rule{Why: comment, Foreign: fmt.Sprintf("a rule %q that is none of ours: %s", comment, unknown)}, handle, nil
 	}
 	return interpret(exprs, chain, comment), handle, nil
 }
