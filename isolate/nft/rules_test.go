@@ -322,6 +322,12 @@ func TestARuleThatIsAlmostOursIsForeign(t *testing.T) {
 			if got := interpret(whole[:len(whole)-1], chain, r.Why); got.Foreign == "" {
 				t.Errorf("%s without a verdict is %s", r, got)
 			}
+			// It is known by its comment all the same, to who takes a lease away.
+			for _, spelled := range [][]expr.Any{whole[:len(whole)-1], slices.Insert(slices.Clone(whole), 0, expr.Any(&expr.Counter{}))} {
+				if got := interpret(spelled, chain, r.Why); got.Why != r.Why {
+					t.Errorf("%s bears the comment %q", got, got.Why)
+				}
+			}
 			if got := interpret(nil, chain, ""); got.Foreign == "" {
 				t.Errorf("nothing is %s", got)
 			}
