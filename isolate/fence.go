@@ -14,15 +14,16 @@ import (
 type Levels uint8
 
 // The levels. Each can be undone but the stop of a process, which ends in a
-// start through the gate.
+// start through the gate. Ring is kept by everybody but the node.
 const (
 	Clients Levels = 1 << iota // native transport off: no client reaches the node
 	Reads                      // Severity up: coordinators stop choosing this replica
 	Process                    // stopped, and kept from starting by the gate
+	Ring                       // cut off: its peers drop what it and they say to each other on the storage port
 )
 
 // levelNames are in the order of the bits.
-var levelNames = cluster.Words{"clients", "reads", "process"}
+var levelNames = cluster.Words{"clients", "reads", "process", "ring"}
 
 // Has tells whether all of want stand in l.
 func (l Levels) Has(want Levels) bool { return l&want == want }
@@ -160,6 +161,11 @@ type Seen struct {
 	Severity   float64 `json:"severity"`
 	// SnitchOff is true where the agent's Cassandra ignores Severity.
 	SnitchOff bool `json:"snitch_off,omitempty"`
+	// Cut is true while this host drops what it and the node say to each other on
+	// the storage port, read back from the kernel, and Uncut why it does not where
+	// the fence wants it.
+	Cut   bool   `json:"cut,omitempty"`
+	Uncut string `json:"uncut,omitempty"`
 	// Own is filled by the node's own agent only.
 	Own *OwnState `json:"own,omitempty"`
 }

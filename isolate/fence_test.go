@@ -153,7 +153,7 @@ func TestAllUp(t *testing.T) {
 }
 
 func TestLevelsOnTheWire(t *testing.T) {
-	for l := range Levels(8) {
+	for l := range Levels(16) {
 		b, err := json.Marshal(l)
 		var back Levels
 		if err != nil || json.Unmarshal(b, &back) != nil || back != l {

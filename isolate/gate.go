@@ -60,6 +60,7 @@ func Alone(l Local, wall time.Time) Answer {
 const (
 	cleanDrain  = "clean-drain"
 	gateUnasked = "gate-unasked"
+	ringCut     = "ring-cut"
 )
 
 // UsesUp tells whether a start by this answer takes the marker of a clean drain.
@@ -89,6 +90,9 @@ type Asked struct {
 	Store bool
 	// PeersAnswering counts other nodes that answer CQL now, of Peers.
 	PeersAnswering, Peers int
+	// Uncut are hosts that a fence cuts off from the ring and this one has not cut
+	// off yet: a Cassandra that starts now would speak to them.
+	Uncut []cluster.Name
 	// Waited is how long this gate has been asking.
 	Waited time.Duration
 }
@@ -101,7 +105,11 @@ func Would(a Asked, wall time.Time) Answer {
 		local.Fence = a.Standing
 	}
 	local.Clean = local.Clean && a.Incident == ""
-	if ans, ok := BeforeAsking(local, wall); ok {
+	ans, ok := BeforeAsking(local, wall)
+	switch {
+	case len(a.Uncut) > 0 && (!ok || ans.Start != Refuse):
+		return Answer{Wait, ringCut, fmt.Sprintf("hosts are to be cut off from the ring here, and are not yet: %v", a.Uncut)}
+	case ok:
 		return ans
 	}
 	open := Answer{Wait, "incident-open", "the incident has not said yet how this node may start: " + a.Incident}
@@ -131,7 +139,7 @@ func Would(a Asked, wall time.Time) Answer {
 // and nothing standing is undone by looking away.
 func Ask(a Asked, wall time.Time) Answer {
 	would := Would(a, wall)
-	standing := would.Start == Refuse || would.Rule == "fenced" || would.Rule == "returning"
+	standing := would.Start == Refuse || would.Rule == "fenced" || would.Rule == "returning" || would.Rule == ringCut
 	if a.Observe && !standing && would.Start != Normal {
 		return Answer{Normal, "mode", "mode observe starts everything; it would have said " + would.Start.String() + ": " + would.Why}
 	}

@@ -23,6 +23,8 @@ type Gate struct {
 	Whole   bool              // the store was read once
 	Answers bool              // it answers now, and is the one that is meant
 	Waited  time.Duration     // how long this gate has been asking
+	Guard   bool              // this host has a guard of ports that answers
+	Cuts    []cluster.Name    // the hosts that it has cut off, read back
 }
 
 // Asked is what the agent answers its gate by. Before the store was read once
@@ -40,9 +42,24 @@ func (s *State) Asked(g Gate) isolate.Asked {
 	if f, _, stands := p.Standing(s.Self); stands {
 		q.Standing = &f
 	}
+	if g.Guard {
+		q.Uncut = p.uncut(s.Self, g.Cuts)
+	}
 	q.Incident = p.Opens[s.Self].Value
 	q.PeersAnswering, q.Peers = membership.PeersAnswering(s.Self, g.Looks, s.Topology().Watched(s.Self), p.Policy.Value.Bars().MissesMax)
 	return q
+}
+
+// uncut lists the hosts that a fence cuts off and this one has not cut off yet.
+func (p *Picture) uncut(self cluster.Name, cuts []cluster.Name) []cluster.Name {
+	var rest []cluster.Name
+	for n := range p.Fences {
+		if f, _, stands := p.Standing(n); stands && n != self && f.Levels.Has(isolate.Ring) && !slices.Contains(cuts, n) {
+			rest = append(rest, n)
+		}
+	}
+	slices.Sort(rest)
+	return rest
 }
 
 // Kept is what an agent keeps on its disk for its gate, by a store that answers:

@@ -185,3 +185,27 @@ func TestOrdersAreAwaitedAndInOrder(t *testing.T) {
 		t.Errorf("in order: %v", got)
 	}
 }
+
+// A gate is told of the hosts that are to be cut off here and are not, if there
+// is anybody here who could do it.
+func TestAGateKnowsWhoIsNotCutOff(t *testing.T) {
+	cut := func(n cluster.Name, more isolate.Levels) isolate.Fence {
+		return isolate.Fence{Node: n, Levels: isolate.Clients | isolate.Reads | isolate.Process | more, Start: isolate.Refuse, Incident: "inc-dc1-" + string(n)}
+	}
+	s := shelf(t, map[string]any{store.Host("n3"): host, store.Fence("n1"): cut("n1", isolate.Ring), store.Fence("n2"): cut("n2", isolate.Ring),
+		store.Fence("n3"): cut("n3", isolate.Ring), store.Fence("n4"): cut("n4", 0)})
+	for _, r := range []struct {
+		why  string
+		g    Gate
+		want []cluster.Name
+	}{
+		{"one is", Gate{Guard: true, Cuts: []cluster.Name{"n2"}}, []cluster.Name{"n1"}},
+		{"none is", Gate{Guard: true}, []cluster.Name{"n1", "n2"}},
+		{"both are", Gate{Guard: true, Cuts: []cluster.Name{"n1", "n2"}}, nil},
+		{"no guard answers", Gate{}, nil},
+	} {
+		if got := s.Asked(r.g).Uncut; !slices.Equal(got, r.want) {
+			t.Errorf("%s: %v, want %v", r.why, got, r.want)
+		}
+	}
+}
