@@ -320,9 +320,13 @@ func (t *turn) afterDrain(v membership.Verdict) {
 			t.hold(RuleMinAge, "the JVM lives and its native transport is off: was it turned off by hand? turn it on, or fence the node")
 		}
 	case membership.Hung:
+		if outOfReach(v) && t.guardFault() == nil {
+			t.wantsCut(v)
+			return
+		}
 		t.wantsFence(v)
 	case membership.HostGone, membership.Isolated:
-		t.wantsFarFence()
+		t.wantsCut(v)
 	case membership.DiskFailed:
 		t.wantsReplacement()
 	case membership.NoCause, membership.Slow, membership.AgentGone, membership.Planned:

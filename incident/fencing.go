@@ -6,7 +6,6 @@ import (
 	"fmt"
 	"strings"
 
-	"supervisor/cluster"
 	"supervisor/isolate"
 	"supervisor/membership"
 )
@@ -20,18 +19,6 @@ const (
 	// person's business.
 	killsMax = 3
 )
-
-// wantsFarFence waits until the evidence is as old as a fence needs it, because
-// the network may heal, and then asks a person: no process can be ended through
-// a host that nobody reaches, and no level cuts one off yet.
-func (t *turn) wantsFarFence() {
-	if age := t.w.Policy.Ages.Fence; t.w.InStep < age {
-		t.wait(RuleMinAge, "waits_fence", "age", seconds(age))
-		return
-	}
-	t.holdAsking(RuleFencing, fmt.Sprintf("%s would need a fence from outside its host, which this version does not raise by itself; it goes on when the node answers or its process is gone",
-		cluster.Title(t.r.Cause.String())), byHand)
-}
 
 // wantsFence ends a process that hangs, when it has hung for so long that it is
 // no long collection and everything stands ready for its return.
@@ -82,7 +69,11 @@ func (t *turn) fenceRateFault() *fault {
 	if n < b.FencesMax {
 		return nil
 	}
-	return &fault{RuleQuarantine, fmt.Sprintf("it hangs again, fenced %d times within %s: quarantine, out of its pools; mend what makes it hang, then end its process", n, b.FencesWindow), true}
+	what, mend := "it hangs", "mend what makes it hang, then end its process"
+	if t.r.Cause != membership.Hung {
+		what, mend = "its host is silent", "mend its host or its network, then end its process"
+	}
+	return &fault{RuleQuarantine, fmt.Sprintf("%s again, fenced %d times within %s: quarantine, out of its pools; %s", what, n, b.FencesWindow, mend), true}
 }
 
 // fenceQuorumFault: a node that may serve is not kept from it while a range
@@ -120,6 +111,8 @@ func (t *turn) orderEnd() {
 func (t *turn) fencing() {
 	v := t.w.verdict(t.r.Node)
 	switch {
+	case t.r.cutOff():
+		t.behindCut(v)
 	case diskFailed(v):
 		t.wantsReplacement()
 	case t.ended(v) && len(membership.RefusedTo(v)) > 0:
@@ -220,6 +213,10 @@ func (t *turn) killEnded(e Effect, ev Finished) {
 // yet, so it returns, like one whose process ended by itself.
 func (t *turn) deciding() {
 	v := t.w.verdict(t.r.Node)
+	if t.r.cutOff() {
+		t.behindCut(v)
+		return
+	}
 	t.r.Process = t.r.Fenced.Process
 	if t.r.Return != nil {
 		t.r.Return.Process, t.r.Return.Generation, t.r.Return.InPlace = "", 0, false
@@ -239,14 +236,20 @@ func (t *turn) deciding() {
 // agent may be the first to say.
 func (t *turn) fencesAsAsked() bool {
 	v := t.w.verdict(t.r.Node)
-	auto := t.w.mode(t.r.Datacenter) == Auto
-	return auto && t.r.HeldFrom == Draining && v.Answer == membership.Gone && v.Cause == membership.Hung && t.fenceFault(v) == nil
+	if t.w.mode(t.r.Datacenter) != Auto || t.r.HeldFrom != Draining || v.Answer != membership.Gone {
+		return false
+	}
+	return v.Cause == membership.Hung && t.fenceFault(v) == nil || outOfReach(v) && t.cutFault(v) == nil
 }
 
 // heldFenced lets go of a fence that is held when the word that was missing is
 // there, or the process that hung is gone or answers.
 func (t *turn) heldFenced(renewed bool) {
 	v := t.w.verdict(t.r.Node)
+	if t.r.cutOff() {
+		t.heldBehindCut(v, renewed)
+		return
+	}
 	heard := t.r.HeldRule == RuleReach && (v.Own == membership.Good || v.Own == membership.Exited)
 	proven := t.ended(v) && len(membership.RefusedTo(v)) > 0
 	met, _ := membership.FenceBar(v, t.w.Policy.Bars(), t.w.Policy.Ages.Fence, t.w.Now)

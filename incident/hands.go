@@ -321,6 +321,8 @@ func (t *turn) approved(a Ask) *Refusal {
 	f := t.allowed()
 	switch {
 	case f != nil:
+	case p.Levels.Has(isolate.Ring):
+		f = t.mayCut()
 	case ends:
 		f = t.mayEnd()
 	default:
@@ -335,6 +337,10 @@ func (t *turn) approved(a Ask) *Refusal {
 		return nil
 	}
 	t.r.Held, t.r.HeldRule, t.r.HeldFrom = "", "", PhaseUnknown
+	if p.Levels.Has(isolate.Ring) {
+		t.beginCut(t.w.verdict(t.r.Node))
+		return nil
+	}
 	t.beginFence(t.w.verdict(t.r.Node))
 	return nil
 }
@@ -393,6 +399,12 @@ func (t *turn) aborted(a Ask) *Refusal {
 // when nothing stands and the node answers as the one it was.
 func (t *turn) heldByWord() {
 	v := t.w.verdict(t.r.Node)
+	if t.mustStayFenced() {
+		t.nextStep()
+		t.say(Decided, "decided_fence_reads", "node", string(t.r.Node))
+		t.fence(isolate.Clients|isolate.Reads, isolate.Hibernate)
+		return
+	}
 	same, _ := t.sameProcess(t.r.Process)
 	untouched := t.r.Return == nil && (t.r.HeldFrom == Suspected || t.r.HeldFrom == Draining)
 	_, fenced := t.w.Fences[t.r.Node]
@@ -415,11 +427,19 @@ const ReadAnyway = "; it answers, may lack writes, and is read as it is"
 // acknowledged notes who has seen it. A storm that somebody has seen holds this
 // one incident back no more.
 func (t *turn) acknowledged(a Ask) *Refusal {
+	seen := t.r.Ack // its storm is hidden from this turn
+	if t.r.Phase != Held && seen != nil && seen.Storm != "" {
+		return refuse(RuleOperator, "%s has seen it already: %s", seen.By, seen.Storm)
+	}
 	if t.r.Phase != Held && t.w.Storm == "" {
 		return refuse(RuleOperator, "%s is in phase %s, waits for nobody, and there is no storm", t.r.ID, cluster.Title(t.r.Phase.String()))
 	}
 	t.follow(a, "asked_ack", "storm", t.w.Storm)
-	t.r.Ack = &Ack{By: a.Who, Why: a.Why, At: t.w.Wall.UTC(), Storm: t.w.Storm}
+	storm := t.w.Storm
+	if storm == "" && seen != nil {
+		storm = seen.Storm
+	}
+	t.r.Ack = &Ack{By: a.Who, Why: a.Why, At: t.w.Wall.UTC(), Storm: storm}
 	return nil
 }
 

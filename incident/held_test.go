@@ -4,6 +4,7 @@ package incident
 
 import (
 	"slices"
+	"strings"
 	"testing"
 	"time"
 
@@ -66,6 +67,23 @@ func TestAHeldProofOpensOnlyAKnownNode(t *testing.T) {
 		x.held()
 		if x.r.Phase != Verifying || opens(x) == lapsed {
 			t.Errorf("lapsed %v: phase %s, effects %+v", lapsed, x.r.Phase, x.effects)
+		}
+	}
+}
+
+// A storm that somebody has seen is hidden from the turn in which the next one
+// says so: his word must not take the first one's away.
+func TestTwoPeopleHaveSeenAStorm(t *testing.T) {
+	s := newStage(t)
+	for line := range strings.SplitSeq("ring nodes=6\nnode n2 n3 answer=gone cause=host_gone own=no_word\nbegin n2 n3\nwait for=20s", "\n") {
+		s.do(strings.Fields(line))
+		s.settle()
+	}
+	for _, word := range []string{"say incident_ack n3", "say incident_ack n3 by=bo"} {
+		s.do(strings.Fields(word))
+		s.settle()
+		if ack := s.records["n3"].Ack; ack == nil || ack.Storm == "" {
+			t.Fatalf("after %q: seen %+v, want the storm", word, ack)
 		}
 	}
 }

@@ -224,7 +224,7 @@ func (r *Record) check() {
 	}
 	must(r.Phase != Closed || len(r.Pending) == 0, ClosedIsQuiet)
 	must(r.Phase != Replacing, FenceBeforeReplace)
-	must(r.Phase != Fencing || r.Fenced != nil && r.Fenced.Process != "", UnknownDestroysNothing)
+	must(r.Phase != Fencing || r.Fenced != nil && (r.Fenced.Process != "" || r.Fenced.Cut), UnknownDestroysNothing)
 	must(r.Phase != Deciding || r.Fenced != nil && len(r.Fenced.Proof) == paths, UnknownDestroysNothing)
 	must(r.Phase != Held || r.Held != "", NoSilentWait)
 	must(len(r.Pending) <= pendingMax, IntentFirst)

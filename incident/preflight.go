@@ -181,7 +181,7 @@ func (t *turn) ownInPlace() (own isolate.OwnState, told bool) {
 // inPlaceFault holds a process that runs already, and is kept from readers,
 // against what must be true before it is repaired where it is.
 func (t *turn) inPlaceFault() *fault {
-	return first(t.rateFault, t.ageFault, t.budgetFault, t.schemaFault, t.versionFault, t.snitchFault, t.changeFault, t.gcGraceFault)
+	return first(t.rateFault, t.ageFault, t.letInFault, t.budgetFault, t.schemaFault, t.versionFault, t.snitchFault, t.changeFault, t.gcGraceFault)
 }
 
 // first is the first fault of some.
@@ -203,7 +203,7 @@ type fault struct {
 
 // preflightFault holds a return against what must be true before it starts.
 func (t *turn) preflightFault() *fault {
-	if f := first(t.ageFault, t.budgetFault); f != nil {
+	if f := first(t.ageFault, t.letInFault, t.budgetFault); f != nil {
 		return f
 	}
 	if t.cold() {

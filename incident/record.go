@@ -109,9 +109,13 @@ type Return struct {
 type Fenced struct {
 	Process cluster.Boot `json:"process"` // the one that is to end
 	Tries   int          `json:"tries"`   // orders to end it
-	// Proof are the words of two paths that it has ended, each with the token of
-	// the fence that stood; empty until then.
+	// Proof are the words of two paths that it has ended, or is cut off, each with
+	// the token of the fence that stood; empty until then.
 	Proof []string `json:"proof,omitempty"`
+	// Cut is set while its peers are to keep the host cut off, and Let once they
+	// are to let it in again.
+	Cut bool `json:"cut,omitempty"`
+	Let bool `json:"let,omitempty"`
 }
 
 // Pending effects never exceed this, so that a commit stays below sixteen

@@ -82,6 +82,10 @@ func (t *turn) fenceAgain() bool {
 	}
 	t.nextStep()
 	t.say(Decided, "decided_fence_reads", "node", string(t.r.Node))
+	if t.r.cutOff() {
+		t.fence(cutLevels, isolate.Refuse)
+		return true
+	}
 	t.fence(isolate.Clients|isolate.Reads, isolate.Hibernate)
 	return true
 }
@@ -101,7 +105,11 @@ func (t *turn) rederive() {
 		t.fenceAgain()
 		return
 	}
-	t.inPlace()
+	if t.r.cutOff() {
+		t.enter(Fencing)
+	} else {
+		t.inPlace()
+	}
 	t.wantPoolsStill(loadbalancer.Wish{Want: loadbalancer.Drain})
 }
 

@@ -111,6 +111,8 @@ func agentRows() []Row {
 			"look at the JVM; nothing that needs its admin interface is done", true),
 		trouble("DATA_DIR_UNWATCHED", Warning, ScopeAgent, "the agent on {node} cannot write to Cassandra's data directory, whose disk is not watched: {detail}",
 			"let the agent's user write there, or make room; the node is watched by its other paths", true),
+		trouble("PORT_GUARD_SILENT", Warning, ScopeAgent, "no port of {node} can be closed: {detail}",
+			"look at cassandra-supervisor-ports.service there; hosts that stand still are not cut off until it answers", true),
 		trouble("GATE_UNASKED", Warning, ScopeAgent, "Cassandra on {node} started without an answer of the agent",
 			"look at the agent", true),
 		trouble("STORE_MEMBER_DOWN", Warning, ScopeAgent, "the store's member on {node} does not run: {detail}",

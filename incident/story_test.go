@@ -203,11 +203,13 @@ func (s *stage) agentSays(names []cluster.Name, args map[string]string) string {
 	}
 	facts := &CassandraFacts{Version: "5.0.9", Tokens: 1, Seeds: []string{"n1", "n2", "n3"}}
 	var alive time.Time
-	unrepaired := false
+	unrepaired, cuts := false, false
 	for k, v := range args {
 		switch k {
 		case "unrepaired":
 			unrepaired = true
+		case "cuts":
+			cuts = v == "yes"
 		case "facts":
 			facts = nil
 		case "seeds":
@@ -234,7 +236,7 @@ func (s *stage) agentSays(names []cluster.Name, args map[string]string) string {
 			s.t.Fatalf("an agent has no %q", k)
 		}
 	}
-	s.w.Agents[n] = Agent{Cassandra: facts, Alive: alive, Unrepaired: unrepaired}
+	s.w.Agents[n] = Agent{Cassandra: facts, Alive: alive, Unrepaired: unrepaired, Cuts: cuts}
 	return ""
 }
 
@@ -356,6 +358,12 @@ func (s *stage) ballots(v membership.Verdict, how string) []membership.Ballot {
 				storage = membership.Good // its kernel takes connections
 			}
 			b.Cites = []membership.Report{met(o, membership.CQL, meets), met(o, membership.Storage, storage)}
+			if v.Cause == membership.HostGone {
+				b.Cites[1].Outcome = meets
+			}
+			if outOfReach(v) {
+				b.Cites = append(b.Cites, met(o, membership.Phi, meets))
+			}
 		}
 		if meets == membership.Good {
 			b.Vote = membership.Against
@@ -574,7 +582,7 @@ func (s *stage) peersSay(names []cluster.Name, args map[string]string) string {
 		s.t.Fatal(err)
 	}
 	for _, p := range who {
-		s.see(names[0], p, isolate.Seen{Token: s.w.Fences[names[0]].Token, Sight: sight,
+		s.see(names[0], p, isolate.Seen{Token: s.w.Fences[names[0]].Token, Sight: sight, Cut: args["cut"] == "yes", Uncut: args["uncut"],
 			Generation: int64(s.number(args["gen"])), Severity: float64(s.number(args["severity"]))})
 	}
 	return ""

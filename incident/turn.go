@@ -170,8 +170,11 @@ func (t *turn) holdsTurn() bool {
 
 // mustStayFenced tells whether a node that is handed to people would be read
 // with old data if it ran: then its fence is raised with the hold, so that it
-// hibernates however it is started.
-func (t *turn) mustStayFenced() bool { return t.unproven() && t.quorumFault() == "" }
+// hibernates however it is started. Where everything is only looked at it is
+// raised when the mode is another one again.
+func (t *turn) mustStayFenced() bool {
+	return t.unproven() && t.quorumFault() == "" && t.w.mode(t.r.Datacenter) != Observe
+}
 
 // unproven tells whether a node that is handed to people lacks writes, for all
 // that is known, and nothing keeps readers off it.

@@ -91,12 +91,15 @@ type ProxyStatus struct {
 // Agent is what an agent says about itself, in a lease-bound key. Its absence
 // proves nothing.
 type Agent struct {
-	Boot      cluster.Boot    `json:"boot"`
-	Version   string          `json:"version"`
-	Level     int             `json:"level"`
-	Began     time.Time       `json:"began"`
-	Control   bool            `json:"control"`
-	Policy    int64           `json:"policy"` // version it goes by
+	Boot    cluster.Boot `json:"boot"`
+	Version string       `json:"version"`
+	Level   int          `json:"level"`
+	Began   time.Time    `json:"began"`
+	Control bool         `json:"control"`
+	Policy  int64        `json:"policy"` // version it goes by
+	// Cuts is true while the guard of its host's ports stands ready to cut another
+	// host off.
+	Cuts      bool            `json:"cuts,omitempty"`
 	Cassandra *CassandraFacts `json:"cassandra,omitempty"`
 	Troubles  []Trouble       `json:"troubles,omitempty"`
 	// Alive is the wall time at which its Cassandra was last NORMAL before the
