@@ -43,7 +43,7 @@ func TestASeriesSaysWhatItCameTo(t *testing.T) {
 	if want := fmt.Sprintf("no violation in 2 of 2 seeds, %d:4 to %d:5\n", sim.Edition, sim.Edition); !strings.HasPrefix(out, want) {
 		t.Errorf("does not begin with %q:\n%s", want, out)
 	}
-	for _, want := range []string{"\n  incidents ", "\n  time ", "\n  rate ", "\n  faults     of 76 kinds ", "\n  pairs ", "\n  repeats ", "\n  slowest "} {
+	for _, want := range []string{"\n  incidents ", "\n  time ", "\n  rate ", "\n  faults     of 77 kinds ", "\n  pairs ", "\n  repeats ", "\n  slowest "} {
 		if !strings.Contains(out, want) {
 			t.Errorf("does not say %q:\n%s", want, out)
 		}

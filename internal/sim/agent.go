@@ -465,7 +465,7 @@ func (a *agent) selfAs(look selfLook) incident.Agent {
 	if look.moving {
 		facts.Moving = []string{"a newcomer"}
 	}
-	return incident.Agent{Boot: a.id, Level: lead.LevelNow, Control: a.control, Cassandra: &facts, Alive: look.alive, Unrepaired: look.unrepaired}
+	return incident.Agent{Boot: a.id, Level: lead.LevelNow, Control: a.control, Cassandra: &facts, Alive: look.alive, Unrepaired: look.unrepaired, Cuts: !a.n.guardless}
 }
 
 // showsSelf tells whether the store shows what this agent told of itself: a word

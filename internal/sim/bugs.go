@@ -63,6 +63,7 @@ const (
 	wearyFences    = "weary-fences"
 	overlapping    = "overlapping-repairs"
 	resumedClaim   = "resumed-claim"
+	halfCut        = "half-cut"
 )
 
 // Bugs are all of them. fence-before-replace has none: nothing that exists
@@ -86,6 +87,7 @@ func Bugs() []Bug {
 		{hastyFence, "the policy wants evidence of a second for a fence", fenceEvidence, hung(), nil},
 		{lateKill, "executors end what hung when they were told, though it woke up", fenceEvidence, hung(), nil},
 		{oneWord, "executors report the end of a process and end nothing, and leaders believe the word", fenceProven, hung(), records(believeWord)},
+		{halfCut, "agents that judge cut nobody off, and say that they do", fenceProven, frozen(), nil},
 		{"forgotten-fences", "leaders keep no account of fences", oneFence, hungTwice(), edit(store.Ledgers, func(_ *world, l *incident.Ledger) { l.Fences = nil })},
 		{"cold-fences", "leaders write each fence as if the whole ring were down", coldStart, killedWithAgent(), edit(store.Fences, coldFence)},
 		{usualGrace, "leaders take the usual gc_grace_seconds for that of each table", gcGrace, longAway(), nil},
@@ -216,6 +218,11 @@ func missed() Story {
 func hangNow() Stroke { return Stroke{At: time.Second, Fault: "hang", Node: victim, Salt: 1} }
 
 func hung() Story { return struckBy(hangNow()) }
+
+// frozen has a host stand still until its peers have cut it off.
+func frozen() Story {
+	return struckBy(Stroke{At: time.Second, Fault: "host-frozen", Node: victim, Salt: 1, For: 40 * time.Second})
+}
 
 // hungTwice lets the victim hang again when it is back.
 func hungTwice() Story {

@@ -49,6 +49,7 @@ func (w *world) everySecond() {
 		w.helpless(n)
 	}
 	w.staleReads()
+	w.cutsHold()
 	w.missesNodes()
 	w.inTime()
 	w.truths(false)
@@ -174,7 +175,7 @@ func (w *world) repairBegins(a *agent, o incident.Order) {
 	}
 	for _, peer := range w.nodes {
 		s := peer.sees[n.name]
-		if peer != n && peer.takes() && w.talks(peer.name, n.name) && w.now.Sub(max(peer.changedAt, peer.shakenAt)) > steady && s.up && s.generation == n.generation {
+		if peer != n && peer.takes() && w.linked(peer, n) && w.now.Sub(max(peer.changedAt, peer.shakenAt)) > steady && s.up && s.generation == n.generation {
 			w.broken(hibernationDown, "%s is repaired asleep and %s says UP of it", n.name, peer.name)
 		}
 	}

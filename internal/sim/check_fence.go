@@ -33,6 +33,11 @@ func (w *world) fences(n *node) {
 // fenceHolds holds a proof against the truth.
 func (w *world) fenceHolds(r incident.Record) {
 	n := w.byName[r.Node]
+	if r.Fenced != nil && r.Fenced.Cut {
+		w.cutProven(r)
+		w.rep.Fenced++
+		return
+	}
 	if r.Fenced == nil || n.runs() && n.process == r.Fenced.Process {
 		w.broken(fenceProven, "%s takes the fence of %s for proven and %s runs", r.ID, r.Node, n.process)
 	}

@@ -59,7 +59,7 @@ func Checks() []Check {
 		{string(incident.NoBorderCrossing), "no repair takes part of a node where the data may not stand", onAct},
 		{hibernationDown, "a repair of a sleeper begins only when no settled peer says UP of it", onAct},
 		{fenceEvidence, "a process is ended for hanging only while it hangs, after the age that the policy wants, and behind a fence that keeps the next from starting", onAct},
-		{fenceProven, "a fence counts as proven only when the process that was meant has ended", onWrite},
+		{fenceProven, "a fence counts as proven only when the process that was meant has ended, or no Cassandra of the ring is linked to the node, until that is lifted", onWrite},
 		{string(incident.RuleBudget), "as many nodes of a datacenter as the policy says are changed by order at once, of one rack; nobody is fenced by hand beside as many that are out, or one of another rack", onAct},
 		{string(incident.RuleStorm), "no process is ended for hanging, nobody is drained and nobody fenced by hand while more nodes of its datacenter fail at once than the policy says, or two of one range", onWrite},
 		{pauseHolds, "where a pause stands nothing is begun, but a fence that keeps readers off", onWrite},

@@ -312,7 +312,7 @@ func (w *world) fill(n *node, snapshot map[int]bool, hosts []cluster.Name) {
 func (a *agent) preview(o incident.Order, ended outcome) {
 	a.after(a.w.between(200*time.Millisecond, second), func() {
 		target := a.w.byName[o.Once.Target]
-		if !a.n.takes() || !target.takes() || !a.w.talks(a.n.name, target.name) || a.n.mute {
+		if !a.n.takes() || !target.takes() || !a.w.linked(a.n, target) || a.n.mute {
 			ended(incident.Failed, incident.Result{Why: "no answer"})
 			return
 		}

@@ -60,6 +60,7 @@ func catalogue() []fault {
 
 		{"power-loss", "host", 1, func(b *blow) bool { return b.w.spare() && b.n.losesPower(b.span(10*second, 60*second)) }},
 		{"vm-pause", "host", 2, vmPause},
+		{"host-frozen", "host", 2, hostFrozen},
 		{"vm-clone", "host", 1, vmClone},
 		{"clock-jump", "host", 1, func(b *blow) bool { return b.wallTurns(time.Duration(b.rng.Intn(21)-10) * 365 * 24 * time.Hour) }},
 		{"clock-back", "host", 1, func(b *blow) bool { return b.wallTurns(-b.span(second, time.Hour)) }},
@@ -263,14 +264,20 @@ func hang(b *blow) bool {
 }
 
 // vmPause stops process and agent together.
-func vmPause(b *blow) bool {
+func vmPause(b *blow) bool { return freezesHost(b, second, 25*second) }
+
+// hostFrozen is a pause for as long as its peers wait before they cut it off, and
+// longer.
+func hostFrozen(b *blow) bool { return b.w.spare() && freezesHost(b, 12*second, 70*second) }
+
+func freezesHost(b *blow, low, high time.Duration) bool {
 	if !b.n.agent.up || b.n.agent.frozen || !b.n.runs() || b.n.hung {
 		return false
 	}
 	process, a := b.n.process, b.n.agent
 	b.n.hangs()
 	a.frozen = true
-	return b.lasts(second, 25*second, func() {
+	return b.lasts(low, high, func() {
 		if b.n.process == process && b.n.hung {
 			b.n.wakes()
 		}

@@ -36,6 +36,7 @@ func (a *agent) keepFences() {
 			a.w.touch(a.n, act, f)
 		}
 	}
+	a.keepCuts()
 	a.straysFence()
 	a.tellDowns()
 	if len(p.Fences) == 0 {
@@ -49,11 +50,13 @@ func (a *agent) keepFences() {
 		seen := isolate.Seen{Token: token}
 		var own isolate.OwnState
 		switch {
-		case a.closed != "":
+		case a.closed != "" || f.Levels.Has(isolate.Ring) && name != a.n.name && !a.n.reads():
+			seen.Cut = a.closed == "" && a.saysCut(name, f)
 		case name == a.n.name:
 			own = a.own()
 			own.Applied = a.n.reads() && isolate.Stands(f, own)
 		case a.n.reads():
+			seen.Cut = a.saysCut(name, f)
 			seen.SnitchOff = a.n.snitchOff && !a.w.bug(snitchUnsaid)
 			s, known := a.n.sees[name]
 			if !known || !a.n.met {
@@ -181,7 +184,7 @@ func (n *node) alone(a isolate.Answer) isolate.Answer {
 
 // asked is what this agent knows when its gate asks.
 func (a *agent) asked(waited time.Duration) isolate.Asked {
-	return a.state.Asked(lead.Gate{Local: a.n.local, Looks: a.looked(), Whole: a.whole, Answers: a.reaches(), Waited: waited})
+	return a.state.Asked(lead.Gate{Guard: !a.n.guardless, Cuts: sortedNames(a.n.cuts), Local: a.n.local, Looks: a.looked(), Whole: a.whole, Answers: a.reaches(), Waited: waited})
 }
 
 // looked are the looks that this agent has made.

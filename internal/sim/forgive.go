@@ -217,7 +217,7 @@ func (w *world) memoryLost() {
 func (w *world) missing(n *node) []int {
 	return slices.DeleteFunc(w.lacks(n, w.now.Add(-second)), func(id int) bool {
 		return slices.ContainsFunc(w.nodes, func(keeper *node) bool {
-			late := !keeper.takes() || !w.talks(keeper.name, n.name) || w.now.Sub(max(keeper.changedAt, keeper.shakenAt)) < grace
+			late := !keeper.takes() || !w.linked(keeper, n) || w.now.Sub(max(keeper.changedAt, keeper.shakenAt)) < grace
 			return late && slices.Contains(keeper.hints[n.name], id)
 		})
 	})

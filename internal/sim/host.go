@@ -63,6 +63,9 @@ type node struct {
 	losesAll  bool   // the next kill loses all that was not synced
 	diskSays  membership.Outcome
 
+	cuts      map[cluster.Name]bool // in its kernel: hosts that it is cut off from, by its guard of ports
+	guardless bool                  // it has no such guard
+
 	// When the truth about it changed last: by itself, by somebody else than the
 	// supervisor, and when the supervisor could do nothing about it.
 	wentAt     moment
@@ -121,10 +124,11 @@ type node struct {
 }
 
 func (w *world) addNode(i int, h cluster.Host) {
-	n := &node{w: w, name: h.Name, place: h, sees: map[cluster.Name]sight{}, hints: map[cluster.Name][]int{},
+	n := &node{w: w, name: h.Name, place: h, sees: map[cluster.Name]sight{}, hints: map[cluster.Name][]int{}, cuts: map[cluster.Name]bool{},
 		marks: obey.Marks{}, restarts: w.rng.Intn(2) == 0, local: isolate.Local{EverServed: true},
 		diskSays: membership.Good, bootOff: time.Duration(w.rng.Int63n(int64(1000 * time.Hour)))}
 	n.etcd, n.era = firstEtcd, 1
+	n.guardless = w.o.Seed%5 == 0 && int(w.o.Seed/5)%max(1, w.o.Nodes) == i
 	n.mode, n.native, n.met, n.shown, n.generation, n.process = normal, true, true, true, 1, cluster.Boot(fmt.Sprintf("%s-p0", h.Name))
 	w.nodes, w.byName[h.Name] = append(w.nodes, n), n
 	n.agent = newAgent(n, slices.Contains(w.control, h.Name))
@@ -162,10 +166,10 @@ func (n *node) gossips() bool { return n.runs() && n.mode != draining && !n.hung
 func (n *node) answers() bool { return n.takes() && n.native }
 
 // read tells whether anybody may read from it: coordinators choose it while
-// its Severity is low, and those without a snitch always; clients reach it while
-// its transport is on.
+// its Severity is low, and those without a snitch always, unless all have cut it
+// off; clients reach it while its transport is on.
 func (n *node) read() bool {
-	return n.takes() && (n.native || n.gossips() && (n.severity < isolate.SeverityFenced || n.unheeded(0)))
+	return n.takes() && (n.native || n.gossips() && !n.w.shutOut(n) && (n.severity < isolate.SeverityFenced || n.unheeded(0)))
 }
 
 // syncLag is how old a write may be and still be lost with its process.
@@ -348,7 +352,7 @@ func (n *node) joins(process cluster.Boot, open bool) {
 
 // replay hands hints over; what was not hinted does not come.
 func (n *node) replay(to *node) {
-	if !n.takes() || to.mode != normal || !n.w.talks(n.name, to.name) {
+	if !n.takes() || to.mode != normal || !n.w.linked(n, to) {
 		return
 	}
 	for _, id := range n.hints[to.name] {
@@ -454,6 +458,9 @@ func (n *node) wakes() {
 	n.hung, n.changedAt, n.shakenAt, n.wokeAt = false, n.w.now, n.w.now, n.w.now
 	n.w.note("%s goes on", n.name)
 	for _, id := range n.w.unsettled {
+		if n.w.shutOut(n) {
+			break // nothing reaches it
+		}
 		if x := &n.w.writes[id]; x.at >= n.hungAt && x.at < n.hungAt.Add(n.w.hintWindow) {
 			x.held |= x.place.bit(n) & x.place.must
 		}

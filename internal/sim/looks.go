@@ -49,7 +49,7 @@ func (a *agent) lookAtNode(eyes []eye, t *node) bool {
 		changed = a.saw(eyes, t, membership.Admin, adminLook(t)) || changed
 		return a.saw(eyes, t, membership.Disk, t.diskSays) || changed
 	}
-	changed = a.saw(eyes, t, membership.Storage, storageLook(t, there)) || changed
+	changed = a.saw(eyes, t, membership.Storage, storageLook(t, there && a.w.linked(a.n, t))) || changed
 	if s := a.n.sees[t.name]; a.n.takes() && !a.n.mute {
 		phi := membership.Silent
 		if s.up && t.gossips() && a.w.hears(a.n, t) {

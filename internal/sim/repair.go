@@ -116,7 +116,7 @@ func (n *node) endsSession(s *session) {
 	s.over = true
 	for _, h := range s.hosts {
 		t := n.w.byName[h]
-		if !t.gossips() || !n.w.talks(n.name, h) || h == n.name && t.process != s.process {
+		if !t.gossips() || !n.w.linked(n, t) || h == n.name && t.process != s.process {
 			s.failed = "no answer from " + string(h)
 			return
 		}

@@ -113,7 +113,7 @@ func (w *world) clientWrites() {
 	w.writes = append(w.writes, write{at: w.now, place: p})
 	for _, r := range p.replicas {
 		// A coordinator sends to whom it sees up, and to itself.
-		if s := coordinator.sees[r.name]; (r == coordinator || s.up && w.talks(coordinator.name, r.name)) && r.takes() {
+		if s := coordinator.sees[r.name]; (r == coordinator || s.up && w.linked(coordinator, r)) && r.takes() {
 			r.store(id)
 			if r.home() == coordinator.home() {
 				homes++
@@ -168,7 +168,7 @@ func (w *world) awayFor(c, r *node) time.Duration {
 		if lost.down {
 			return w.now.Sub(lost.convicted)
 		}
-		if is || !w.talks(c.name, r.name) {
+		if is || !w.linked(c, r) {
 			return 0 // not given up
 		}
 	}
@@ -239,10 +239,10 @@ func (w *world) hears(n, of *node) bool {
 	if !n.gossips() || !of.gossips() {
 		return false
 	}
-	if w.talks(n.name, of.name) {
+	if w.linked(n, of) {
 		return true
 	}
-	if w.net.whole() {
+	if w.net.whole() && w.cutting == 0 {
 		return true
 	}
 	return w.parts()[n.name] == w.parts()[of.name]
@@ -263,7 +263,7 @@ func (w *world) parts() map[cluster.Name]cluster.Name {
 			at := front[0]
 			front = front[1:]
 			for _, m := range w.nodes {
-				if of[m.name] == "" && m.gossips() && w.talks(at.name, m.name) {
+				if of[m.name] == "" && m.gossips() && w.linked(at, m) {
 					of[m.name] = n.name
 					front = append(front, m)
 				}
@@ -306,7 +306,7 @@ type apart struct {
 // themselves.
 func (w *world) gossip() {
 	w.after(second, w.gossip)
-	if w.net.whole() && len(w.apart) == 0 && !w.anyDeaf() {
+	if w.net.whole() && w.cutting == 0 && len(w.apart) == 0 && !w.anyDeaf() {
 		return
 	}
 	for _, n := range w.nodes {
@@ -321,7 +321,7 @@ func (w *world) gossip() {
 func (w *world) acquaint(n, of *node) {
 	k := [2]cluster.Name{n.name, of.name}
 	is, lost := w.apart[k]
-	direct := w.talks(n.name, of.name)
+	direct := w.linked(n, of)
 	switch heard := w.hears(n, of); {
 	case heard && direct:
 		delete(w.apart, k)

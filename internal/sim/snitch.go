@@ -27,7 +27,7 @@ func snitchOff(b *blow) bool {
 func (n *node) unheeded(lately time.Duration) bool {
 	w := n.w
 	return slices.ContainsFunc(w.nodes, func(p *node) bool {
-		if !p.snitchOff || p == n || !p.answers() || !w.talks(p.name, n.name) {
+		if !p.snitchOff || p == n || !p.answers() || !w.linked(p, n) {
 			return false
 		}
 		return lately == 0 || w.now.Sub(max(p.snitchAt, p.changedAt, p.shakenAt)) >= lately && !w.passesForGone(p)

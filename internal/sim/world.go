@@ -59,7 +59,7 @@ type Options struct {
 
 // Edition is raised when a seed plays something else than before, so that a
 // seed that was written down is not replayed as another story.
-const Edition = 4
+const Edition = 5
 
 // Report is how a run went.
 type Report struct {
@@ -132,6 +132,7 @@ type world struct {
 	unsettled  []int // writes that some replica may lack
 	apart      map[[2]cluster.Name]apart
 	partOf     map[cluster.Name]cluster.Name
+	cutting    int // hosts that are cut off by the rules of others, each pair once
 	partsAt    moment
 
 	rep Report
