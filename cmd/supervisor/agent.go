@@ -170,7 +170,7 @@ func (j *joinery) agent(ctx context.Context) (*agent.Agent, error) {
 		Control: cfg.ControlAgents, Disk: disk, Closed: j.closed, Member: j.member, Trouble: j.trouble,
 		Horizon: seen, Seen: seenBy(client),
 		Journal: client, Election: client, Pulse: client, Courier: g, Observer: look,
-		Unit: unit{u}, Admin: admin, Reader: reader{cassandra.SessionOptions{Timeout: 2 * time.Second, Credentials: credentials}},
+		Unit: unit{u}, Ports: portsOf(cfg.Cassandra), Admin: admin, Reader: reader{cassandra.SessionOptions{Timeout: 2 * time.Second, Credentials: credentials}},
 		Proxies: newProxy, Clock: agent.BootClock{}, Counters: j.counters, Log: j.log,
 	}), nil
 }

@@ -6,13 +6,17 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"net/netip"
 	"sync"
 	"time"
 
 	"supervisor/cluster"
 	"supervisor/internal/agent"
 	"supervisor/internal/cassandra"
+	"supervisor/internal/settings"
+	"supervisor/isolate"
 	service "supervisor/isolate/command"
+	"supervisor/isolate/nft"
 	"supervisor/loadbalancer/haproxy"
 	"supervisor/membership"
 	"supervisor/membership/probe"
@@ -30,6 +34,64 @@ func (u unit) Running(ctx context.Context) (agent.Process, bool, error) {
 		return agent.Process{}, false, err
 	}
 	return agent.Process{PID: p.PID, Boot: p.Boot()}, true, nil
+}
+
+// ports is this host's guard of ports as the agent asks it.
+type ports struct {
+	guard        nft.Client
+	cql, storage uint16
+}
+
+// portsOf is the guard that the agent's file names; nil: none.
+func portsOf(c settings.Cassandra) agent.Ports {
+	if c.PortGuard == "" {
+		return nil
+	}
+	return ports{guard: nft.NewClient(c.PortGuard), cql: portOf(c.CQL), storage: portOf(c.Storage)}
+}
+
+// portOf is the port of an address that was checked.
+func portOf(address string) uint16 {
+	ap, err := netip.ParseAddrPort(address)
+	if err != nil {
+		return 0 // no guard closes it, and says so
+	}
+	return ap.Port()
+}
+
+// Closed looks what stands. What a person had the guard close besides is not told
+// as ours: it is undone by the next wish.
+func (p ports) Closed(ctx context.Context) (agent.Guarded, error) {
+	r, err := p.guard.Standing(ctx)
+	return guarded(r), err
+}
+
+// Close has exactly that closed which is wanted.
+func (p ports) Close(ctx context.Context, want isolate.Closed, standstill uint64, why string) (agent.Guarded, error) {
+	var s nft.State
+	if want.Clients {
+		s.Clients = &nft.Clients{Ports: []uint16{p.cql}}
+	}
+	if len(want.Cut) > 0 {
+		s.Ring = &nft.Ring{Ports: []uint16{p.storage}, Peers: want.Cut}
+	}
+	if standstill == 0 {
+		r, err := p.guard.Apply(ctx, s, why)
+		return guarded(r), err
+	}
+	r, err := p.guard.Awake(ctx, s, standstill, why)
+	return guarded(r), err
+}
+
+func guarded(r nft.Report) (g agent.Guarded) {
+	g.Clients = r.Standing.Clients != nil
+	if r.Standing.Ring != nil {
+		g.Cut = r.Standing.Ring.Peers
+	}
+	if r.StoodStill && r.Standstill != nil {
+		g.Standstill = r.Standstill.Number
+	}
+	return g
 }
 
 // Kill ends exactly the process that is meant: one that was started since the

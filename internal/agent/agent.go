@@ -50,6 +50,7 @@ type Options struct {
 	Courier  Courier
 	Observer Observer
 	Unit     Unit
+	Ports    Ports // nil: no port of this host can be closed
 	Admin    Admin
 	Reader   Reader
 	// Proxies makes the runtime client of a proxy; called once per socket and
@@ -78,6 +79,8 @@ type Agent struct {
 	wanted  chan fenceWork     // to the fence keeper
 	settled chan settledErrand // from the executors
 	stopped chan struct{}      // closed when nobody answers at the desk any more
+
+	closedPorts closedPorts // as this host's guard was read last
 
 	rounds rounds // of the parts that go round by themselves
 }

@@ -6,6 +6,9 @@ import (
 	"bytes"
 	"context"
 	"encoding/json"
+	"errors"
+	"fmt"
+	"maps"
 	"time"
 
 	"go.uber.org/zap"
@@ -27,8 +30,10 @@ const (
 // the address by which Cassandra knows the node.
 type fenceWork struct {
 	era    int64 // mod revision of the era key
+	whole  bool  // the store was read and answers: no fence beside these stands
 	closed bool  // this agent obeys nothing, and its Cassandra's word says nothing
 	fences map[cluster.Name]standing
+	revs   map[string]int64 // by key, the revision of every fence that is written, also of those that nobody obeys
 }
 
 type standing struct {
@@ -42,8 +47,9 @@ type standing struct {
 // gate's copy of the own fence.
 func (d *desk) passWanted() {
 	p := d.state.Picture
-	w := fenceWork{era: p.Era.Mod, closed: d.closed() != "", fences: map[cluster.Name]standing{}}
-	for n := range p.Fences {
+	w := fenceWork{era: p.Era.Mod, whole: d.whole && d.state.Store.Lost == "" && p.Trusted(), closed: d.closed() != "", fences: map[cluster.Name]standing{}, revs: map[string]int64{}}
+	for n, at := range p.Fences {
+		w.revs[store.Fence(n)] = at.Mod
 		f, token, stands := p.Standing(n)
 		if !stands {
 			continue
@@ -94,8 +100,11 @@ func (a *Agent) keepFences(ctx context.Context) {
 	k := fenceKeeper{a: a, told: map[string]string{}}
 	for {
 		var tick <-chan time.Time
-		if len(k.work.fences) > 0 || len(k.told) > 0 {
+		switch {
+		case len(k.work.fences) > 0 || len(k.told) > 0:
 			tick = time.After(fenceEvery)
+		case a.o.Ports != nil:
+			tick = time.After(lookAtPorts)
 		}
 		select {
 		case <-ctx.Done():
@@ -112,11 +121,15 @@ type fenceKeeper struct {
 	a    *Agent
 	work fenceWork
 	told map[string]string // key -> value
+	// The guard of ports was asked at portsAt, for wanted.
+	portsAt cluster.Moment
+	wanted  isolate.Closed
 }
 
 func (k *fenceKeeper) round(ctx context.Context) {
 	defer k.a.rounds.begin(fenceRound, k.a.o.Clock.Now())()
 	k.forget(ctx)
+	k.keepPorts(ctx)
 	if len(k.work.fences) == 0 {
 		return
 	}
@@ -138,12 +151,36 @@ func (k *fenceKeeper) round(ctx context.Context) {
 func (k *fenceKeeper) converge(ctx context.Context, f isolate.Fence, p pulse) bool {
 	acts := isolate.Converge(f, ownState(p))
 	for _, act := range acts {
+		if act == isolate.LowerSeverity || act == isolate.StartNative {
+			if err := k.lastWord(ctx); err != nil {
+				k.a.o.Log.Warn("let nobody in yet", zap.String("incident", f.Incident), zap.Error(err))
+				return false
+			}
+		}
 		if err := k.act(ctx, act); err != nil {
 			k.a.o.Log.Warn("make the fence stand", zap.String("incident", f.Incident), zap.Error(err))
 			return true
 		}
 	}
 	return len(acts) > 0
+}
+
+// lastWord asks the store whether what is known of the fences is its last word.
+// What protects is done at once; an agent that stood still believes what it read
+// before, and must not let anybody in by that.
+func (k *fenceKeeper) lastWord(ctx context.Context) error {
+	kvs, _, err := k.a.o.Journal.List(ctx, store.Fences)
+	if err != nil {
+		return fmt.Errorf("ask whether the fences stand as they are known: %w", err)
+	}
+	now := make(map[string]int64, len(kvs))
+	for _, kv := range kvs {
+		now[kv.Key] = kv.Mod
+	}
+	if !maps.Equal(now, k.work.revs) {
+		return errors.New("the fences are others by now than those that are known here")
+	}
+	return nil
 }
 
 func (k *fenceKeeper) act(ctx context.Context, act isolate.Act) error {
@@ -181,6 +218,12 @@ func (k *fenceKeeper) seen(n cluster.Name, s standing, p pulse) isolate.Seen {
 		own.Applied = p.err == nil && isolate.Stands(s.fence, own)
 		out.Own = &own
 		return out
+	}
+	if s.fence.Levels.Has(isolate.Ring) || k.a.o.Ports != nil {
+		out.Cut, out.Uncut = k.a.closedPorts.cuts(s.storage)
+	}
+	if !s.fence.Levels.Has(isolate.Ring) {
+		out.Uncut = ""
 	}
 	if !p.running || p.err != nil {
 		return out

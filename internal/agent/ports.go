@@ -11,6 +11,7 @@ import (
 	"supervisor/incident"
 	"supervisor/internal/cassandra"
 	"supervisor/internal/store"
+	"supervisor/isolate"
 	"supervisor/loadbalancer"
 	"supervisor/membership"
 )
@@ -89,6 +90,22 @@ type Unit interface {
 	Running(ctx context.Context) (Process, bool, error)
 	Start(ctx context.Context) error
 	Kill(ctx context.Context, p Process) error
+}
+
+// Guarded is what a guard of ports read from the kernel. Standstill names the
+// last time that the whole host stood still for longer than the guard's lease, while
+// the guard refuses all clients for it; 0: it does not.
+type Guarded struct {
+	isolate.Closed
+	Standstill uint64
+}
+
+// Ports is the guard of this host's ports. Close is done when what was wanted was
+// read back. It ends the standstill with this number in the same moment: whoever
+// says so has read the store since that was told; 0 ends none.
+type Ports interface {
+	Closed(ctx context.Context) (Guarded, error)
+	Close(ctx context.Context, want isolate.Closed, standstill uint64, why string) (Guarded, error)
 }
 
 // Admin is the admin interface of this host's Cassandra.

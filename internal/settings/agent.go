@@ -89,6 +89,9 @@ type Cassandra struct {
 	Jolokia         string  `yaml:"jolokia"`          // URL of the admin interface
 	DataDir         string  `yaml:"data_dir"`         // its disk is looked at
 	CredentialsFile string  `yaml:"credentials_file"` // lines username = and password =; empty: no login
+	// PortGuard is the socket of this host's guard of ports; empty: none. Without
+	// one on every peer, a host that nobody reaches is not cut off from the ring.
+	PortGuard string `yaml:"port_guard"`
 	Command         Command `yaml:"command"`
 }
 

@@ -187,6 +187,9 @@ func (c agentCheck) cassandra() {
 	if s.CredentialsFile != "" {
 		c.secretFile("cassandra.credentials_file", s.CredentialsFile, 0o007)
 	}
+	if s.PortGuard != "" {
+		c.absolute("cassandra.port_guard", s.PortGuard)
+	}
 	c.command(s.Command)
 }
 

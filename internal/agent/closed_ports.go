@@ -1,0 +1,148 @@
+// SPDX-License-Identifier: Apache-2.0
+
+package agent
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"slices"
+	"sync"
+	"time"
+
+	"go.uber.org/zap"
+
+	"supervisor/cluster"
+	"supervisor/isolate"
+)
+
+// lookAtPorts is how often a guard is asked what stands when nothing changed:
+// whoever flushes all rules of a host undoes a fence.
+const lookAtPorts = 2 * time.Second
+
+// closedPorts is what was read back from this host's guard last. The fence keeper
+// writes it; the desk and the gate read it.
+type closedPorts struct {
+	mu       sync.Mutex
+	read     bool // the guard answered the last time
+	standing isolate.Closed
+	trouble  string // why not everything stands that is wanted
+}
+
+func (p *closedPorts) set(read bool, standing isolate.Closed, trouble string) {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	p.read, p.standing, p.trouble = read, standing, trouble
+}
+
+// state is what stands, and why not all that is wanted does; ready is false
+// while nobody knows what stands.
+func (p *closedPorts) state() (standing isolate.Closed, ready bool, trouble string) {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	return p.standing, p.read, p.trouble
+}
+
+// cuts tells whether a host with this storage address is cut off here, and why
+// not if it is not.
+func (p *closedPorts) cuts(storage string) (cut bool, why string) {
+	standing, ready, trouble := p.state()
+	a, placed := isolate.AddressOf(storage)
+	switch {
+	case !placed:
+		return false, fmt.Sprintf("no address in %q", storage)
+	case ready && slices.Contains(standing.Cut, a):
+		return true, ""
+	case trouble == "":
+		trouble = "not yet"
+	}
+	return false, trouble
+}
+
+// keepPorts has exactly that closed which the standing fences want closed. While
+// the store is not known nothing is changed: what stands goes on standing, also what
+// the guard closed because the host stood still.
+func (k *fenceKeeper) keepPorts(ctx context.Context) {
+	guard := k.a.o.Ports
+	if guard == nil {
+		return
+	}
+	want, unplaced := isolate.Closes(k.a.o.Self, k.fences(), func(n cluster.Name) string { return k.work.fences[n].storage })
+	now := k.a.o.Clock.Now()
+	if k.portsAt != 0 && want.Equal(k.wanted) && now.Sub(k.portsAt) < lookAtPorts {
+		return
+	}
+	k.portsAt, k.wanted = now, want
+	cctx, cancel := context.WithTimeout(ctx, actMax)
+	defer cancel()
+	standing, err := guard.Closed(cctx)
+	var old error
+	change := err == nil && (!standing.Equal(want) || standing.Standstill != 0)
+	switch known := k.work.whole && !k.work.closed; {
+	case !change:
+	case !known:
+		old = errors.New("the store is not known here")
+	case standing.Standstill != 0 || !want.Covers(standing.Closed): // something is to be opened
+		old = k.lastWord(cctx)
+	}
+	if change && old == nil {
+		k.a.o.Log.Info("closed ports", zap.Bool("clients", want.Clients), zap.Stringers("cut", want.Cut), zap.Uint64("standstill", standing.Standstill))
+		standing, err = guard.Close(cctx, want, standing.Standstill, k.incidents())
+	}
+	trouble := ""
+	switch {
+	case err != nil:
+		trouble = err.Error()
+	case old != nil:
+		trouble = old.Error()
+	case len(unplaced) > 0:
+		trouble = fmt.Sprintf("no storage address is known of %v", unplaced)
+	}
+	k.a.closedPorts.set(err == nil, standing.Closed, trouble)
+}
+
+func (k *fenceKeeper) fences() map[cluster.Name]isolate.Fence {
+	fences := make(map[cluster.Name]isolate.Fence, len(k.work.fences))
+	for n, s := range k.work.fences { // order: into a map
+		fences[n] = s.fence
+	}
+	return fences
+}
+
+// incidents names whom the guard's journal is to name.
+func (k *fenceKeeper) incidents() string {
+	why := "no fence stands"
+	for i, n := range sortedKeys(k.work.fences) {
+		if i == 0 {
+			why = ""
+		} else {
+			why += ", "
+		}
+		why += fmt.Sprintf("%s of %s", k.work.fences[n].fence.Incident, n)
+	}
+	return why
+}
+
+// portsTrouble notes a guard that does not answer or does not do as it is told.
+func (d *desk) portsTrouble() {
+	if d.a.o.Ports == nil {
+		return
+	}
+	_, ready, trouble := d.a.closedPorts.state()
+	if ready || trouble == "" {
+		d.clear("PORT_GUARD_SILENT")
+		return
+	}
+	d.trouble("PORT_GUARD_SILENT", "detail", trouble)
+}
+
+// cutsNow lists the hosts that are cut off here.
+func (d *desk) cutsNow() (ready bool, cut []cluster.Name) {
+	_, ready, _ = d.a.closedPorts.state()
+	for _, n := range sortedKeys(d.state.Picture.Hosts) {
+		if is, _ := d.a.closedPorts.cuts(d.state.Picture.Hosts[n].Storage); is {
+			cut = append(cut, n)
+		}
+	}
+	return ready, cut
+}
