@@ -192,6 +192,16 @@ type Status struct {
 	Incidents []Incident `json:"incidents"`
 }
 
+// Finds tells whether a finding with this code holds, of whatever subject.
+func (s Status) Finds(code string) bool {
+	for _, f := range s.Findings {
+		if f.Code == code {
+			return true
+		}
+	}
+	return false
+}
+
 // Status asks the agent of a host.
 func (h *Host) Status(ctx context.Context) (Status, error) {
 	var s Status
@@ -244,12 +254,13 @@ func (h *Host) ask(ctx context.Context, into any, args ...string) error {
 const servingMax = 3 * time.Minute
 
 // AwaitServing waits until every agent says that all nodes serve under a policy, and
-// that nothing is open.
+// that nothing is open. Every member of the store runs by then: with one less, the
+// next fault might stop it.
 func (c *Cluster) AwaitServing(ctx context.Context) error {
 	return c.each(ctx, func(ctx context.Context, h *Host) error {
 		return await(ctx, servingMax, "all nodes serve, by the agent of "+string(h.Name), func(ctx context.Context) (bool, string) {
 			s, err := h.Status(ctx)
-			rests := s.Policy.Version > 0 && s.State != "needs_you" && s.State != "blind" && s.Nodes.Total == len(c.Hosts) && s.Nodes.Serving == s.Nodes.Total && len(s.Incidents) == 0
+			rests := s.Policy.Version > 0 && s.State != "needs_you" && s.State != "blind" && s.Nodes.Total == len(c.Hosts) && s.Nodes.Serving == s.Nodes.Total && len(s.Incidents) == 0 && !s.Finds("STORE_MEMBER_DOWN")
 			return err == nil && rests, fmt.Sprintf("%+v %v", s, err)
 		})
 	})

@@ -28,6 +28,7 @@ func (r Role) papers() []paper {
 	case RoleNode, RoleSpare:
 		return append(all,
 			paper{"agent.log", 60, []string{"journalctl", "--no-pager", "--unit", agentUnit, "--output", "cat"}},
+			paper{"ports.log", 20, []string{"journalctl", "--no-pager", "--unit", portsUnit, "--output", "cat"}},
 			paper{"unit.log", 20, []string{"journalctl", "--no-pager", "--unit", cassandraUnit, "--output", "short-iso"}},
 			paper{"system.log", 20, []string{"cat", dataDir + "/log/system.log"}},
 			paper{"output.log", 10, []string{"cat", dataDir + "/log/output.log"}},

@@ -63,6 +63,7 @@ func (h *Host) signal(ctx context.Context, unit, name string) error {
 const (
 	cassandraUnit = "cassandra.service"
 	agentUnit     = "cassandra-supervisor.service"
+	portsUnit     = "cassandra-supervisor-ports.service"
 )
 
 // KillCassandra ends Cassandra with SIGKILL: what it had not synced is lost.

@@ -33,6 +33,7 @@ const (
 	broughtDir = "/opt/suite"
 	pidFile    = "/run/cassandra/cassandra.pid"
 	socket     = "/run/cassandra-supervisor/api.sock"
+	portSocket = "/run/cassandra-supervisor-ports/socket"
 
 	gossipPort = 7946
 	clientPort = 2379 // of a member of the store, wherever it runs
@@ -111,6 +112,7 @@ func (l layout) agent(p place) ([]byte, error) {
 		}
 	}
 	c.Cassandra.CQL, c.Cassandra.Storage, c.Cassandra.Jolokia, c.Cassandra.DataDir = n.CQL(), n.Storage(), n.Jolokia(), n.DataDir()
+	c.Cassandra.PortGuard = portSocket
 	c.Cassandra.Command.Start = []string{"/usr/lib/cassandra-supervisor/start-cassandra"}
 	c.Cassandra.Command.PIDFile = pidFile
 	c.Cassandra.Command.Log = dataDir + "/log/start.log"

@@ -62,6 +62,7 @@ func TestHosts(t *testing.T) {
 	tell(t, cluster.Options{}, []story{
 		{"a Cassandra that is killed is started through its unit and repaired before it is read", killed},
 		{"a host that freezes is drained, and kept from readers when it wakes until it is repaired", frozen},
+		{"a host that freezes for longer is cut off by its peers, and let in again when nothing runs there", cutFromRing},
 		{"a killed agent is started by its unit, and nothing else happens", agentKilled},
 	})
 }

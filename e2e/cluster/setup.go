@@ -213,7 +213,7 @@ func (c *Cluster) begin(ctx context.Context) error {
 	keys := make(map[cluster.Name]string)
 	var mu sync.Mutex
 	if err := on(ctx, slices.Concat(c.Hosts, c.Spares), func(ctx context.Context, h *Host) error {
-		if _, err := h.Run(ctx, "systemctl", "enable", "--now", "--quiet", agentUnit); err != nil {
+		if _, err := h.Run(ctx, "systemctl", "enable", "--now", "--quiet", portsUnit, agentUnit); err != nil {
 			return err
 		}
 		text, err := h.Run(ctx, "cat", "/var/lib/cassandra-supervisor/"+settings.PublicKeyFile)
