@@ -5,6 +5,7 @@ package incident
 import (
 	"cmp"
 	"fmt"
+	"slices"
 	"strings"
 
 	"supervisor/cluster"
@@ -74,19 +75,36 @@ func (t *turn) cutFault(v membership.Verdict) *fault {
 	return first(t.fenceRateFault, t.schemaFault, t.fenceQuorumFault)
 }
 
-// guardFault wants a guard of ports on every host that may speak to the node.
+// guardFault wants a guard of ports on every host that may speak to the node, now
+// or when its own Cassandra is back. One that was away with its agent is asked by
+// its gate when it comes.
 func (t *turn) guardFault() *fault {
-	var without []cluster.Name
-	for _, p := range t.w.livePeers(t.r.Node) {
-		if !t.w.Agents[p].Cuts {
-			without = append(without, p)
+	without := slices.DeleteFunc(t.w.livePeers(t.r.Node), func(p cluster.Name) bool { return t.w.Agents[p].Cuts })
+	for _, m := range t.members() {
+		if a, there := t.w.Agents[m]; there && !a.Cuts && !slices.Contains(without, m) {
+			without = append(without, m)
 		}
 	}
+	slices.Sort(without)
 	if len(without) == 0 {
 		return nil
 	}
 	return &fault{RuleFencing, fmt.Sprintf("%s: its peers would have to cut it off from the ring, and no guard of ports answers on %s; it goes on when the node answers or its process is gone",
 		cluster.Title(t.r.Cause.String()), names(without)), true}
+}
+
+// members are the other nodes of the ring, whether they run or not.
+func (t *turn) members() []cluster.Name {
+	if t.w.Schema == nil {
+		return nil
+	}
+	var list []cluster.Name
+	for _, m := range t.w.Schema.Members {
+		if m.Name != t.r.Node {
+			list = append(list, m.Name)
+		}
+	}
+	return list
 }
 
 // beginCut writes what every peer is to do, and what keeps the node from clients

@@ -34,6 +34,7 @@ func (w *world) fences(n *node) {
 func (w *world) fenceHolds(r incident.Record) {
 	n := w.byName[r.Node]
 	if r.Fenced != nil && r.Fenced.Cut {
+		w.notAsked()
 		w.cutProven(r)
 		w.rep.Fenced++
 		return

@@ -65,9 +65,17 @@ func (w *world) cutProven(r incident.Record) {
 	n := w.byName[r.Node]
 	for _, m := range w.nodes {
 		settled := w.now.Sub(max(m.changedAt, m.shakenAt, m.helplessAt)) >= grace
-		if m != n && m.takes() && settled && !m.cuts[n.name] && !n.cuts[m.name] {
+		if m != n && m.takes() && settled && !m.unasked && !m.cuts[n.name] && !n.cuts[m.name] {
 			w.broken(fenceProven, "%s takes %s for cut off, and %s is not cut off from it", r.ID, n.name, m.name)
 		}
+	}
+}
+
+// notAsked notes who has no guard and could not say so when a cut was proven: it
+// may come back later, and nobody foresees that.
+func (w *world) notAsked() {
+	for _, m := range w.nodes {
+		m.unasked = m.guardless && !m.runs() && !m.agent.answers()
 	}
 }
 

@@ -65,6 +65,7 @@ type node struct {
 
 	cuts      map[cluster.Name]bool // in its kernel: hosts that it is cut off from, by its guard of ports
 	guardless bool                  // it has no such guard
+	unasked   bool                  // nor was it there to say so when a cut was proven
 
 	// When the truth about it changed last: by itself, by somebody else than the
 	// supervisor, and when the supervisor could do nothing about it.
