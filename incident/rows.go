@@ -187,7 +187,7 @@ func chainBroken(w World) []Subjected {
 }
 
 func policyMissing(w World) []Subjected {
-	if w.Policy != nil || w.Store.Lost != "" {
+	if w.Policy != nil || w.PolicyUnread != nil || w.Store.Lost != "" {
 		return nil
 	}
 	return one("policy")

@@ -21,12 +21,15 @@ type World struct {
 	ByWall  bool          // Elapsed is by wall time alone: this leader saw no beginning, and clocks may be set
 	InStep  time.Duration // in this step, as leaders measured it: a lower bound
 
-	Policy   *Policy // nil while none was applied
-	View     membership.View
-	Topology membership.Topology
-	Hosts    map[cluster.Name]cluster.Host
-	Schema   *cluster.Schema // nil until a Cassandra was asked
-	Ledger   Ledger          // of the incident's datacenter
+	Policy *Policy // nil while none was applied
+	// PolicyUnread is the version of the policy that stands and that this program
+	// cannot read; nil: it can. Policy is then one that stood before, or nil.
+	PolicyUnread *int64
+	View         membership.View
+	Topology     membership.Topology
+	Hosts        map[cluster.Name]cluster.Host
+	Schema       *cluster.Schema // nil until a Cassandra was asked
+	Ledger       Ledger          // of the incident's datacenter
 
 	Fences   map[cluster.Name]StandingFence
 	Pools    map[string]StandingPool

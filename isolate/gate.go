@@ -86,7 +86,8 @@ type Asked struct {
 	// fence in the store.
 	Incident string
 	Standing *Fence
-	// Store is true while the agent's picture of the store is current.
+	// Store is true while the agent's picture of the store is current and holds
+	// what stands about this node.
 	Store bool
 	// PeersAnswering counts other nodes that answer CQL now, of Peers.
 	PeersAnswering, Peers int
@@ -126,7 +127,7 @@ func Would(a Asked, wall time.Time) Answer {
 	case a.Incident != "":
 		return open
 	case !a.Store:
-		return Answer{Wait, "store", "the store does not answer"}
+		return Answer{Wait, "store", "the store does not answer, or what it says of this node cannot be read"}
 	}
 	if a.Clean {
 		return Answer{Wait, "unclean-end", "it was drained, but nobody knows that the hints for it are still there; waiting for the leader's word"}

@@ -299,6 +299,22 @@ func TestPolicyApplyAsksForItsName(t *testing.T) {
 	}
 }
 
+func TestAPolicyThatCannotBeRead(t *testing.T) {
+	s := apitest.Healthy()
+	version := int64(8)
+	s.World.PolicyUnread = &version
+	socket, source := agentAt(t, s)
+	for args, want := range map[string]string{"policy show": "policy v8 stands and cannot be read", "status": "policy v8 unread"} {
+		if exit, out, errs := typed(append(strings.Fields(args), "--socket", socket)...); exit != 0 || !strings.Contains(out, want) {
+			t.Errorf("%s: exit %d\n%s%s", args, exit, out, errs)
+		}
+	}
+	exit, _, errs := typed("mode", "dc1", "observe", "--yes", "--reason", "night", "--socket", socket)
+	if exit != exitRefused || !strings.Contains(errs, "policy v8 cannot be read") || len(source.Words()) != 0 {
+		t.Errorf("one line of what nobody can read: exit %d, %s", exit, errs)
+	}
+}
+
 func TestCompletion(t *testing.T) {
 	for _, shell := range shells {
 		if exit, out, errs := typed("completion", shell); exit != 0 || !strings.Contains(out, "supervisor") {

@@ -53,6 +53,10 @@ func (a applying) mode(c *cobra.Command, dc cluster.Datacenter, word string) err
 		return asFailure(err)
 	}
 	p := e.Data.Document
+	if e.Data.Unread {
+		return failure{err: fmt.Errorf("policy v%d cannot be read by this agent, so no mode of it can be changed", e.Data.Version), code: string(api.GuardForbids), exit: exitRefused,
+			remedy: []string{"rule policy. Nothing was done.", "supervisor policy apply, with a whole document"}}
+	}
 	if p == nil {
 		return failure{err: errors.New("no policy stands, so no mode can be changed"), code: string(api.GuardForbids), exit: exitRefused,
 			remedy: []string{"rule policy. Nothing was done.", "supervisor policy init, edit, supervisor policy apply"}}

@@ -96,10 +96,14 @@ func (s *Server) plan(w http.ResponseWriter, r *http.Request) error {
 }
 
 func standing(s Snapshot) string {
-	if s.World.Policy == nil {
+	p := PolicyOf(s)
+	switch {
+	case p.Unread:
+		return fmt.Sprintf("version %d still cannot be read", p.Version)
+	case p.Document == nil:
 		return "there is still no policy"
 	}
-	return fmt.Sprintf("version %d stays in force", s.World.Policy.Version)
+	return fmt.Sprintf("version %d stays in force", p.Version)
 }
 
 func counted(n int, noun string) string {

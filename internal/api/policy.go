@@ -18,12 +18,14 @@ import (
 	"supervisor/incident"
 )
 
-// Policy is the answer of /v1/policy. Document is null while none was applied.
+// Policy is the answer of /v1/policy. Document is null while none was applied,
+// and where the one that stands cannot be read.
 type Policy struct {
 	Version  int64            `json:"version"`
 	Hash     string           `json:"hash"`
 	By       string           `json:"by"`
 	Why      string           `json:"why"`
+	Unread   bool             `json:"unread"` // version stands, and this agent cannot read it
 	Document *incident.Policy `json:"document"`
 	Settings []Setting        `json:"settings"` // the document line by line, as people read it
 }
@@ -36,9 +38,9 @@ type Setting struct {
 
 // PolicyOf is the policy that stands.
 func PolicyOf(s Snapshot) Policy {
-	p := s.World.Policy
+	p, version := s.standing()
 	if p == nil {
-		return Policy{Settings: []Setting{}}
+		return Policy{Version: version, Unread: s.World.PolicyUnread != nil, Settings: []Setting{}}
 	}
 	out := Policy{Version: p.Version, Hash: p.Hash, By: p.By, Why: p.Why, Document: p, Settings: []Setting{}}
 	flat := flatten(p)
@@ -78,13 +80,22 @@ type Plan struct {
 // VerbPolicyApply is the verb of a policy; the others are incident.AskVerbs.
 const VerbPolicyApply = "policy_apply"
 
+// standing is the policy that stands, with its version. One that cannot be read
+// is nil, whatever was read before it.
+func (s Snapshot) standing() (*incident.Policy, int64) {
+	switch p := s.World.Policy; {
+	case s.World.PolicyUnread != nil:
+		return nil, *s.World.PolicyUnread
+	case p != nil:
+		return p, p.Version
+	}
+	return nil, 0
+}
+
 // PlanPolicy plans to apply a policy. Its hash covers what would be written
 // and the version it replaces, so a world that moved gives another hash.
 func PlanPolicy(s Snapshot, next incident.Policy) (Plan, error) {
-	base := int64(0)
-	if s.World.Policy != nil {
-		base = s.World.Policy.Version
-	}
+	old, base := s.standing()
 	next.Version, next.By, next.Why = base+1, "", ""
 	text, err := json.Marshal(struct {
 		Verb   string
@@ -96,7 +107,7 @@ func PlanPolicy(s Snapshot, next incident.Policy) (Plan, error) {
 	}
 	sum := sha256.Sum256(text)
 	p := Plan{Hash: hex.EncodeToString(sum[:])[:12], Verb: VerbPolicyApply, Revision: s.Revision, Base: base, Version: base + 1, Does: []string{}, Asks: true,
-		Difference: difference(s.World.Policy, &next), Widens: widens(s, next)}
+		Difference: difference(old, &next), Widens: widens(s, next)}
 	if len(p.Widens) > 0 {
 		p.Confirm = fmt.Sprintf("v%d", p.Version)
 	}
@@ -212,11 +223,15 @@ func join(path, name string) string {
 // widens lists keyspace and datacenter pairs that the next policy permits and
 // the standing one refuses. It asks about every keyspace of the ring, every
 // name in either policy, and for patterns about a name that only they fit.
-// A first policy widens nothing: there was none to keep to.
+// A first policy widens nothing: there was none to keep to. One that cannot be
+// read may have permitted nothing of what the next does.
 func widens(s Snapshot, next incident.Policy) []string {
 	out := []string{}
-	old := s.World.Policy
-	if old == nil {
+	old, _ := s.standing()
+	switch {
+	case s.World.PolicyUnread != nil:
+		old = &incident.Policy{}
+	case old == nil:
 		return out
 	}
 	names, shown := probes(s, *old, next)

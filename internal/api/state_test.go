@@ -169,3 +169,23 @@ func TestPlans(t *testing.T) {
 		t.Errorf("a first policy: %+v", first)
 	}
 }
+
+// Nobody can tell what a policy permits that he cannot read: whatever replaces it
+// is confirmed by its name, and made against its version.
+func TestAPlanAgainstAPolicyThatCannotBeRead(t *testing.T) {
+	for why, read := range map[string]*incident.Policy{"read anew": nil, "with one in memory that stood before": apitest.Policy()} {
+		s := apitest.Healthy()
+		version := int64(8)
+		s.World.Policy, s.World.PolicyUnread = read, &version
+		plan, err := api.PlanPolicy(s, *apitest.Policy())
+		if err != nil || plan.Base != 8 || plan.Version != 9 || plan.Confirm != "v9" || len(plan.Difference) == 0 || !slices.Contains(plan.Widens, "orders may stand in dc1") {
+			t.Errorf("%s: %+v, %v", why, plan, err)
+		}
+		if got := api.PolicyOf(s); !got.Unread || got.Version != 8 || got.Document != nil {
+			t.Errorf("%s: the policy is told as %+v", why, got)
+		}
+		if got := api.StatusOf(s).Policy; got != (api.PolicyLine{Version: 8, Unread: true}) {
+			t.Errorf("%s: the status tells %+v", why, got)
+		}
+	}
+}

@@ -81,6 +81,7 @@ type StoreLine struct {
 // PolicyLine is the policy in one line.
 type PolicyLine struct {
 	Version int64  `json:"version"` // 0: none was applied
+	Unread  bool   `json:"unread"`  // it stands, and this agent cannot read it
 	By      string `json:"by"`
 	Why     string `json:"why"`
 }
@@ -93,9 +94,8 @@ func StatusOf(s Snapshot) Status {
 		took := ms(s.StoreCommit)
 		out.Store.CommitMS = &took
 	}
-	if p := s.World.Policy; p != nil {
-		out.Policy = PolicyLine{p.Version, p.By, p.Why}
-	}
+	p := PolicyOf(s)
+	out.Policy = PolicyLine{p.Version, p.Unread, p.By, p.Why}
 	for _, dc := range datacenters(s) {
 		line := datacenterLine(s, dc)
 		out.Datacenters = append(out.Datacenters, line)

@@ -194,10 +194,18 @@ func why(d incident.Decision) string {
 
 // fold takes in the oldest operator's word that is about this datacenter. Only
 // the first one's journal tells of the policy, and of all that is about the
-// region.
+// region. While the bounds cannot be read the other words wait, and keep no policy
+// waiting: it is the way out.
 func (s *State) fold(dc cluster.Datacenter, now cluster.Moment, wall time.Time) (Commit, bool) {
 	ids := slices.Sorted(maps.Keys(s.Picture.Inbox))
-	i := slices.IndexFunc(ids, func(id string) bool { return s.home(s.Picture.Inbox[id].Value) == dc })
+	strange := s.strange()
+	i := slices.IndexFunc(ids, func(id string) bool {
+		w := s.Picture.Inbox[id].Value
+		return s.home(w) == dc && (w.About == nil || !strange)
+	})
+	if i < 0 && strange {
+		return Commit{}, false
+	}
 	if i < 0 {
 		return s.lapse(dc, now, wall)
 	}
@@ -207,6 +215,7 @@ func (s *State) fold(dc cluster.Datacenter, now cluster.Moment, wall time.Time) 
 		return s.hear(dc, id, now, wall)
 	}
 	t := s.wordTxn(id)
+	t.asItStands()
 	line := incident.Line{Kind: incident.Refused, Code: "policy_stale", Rule: incident.RulePolicy,
 		Args: map[string]string{"by": word.Value.Who}}
 	if p := s.newPolicy(word.Value); p != nil {
@@ -222,10 +231,7 @@ func (s *State) fold(dc cluster.Datacenter, now cluster.Moment, wall time.Time) 
 // newPolicy is the next version a word asks for; nil when the word was made
 // against another version than the one that stands.
 func (s *State) newPolicy(w Word) *incident.Policy {
-	standing := int64(0)
-	if s.Picture.Policy.Value != nil {
-		standing = s.Picture.Policy.Value.Version
-	}
+	standing := s.Picture.policyVersion()
 	if w.Verb != "policy_apply" || w.Policy == nil || w.Base != standing {
 		return nil
 	}

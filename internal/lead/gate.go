@@ -10,6 +10,7 @@ import (
 
 	"supervisor/cluster"
 	"supervisor/incident"
+	"supervisor/internal/store"
 	"supervisor/isolate"
 	"supervisor/membership"
 )
@@ -27,15 +28,19 @@ type Gate struct {
 	Cuts    []cluster.Name    // the hosts that it has cut off, read back
 }
 
-// Asked is what the agent answers its gate by. Before the store was read once
-// nobody knows the mode: it is not taken for observe.
+// Asked is what the agent answers its gate by. Before the store was read once, and
+// while the policy cannot be read, nobody knows the mode: it is not taken for
+// observe. A store whose word about this node cannot be read is one that is silent:
+// the copy counts.
 func (s *State) Asked(g Gate) isolate.Asked {
 	p := s.Picture
 	trusted := g.Whole && p.Trusted()
-	q := isolate.Asked{Local: g.Local, Observe: trusted, Store: trusted && g.Answers, Waited: g.Waited}
+	told := !p.unreadable(store.Fence(s.Self), store.Open(s.Self))
+	q := isolate.Asked{Local: g.Local, Observe: trusted, Store: trusted && g.Answers && told, Waited: g.Waited}
 	if me, listed := p.Hosts[s.Self]; listed {
 		q.Observe = p.Policy.Value.ModeOf(me.Datacenter) == incident.Observe && p.Trusted()
 	}
+	q.Observe = q.Observe && !p.unreadable(store.Policy)
 	if q.Store {
 		q.Fence = nil // the store's word counts, the copy is for when it is silent
 	}
@@ -69,7 +74,7 @@ func (p *Picture) uncut(self cluster.Name, cuts []cluster.Name) []cluster.Name {
 // A return is over when its incident is in the archive, and not before: that a
 // fence is not there may also mean that the store was lost or is an older one. A
 // store that does not know the host, or that a person has still to acknowledge,
-// changes nothing.
+// changes nothing, and what cannot be read changes nothing of what it says.
 func (p *Picture) Kept(n cluster.Name, l isolate.Local) isolate.Local {
 	if _, listed := p.Hosts[n]; !listed || !p.Trusted() {
 		return l
@@ -79,11 +84,15 @@ func (p *Picture) Kept(n cluster.Name, l isolate.Local) isolate.Local {
 	} else if over, known := p.Archive[l.Incident]; known && over.Node == n {
 		l = l.Over()
 	}
-	l.Unasked = isolate.StartUnknown
-	if p.Policy.Value != nil {
-		l.Unasked = p.Policy.Value.Gate.Unasked
+	if !p.unreadable(store.Policy) {
+		l.Unasked = isolate.StartUnknown
+		if p.Policy.Value != nil {
+			l.Unasked = p.Policy.Value.Gate.Unasked
+		}
 	}
-	if deadline := p.Records[p.Opens[n].Value].Value.Outage.Deadline; !l.Deadline.Equal(deadline) {
+	id := p.Opens[n].Value
+	told := !p.unreadable(store.Open(n), store.Record(id))
+	if deadline := p.Records[id].Value.Outage.Deadline; told && !l.Deadline.Equal(deadline) {
 		l.Deadline = deadline
 	}
 	return l

@@ -13,11 +13,7 @@ import (
 
 // strange tells whether the policy, or what people asked to leave alone, cannot
 // be read: a later program wrote it, and nothing is decided past it.
-func (s *State) strange() bool {
-	_, policy := s.Picture.Strange[store.Policy]
-	_, holds := s.Picture.Strange[store.Holds]
-	return policy || holds
-}
+func (s *State) strange() bool { return s.Picture.unreadable(store.Policy, store.Holds) }
 
 // lawless tells whether nobody knows the bounds: they cannot be read, or the
 // policy is gone while incidents are under way that it is needed for. Such a
@@ -64,9 +60,6 @@ func (t *txn) word(id string) {
 // hear decides about a person's word, in one transaction with taking it in: it
 // is followed or refused as a whole, and never twice.
 func (s *State) hear(dc cluster.Datacenter, id string, now cluster.Moment, wall time.Time) (Commit, bool) {
-	if s.strange() {
-		return Commit{}, false
-	}
 	word := s.Picture.Inbox[id].Value
 	a := incident.Ask{Verb: incident.AskVerb(word.Verb), Request: id, Who: word.Who, Why: word.Why, Plan: word.Plan, About: *word.About}
 	rec, w := s.concerned(&a, dc, now, wall)

@@ -469,7 +469,7 @@ func (s *State) World(dc cluster.Datacenter, now cluster.Moment, wall time.Time)
 		Fences: make(map[cluster.Name]incident.StandingFence, len(p.Fences)),
 		Pools:  make(map[string]incident.StandingPool, len(p.Pools)),
 		Open:   p.OpenRecords(), Store: s.Store, Lapsed: s.lapses(), Hints: s.hints, Joined: s.joined,
-		Era: p.Era.Value.Era, Recovery: p.Era.Value.Recovered,
+		Era: p.Era.Value.Era, Recovery: p.Era.Value.Recovered, PolicyUnread: p.policyUnread(),
 	}
 	w.Holds = s.holds(now, wall)
 	for n := range p.Fences {

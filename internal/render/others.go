@@ -134,6 +134,11 @@ func proxyWords(x api.PoolProxy) string {
 // Policy draws /v1/policy.
 func Policy(p Page, e api.Envelope[api.Policy]) string {
 	l := &lines{p: p}
+	if e.Data.Unread {
+		l.add("policy v%d stands and cannot be read by this agent", e.Data.Version)
+		missing(l, e)
+		return l.text()
+	}
 	if e.Data.Version == 0 {
 		l.add("no policy was applied: everything is only observed")
 		missing(l, e)

@@ -149,6 +149,9 @@ func storeWords(p Page, s api.StoreLine) string {
 }
 
 func policyWords(p api.PolicyLine) string {
+	if p.Unread {
+		return fmt.Sprintf("policy v%d unread", p.Version)
+	}
 	if p.Version == 0 {
 		return "no policy"
 	}
