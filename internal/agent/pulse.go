@@ -193,8 +193,8 @@ func (d *desk) stopHolds() bool {
 }
 
 // lookAround notes what stands on this host's disk and in the store that only
-// this agent can see: a start without an answer, a disk it cannot look at, a
-// policy it cannot read.
+// this agent can see: a start without an answer, a disk it cannot look at, keys
+// that it cannot read, the policy among them.
 func (d *desk) lookAround() {
 	if err := d.a.o.Observer.Unwatched(); err != nil {
 		d.trouble("DATA_DIR_UNWATCHED", "detail", err.Error())
@@ -212,6 +212,24 @@ func (d *desk) lookAround() {
 	} else {
 		d.clear("CONFIG_REJECTED")
 	}
+	d.unread()
+}
+
+// unreadMax bounds the keys that one finding names; the rest is counted.
+const unreadMax = 3
+
+// unread notes keys of the store that this agent cannot read.
+func (d *desk) unread() {
+	keys := d.state.Picture.Unread()
+	if len(keys) == 0 {
+		d.clear("STORE_KEY_UNREAD")
+		return
+	}
+	named := strings.Join(keys[:min(unreadMax, len(keys))], ", ")
+	if more := len(keys) - unreadMax; more > 0 {
+		named += " and " + strconv.Itoa(more) + " more"
+	}
+	d.trouble("STORE_KEY_UNREAD", "keys", named, "detail", d.state.Picture.Strange[keys[0]])
 }
 
 // inOrder notes that this Cassandra serves: the gate may not take its next

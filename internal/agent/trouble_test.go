@@ -11,6 +11,7 @@ import (
 
 	"supervisor/cluster"
 	"supervisor/incident"
+	"supervisor/internal/api"
 	"supervisor/internal/store"
 	"supervisor/isolate"
 	"supervisor/membership"
@@ -97,6 +98,25 @@ func TestADataDirectoryThatIsNotWritableIsAFindingAndNothingIsDone(t *testing.T)
 		r.quiet()
 		r.set("n3", func(n *fakeNode) { n.unwatched = nil })
 		r.wait("the finding gone", 10*time.Second, func() bool { return !r.leader().finds("DATA_DIR_UNWATCHED") })
+	})
+}
+
+// The holds of a later program stop every decision, and a person hears of it from
+// whichever agent is asked.
+func TestAKeyThatCannotBeReadIsAFindingAndNothingIsDone(t *testing.T) {
+	inRegion(t, incident.Auto, func(r *region) {
+		r.store.put(store.Holds, []byte(`{"of_a_later_program":true}`))
+		r.host("n3").announces("STORE_KEY_UNREAD")
+		r.host("n1").shows("STORE_KEY_UNREAD")
+		r.crash("n3")
+		time.Sleep(time.Minute)
+		if st := api.StatusOf(r.host("n2").snapshot()); st.State != api.NeedsYou {
+			t.Errorf("while nothing is decided about n3: %s, %v", st.State, st.Why)
+		}
+		r.quiet()
+		r.store.put(store.Holds, []byte(`{}`))
+		r.wait("the finding gone", 10*time.Second, func() bool { return !r.host("n1").finds("STORE_KEY_UNREAD") })
+		r.awaitClosed(1, 15*time.Minute)
 	})
 }
 
