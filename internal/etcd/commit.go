@@ -13,13 +13,9 @@ import (
 	"supervisor/internal/store"
 )
 
-// ErrNotWritten is in the error of a transaction that certainly is not
-// written and never will be. Any other error leaves both open.
-var ErrNotWritten = errors.New("not written")
-
 // Commit sends a transaction, at most once. OK is false without an error when
 // a compare did not hold. An error means that nobody knows, unless it is
-// ErrNotWritten.
+// store.ErrNotWritten.
 func (s *Store) Commit(ctx context.Context, t store.Txn) (store.Result, error) {
 	ctx, cancel := context.WithTimeout(ctx, s.o.RequestTimeout)
 	defer cancel()
@@ -28,13 +24,13 @@ func (s *Store) Commit(ctx context.Context, t store.Txn) (store.Result, error) {
 		err = ctx.Err()
 	}
 	if err != nil {
-		return store.Result{}, fmt.Errorf("commit: %w: %w", ErrNotWritten, err)
+		return store.Result{}, fmt.Errorf("commit: %w: %w", store.ErrNotWritten, err)
 	}
 	floor := s.horizon.floor()
 	resp, err := s.client.Txn(ctx).If(s.compares(t)...).Then(ops...).Commit()
 	switch {
 	case err != nil && refused(err):
-		return store.Result{}, fmt.Errorf("commit: %w: %w", ErrNotWritten, err)
+		return store.Result{}, fmt.Errorf("commit: %w: %w", store.ErrNotWritten, err)
 	case err != nil:
 		return store.Result{}, fmt.Errorf("commit: %w", err)
 	}

@@ -20,6 +20,7 @@ import (
 	"go.uber.org/zap"
 
 	"supervisor/internal/etcd"
+	"supervisor/internal/store"
 	"supervisor/internal/store/storetest"
 )
 
@@ -175,7 +176,7 @@ func world(addr string) func(t *testing.T) storetest.World {
 					return err
 				})
 			},
-			NotWritten: func(err error) bool { return errors.Is(err, etcd.ErrNotWritten) },
+			NotWritten: func(err error) bool { return errors.Is(err, store.ErrNotWritten) },
 		}
 	}
 }

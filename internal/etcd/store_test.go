@@ -263,8 +263,8 @@ func TestAStoreThatIsAwayKeepsNobodyFromStarting(t *testing.T) {
 		t.Error("a commit to nobody was answered")
 	}
 	leased := store.Txn{Put: []store.Put{{Key: "a", Leased: true}}}
-	if _, err := c.Commit(ctx, leased); !errors.Is(err, etcd.ErrNotWritten) {
-		t.Errorf("a leased put without a lease: %v, want %v", err, etcd.ErrNotWritten)
+	if _, err := c.Commit(ctx, leased); !errors.Is(err, store.ErrNotWritten) {
+		t.Errorf("a leased put without a lease: %v, want %v", err, store.ErrNotWritten)
 	}
 	if _, _, err := c.Campaign(ctx); err == nil {
 		t.Error("elected by nobody")

@@ -2,6 +2,12 @@
 
 package store
 
+import "errors"
+
+// ErrNotWritten is in the error of a transaction that certainly is not written
+// and never will be. Any other error leaves both open.
+var ErrNotWritten = errors.New("not written")
+
 // KV is one key as the store holds it.
 type KV struct {
 	Key    string
@@ -45,8 +51,9 @@ type Txn struct {
 // Empty tells whether the transaction would change nothing.
 func (t Txn) Empty() bool { return len(t.Put) == 0 && len(t.Delete) == 0 }
 
-// Result is a store's answer to a transaction. An error beside it means that
-// nobody knows: the transaction may be written, or be written later.
+// Result is a store's answer to a transaction. An error beside it that is not
+// ErrNotWritten means that nobody knows: the transaction may be written, or be
+// written later.
 type Result struct {
 	OK  bool  // the compares held and the transaction is written
 	Rev int64 // its revision when OK, the store's revision otherwise

@@ -23,7 +23,7 @@ func TestModelKeepsTheContract(t *testing.T) {
 				return storetest.Client{Store: c, Leader: c, Die: c.die, Mute: c.mute, Cut: c.cutNow}
 			},
 			Compact:    func(t *testing.T, rev int64) { sh.do(func(m *model.Store) { m.Compact(rev) }) },
-			NotWritten: func(err error) bool { return errors.Is(err, model.ErrNotWritten) },
+			NotWritten: func(err error) bool { return errors.Is(err, store.ErrNotWritten) },
 		}
 	})
 }
@@ -94,7 +94,7 @@ func silence(ctx context.Context, cut chan struct{}) error {
 
 func (c *client) Commit(ctx context.Context, t store.Txn) (r store.Result, err error) {
 	if ctx.Err() != nil {
-		return r, errors.Join(model.ErrNotWritten, ctx.Err())
+		return r, errors.Join(store.ErrNotWritten, ctx.Err())
 	}
 	muted, whole, cut := c.line()
 	if !muted || !whole {

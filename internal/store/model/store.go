@@ -13,7 +13,6 @@ package model
 import (
 	"bytes"
 	"cmp"
-	"errors"
 	"fmt"
 	"maps"
 	"slices"
@@ -24,10 +23,6 @@ import (
 
 // Lease binds keys to a client. 0 is no lease.
 type Lease int64
-
-// ErrNotWritten is in the error of a transaction that is not written and never
-// will be. The model knows no other error; a lost answer is up to its user.
-var ErrNotWritten = errors.New("not written")
 
 // Store is one store. New makes it.
 type Store struct {
@@ -84,10 +79,11 @@ func (s *Store) Expire(l Lease) {
 }
 
 // Commit applies a transaction whose leased puts are bound to l. OK is false
-// when a compare did not hold.
+// when a compare did not hold. The model knows no error but store.ErrNotWritten; a
+// lost answer is up to its user.
 func (s *Store) Commit(l Lease, t store.Txn) (store.Result, error) {
 	if err := check(t); err != nil {
-		return store.Result{}, fmt.Errorf("commit: %w: %w", ErrNotWritten, err)
+		return store.Result{}, fmt.Errorf("commit: %w: %w", store.ErrNotWritten, err)
 	}
 	for _, c := range t.Compare {
 		if !s.holds(c) {
@@ -96,7 +92,7 @@ func (s *Store) Commit(l Lease, t store.Txn) (store.Result, error) {
 	}
 	for _, p := range t.Put {
 		if p.Leased && !s.live[l] {
-			return store.Result{}, fmt.Errorf("commit: %w: lease of %s is gone", ErrNotWritten, p.Key)
+			return store.Result{}, fmt.Errorf("commit: %w: lease of %s is gone", store.ErrNotWritten, p.Key)
 		}
 	}
 	s.write(t, l)
