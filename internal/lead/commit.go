@@ -217,12 +217,12 @@ func (s *State) fold(dc cluster.Datacenter, now cluster.Moment, wall time.Time) 
 	t := s.wordTxn(id)
 	t.asItStands()
 	line := incident.Line{Kind: incident.Refused, Code: "policy_stale", Rule: incident.RulePolicy,
-		Args: map[string]string{"by": word.Value.Who}}
+		Args: map[string]string{"by": word.Value.Who, "request": id}}
 	if p := s.newPolicy(word.Value); p != nil {
 		t.put(store.Policy, p)
 		t.put(store.PolicyVersion(p.Version), p)
 		line = incident.Line{Kind: incident.Asked, Code: "policy_applied", Args: map[string]string{
-			"version": fmt.Sprint(p.Version), "by": p.By, "why": p.Why}}
+			"version": fmt.Sprint(p.Version), "by": p.By, "why": p.Why, "request": id}}
 	}
 	line.Who = word.Value.Who
 	return s.tell(dc, t, s.Picture.Ledgers[dc].Value, []incident.Line{line}, wall)

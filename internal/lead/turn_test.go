@@ -399,7 +399,7 @@ func TestAPolicyWordIsFoldedInOnce(t *testing.T) {
 			if b.count(store.Inbox) != 0 || b.s.Picture.Policy.Value.Version != r.want {
 				t.Errorf("%d words left, policy %d", b.count(store.Inbox), b.s.Picture.Policy.Value.Version)
 			}
-			if e := out.Commits[0].Entries; len(e) != 1 || e[0].Code != r.code || e[0].Actor.Name != "ann" {
+			if e := out.Commits[0].Entries; len(e) != 1 || e[0].Code != r.code || e[0].Actor.Name != "ann" || e[0].Args["request"] != "r1" {
 				t.Errorf("the journal says %+v", e)
 			}
 		})
