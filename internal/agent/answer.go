@@ -5,6 +5,7 @@ package agent
 import (
 	"context"
 	"encoding/json"
+	"errors"
 	"fmt"
 	"maps"
 	"slices"
@@ -104,7 +105,9 @@ func cloneTwice[K1, K2 comparable, V any](m map[K1]map[K2]V) map[K1]map[K2]V {
 	return out
 }
 
-// Submit lays an operator's word into the inbox; the leader folds it in.
+// Submit lays an operator's word into the inbox; the leader folds it in. A word
+// whose answer is lost may stand there, or come to stand: it is not laid again,
+// since it may have been folded in meanwhile, and would be followed twice.
 func (a *Agent) Submit(ctx context.Context, w lead.Word) (string, error) {
 	b, err := json.Marshal(w)
 	if err != nil {
@@ -114,8 +117,11 @@ func (a *Agent) Submit(ctx context.Context, w lead.Word) (string, error) {
 	res, err := a.o.Journal.Commit(ctx, store.Txn{
 		Compare: []store.Compare{{Key: store.Word(id), On: store.Create, Rev: 0}},
 		Put:     []store.Put{{Key: store.Word(id), Value: b}}})
-	if err != nil {
+	switch {
+	case errors.Is(err, store.ErrNotWritten):
 		return "", fmt.Errorf("lay the order into the inbox: %w: %w", api.ErrNoStore, err)
+	case err != nil:
+		return id, fmt.Errorf("lay the order into the inbox: %w", err)
 	}
 	if !res.OK {
 		return "", fmt.Errorf("lay the order into the inbox: %s is taken", id)

@@ -4,13 +4,18 @@ package agent
 
 import (
 	"context"
+	"errors"
+	"fmt"
 	"slices"
+	"strings"
 	"testing"
 	"time"
 
+	"supervisor/cluster"
 	"supervisor/incident"
 	"supervisor/internal/api"
 	"supervisor/internal/lead"
+	"supervisor/internal/store"
 	"supervisor/isolate"
 )
 
@@ -62,6 +67,40 @@ func TestANodeIsFencedAndBroughtBackByHand(t *testing.T) {
 	})
 }
 
+// A word whose answer is lost is told as one that may stand, under its name; it is
+// laid into the inbox once, and what becomes of it is found by that name.
+func TestAWordWhoseAnswerIsLost(t *testing.T) {
+	for _, row := range []struct {
+		fault fault
+		state string
+	}{{neverThere, api.OrderWaits}, {answerLost, api.OrderFollowed}, {writtenLater, api.OrderFollowed}} {
+		t.Run(row.fault.String(), func(t *testing.T) {
+			inRegion(t, incident.Auto, func(r *region) {
+				laid := 0
+				r.store.mu.Lock()
+				r.store.fault = func(_ cluster.Name, x store.Txn) fault {
+					if len(x.Put) == 1 && strings.HasPrefix(x.Put[0].Key, store.Inbox) {
+						laid++
+						return row.fault
+					}
+					return noFault
+				}
+				r.store.mu.Unlock()
+				n2 := r.host("n2")
+				about := incident.About{Node: "n3", Levels: isolate.Clients | isolate.Reads, Said: n2.agent.o.Clock.Wall()}
+				request, err := n2.agent.Submit(context.Background(), lead.Word{Who: "ana", Verb: string(incident.AskFence), Why: "a drill", About: &about})
+				if err == nil || request == "" || errors.Is(err, api.ErrNoStore) {
+					t.Errorf("ana is told %q, %v; nobody knows whether it is written", request, err)
+				}
+				time.Sleep(10 * time.Second)
+				if a := api.AnswerOf(n2.snapshot(), request); a.State != row.state || laid != 1 {
+					t.Errorf("laid %d times, and it came to %+v", laid, a)
+				}
+			})
+		})
+	}
+}
+
 func TestNothingIsDoneWhileItIsPaused(t *testing.T) {
 	inRegion(t, incident.Auto, func(r *region) {
 		r.host("n2").say("ana", incident.AskPause, incident.About{For: 10 * time.Minute})
@@ -78,5 +117,23 @@ func TestNothingIsDoneWhileItIsPaused(t *testing.T) {
 			t.Error("no finding says that it is paused")
 		}
 		r.awaitClosed(1, 10*time.Minute)
+	})
+}
+
+// refuser is a store that certainly did not write.
+type refuser struct{ Journal }
+
+func (refuser) Commit(context.Context, store.Txn) (store.Result, error) {
+	return store.Result{}, fmt.Errorf("commit: %w: no space", store.ErrNotWritten)
+}
+
+func TestAWordThatIsCertainlyNotWritten(t *testing.T) {
+	inRegion(t, incident.Auto, func(r *region) {
+		r.halt("n2", true)
+		h := r.start("n2", func(o *Options) { o.Journal = refuser{o.Journal} })
+		request, err := h.agent.Submit(context.Background(), lead.Word{Who: "ana", Verb: string(incident.AskPause), Why: "a drill", About: &incident.About{}})
+		if !errors.Is(err, api.ErrNoStore) || request != "" {
+			t.Errorf("ana is told %q, %v", request, err)
+		}
 	})
 }

@@ -28,6 +28,13 @@ const DefaultSocket = "/run/cassandra-supervisor/api.sock"
 // something that is no agent, must not fill the memory.
 const answerMax = 64 << 20
 
+// headerWait is longer than the longest answer takes: that of an order waits for
+// the agent and for the store, each as long as it may take.
+const headerWait = 8 * time.Second
+
+// ordersPath takes orders.
+const ordersPath = "/v1/orders"
+
 // Client talks to one agent. It may be used by several goroutines.
 type Client struct {
 	socket string
@@ -41,7 +48,7 @@ func NewClient(socket string) *Client {
 		DialContext: func(ctx context.Context, _, _ string) (net.Conn, error) {
 			return dialer.DialContext(ctx, "unix", socket)
 		},
-		ResponseHeaderTimeout: 5 * time.Second, IdleConnTimeout: 10 * time.Second, DisableCompression: true,
+		ResponseHeaderTimeout: headerWait, IdleConnTimeout: 10 * time.Second, DisableCompression: true,
 	}}}
 }
 
@@ -101,6 +108,9 @@ func (c *Client) exchange(ctx context.Context, method, path string, body []byte)
 	}
 	defer func() { _ = resp.Body.Close() }()
 	raw, err := io.ReadAll(io.LimitReader(resp.Body, answerMax))
+	if err != nil && path == ordersPath {
+		return nil, c.unanswered(err)
+	}
 	if err != nil {
 		return nil, problem(AgentUnreachable, c.socket, fmt.Sprintf("the agent on %s broke off: %v", c.socket, err))
 	}
@@ -121,9 +131,19 @@ func (c *Client) send(ctx context.Context, method, path string, body []byte, hea
 	}
 	resp, err := c.http.Do(req)
 	if err != nil {
+		var dial *net.OpError
+		if sent := !errors.As(err, &dial) || dial.Op != "dial"; sent && path == ordersPath {
+			return nil, c.unanswered(err)
+		}
 		return nil, c.unreachable(ctx, err)
 	}
 	return resp, nil
+}
+
+// unanswered is an order that was given to the agent, which did not say under
+// which name, or whether, it was written down.
+func (c *Client) unanswered(err error) error {
+	return problem(OrderUnknown, "", fmt.Sprintf("nobody knows whether the order is written down: the agent on %s was given it and did not answer: %v", c.socket, err))
 }
 
 func (c *Client) unreachable(ctx context.Context, err error) error {

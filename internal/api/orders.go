@@ -141,7 +141,10 @@ func (s *Server) order(w http.ResponseWriter, r *http.Request) error {
 	}
 	word.Who, word.Why = who.Name, reason
 	request, err := s.o.Source.Submit(r.Context(), word)
-	if err != nil {
+	switch {
+	case err != nil && request != "":
+		return problem(OrderUnknown, request, fmt.Sprintf("nobody knows whether the order is written down: %v", err), "it may stand in the leader's inbox as "+request)
+	case err != nil:
 		return err
 	}
 	return reply(w, http.StatusAccepted, wrap(sn, Order{Request: request, Plan: req.Plan, Who: who.Name, Version: version}))

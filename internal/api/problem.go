@@ -36,6 +36,7 @@ const (
 	QuorumWouldBreak  Code = "QUORUM_WOULD_BREAK"
 	GuardForbids      Code = "GUARD_FORBIDS"
 	OrderWaiting      Code = "ORDER_WAITS"
+	OrderUnknown      Code = "ORDER_UNKNOWN"
 	ConfirmWrong      Code = "CONFIRM_WRONG"
 	ReasonMissing     Code = "REASON_MISSING"
 	ConfigInvalid     Code = "CONFIG_INVALID"
@@ -76,6 +77,7 @@ var errorRows = []ErrorRow{
 	{QuorumWouldBreak, http.StatusConflict, ExitRefused, "a range would lose its quorum", "wait until what is out is back; see: supervisor status"},
 	{GuardForbids, http.StatusConflict, ExitRefused, "a rule forbids it", "what the rule waits for: supervisor explain NODE"},
 	{OrderWaiting, 0, ExitFailed, "the leader has not taken the order in", "it is taken in within 5 min, or refused; see: supervisor status"},
+	{OrderUnknown, http.StatusGatewayTimeout, ExitFailed, "nobody knows whether the order is written down", "it may still be followed; look before you order again: supervisor status"},
 	{ConfirmWrong, http.StatusForbidden, ExitRefused, "the plan must be confirmed by typing its name", "type the name that the plan shows, or pass it with --confirm"},
 	{ReasonMissing, http.StatusBadRequest, ExitUsage, "an order needs a reason", "add --reason \"why\""},
 	{ConfigInvalid, http.StatusUnprocessableEntity, ExitUsage, "the document has faults", "mend the places named and apply it again"},

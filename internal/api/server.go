@@ -141,7 +141,7 @@ func (s *Server) handler() http.Handler {
 	get(s, mux, "/v1/orders/{request}", named("request", func(sn Snapshot, request string) (OrderAnswer, error) { return AnswerOf(sn, request), nil }))
 	mux.HandleFunc("GET /v1/events", s.guarded(s.events))
 	mux.HandleFunc("POST /v1/plans", s.guarded(s.plan))
-	mux.HandleFunc("POST /v1/orders", s.guarded(s.order))
+	mux.HandleFunc("POST "+ordersPath, s.guarded(s.order))
 	mux.HandleFunc("POST /v1/gate", s.guarded(s.gate))
 	mux.HandleFunc("/{rest...}", s.guarded(func(_ http.ResponseWriter, r *http.Request) error {
 		return problem(RouteUnknown, r.URL.Path, fmt.Sprintf("%s %s is no path of this interface", r.Method, r.URL.Path))

@@ -18,7 +18,8 @@ type Source interface {
 	// Snapshot is everything the agent knows at this moment.
 	Snapshot(ctx context.Context) (Snapshot, error)
 	// Submit hands an operator's word to the leader's inbox and returns the
-	// name it has there. ErrNoStore when it cannot be written.
+	// name it has there. ErrNoStore when it certainly is not written; an error
+	// beside a name leaves open whether it is.
 	Submit(ctx context.Context, w lead.Word) (request string, err error)
 	// Gate is the agent's answer to the gate in front of its own Cassandra.
 	Gate(ctx context.Context, q GateQuestion) (isolate.Answer, error)

@@ -3,7 +3,9 @@
 package apitest
 
 import (
+	"cmp"
 	"context"
+	"fmt"
 	"sync"
 
 	"supervisor/incident"
@@ -21,6 +23,8 @@ type Source struct {
 	err   error
 	lost  error
 	deaf  bool
+	mute  error // of every further word, which is taken in all the same
+	first func(*api.Snapshot)
 }
 
 // NewSource answers with s.
@@ -47,6 +51,20 @@ func (s *Source) FailSubmit(err error) {
 	s.lost = err
 }
 
+// Precede has something happen between the next word and its being taken in.
+func (s *Source) Precede(first func(*api.Snapshot)) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	s.first = first
+}
+
+// LoseAnswers makes every further word be taken in without its answer.
+func (s *Source) LoseAnswers(err error) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	s.mute = err
+}
+
 // Sleep makes the leader take nothing in any more.
 func (s *Source) Sleep() {
 	s.mu.Lock()
@@ -70,16 +88,31 @@ func (s *Source) Submit(_ context.Context, w lead.Word) (string, error) {
 		return "", s.lost
 	}
 	s.words = append(s.words, w)
+	if s.first != nil {
+		s.first(&s.snap)
+		s.first = nil
+	}
 	if s.deaf {
-		return "request-1", nil
+		return "request-1", s.mute
 	}
 	if w.About != nil {
-		return "request-1", s.hear(w)
+		return "request-1", cmp.Or(s.hear(w), s.mute)
 	}
-	p := *w.Policy
-	p.Version, p.By, p.Why = w.Base+1, w.Who, w.Why
-	s.snap.World.Policy = &p
-	return "request-1", nil
+	return "request-1", cmp.Or(s.apply(w), s.mute)
+}
+
+// apply has a policy stand when it was made against the one that does.
+func (s *Source) apply(w lead.Word) error {
+	line := incident.Line{Kind: incident.Refused, Code: "policy_stale", Rule: incident.RulePolicy, Who: w.Who,
+		Args: map[string]string{"by": w.Who, "request": "request-1"}}
+	if api.PolicyOf(s.snap).Version == w.Base {
+		p := *w.Policy
+		p.Version, p.By, p.Why = w.Base+1, w.Who, w.Why
+		s.snap.World.Policy = &p
+		line.Kind, line.Code, line.Rule = incident.Asked, "policy_applied", ""
+		line.Args["version"], line.Args["why"] = fmt.Sprint(p.Version), p.Why
+	}
+	return s.tell(incident.Record{}, []incident.Line{line})
 }
 
 // hear decides about a word by the rules of the deciding room.
@@ -90,9 +123,13 @@ func (s *Source) hear(w lead.Word) error {
 	if h.Holds != nil {
 		s.snap.World.Holds = *h.Holds
 	}
-	rec := h.Decision.Record
+	return s.tell(h.Decision.Record, append(h.Lines, h.Decision.Lines...))
+}
+
+// tell writes lines into the journal.
+func (s *Source) tell(rec incident.Record, lines []incident.Line) error {
 	rec.Datacenter = "dc1"
-	_, _, entries, err := incident.Append(world.Ledger, rec, append(h.Lines, h.Decision.Lines...),
+	_, _, entries, err := incident.Append(s.snap.Ledgers["dc1"], rec, lines,
 		incident.Writer{Cluster: s.snap.Cluster, Actor: incident.Actor{Kind: "leader", Name: "n1"}, Wall: s.snap.At})
 	s.snap.Log = append(s.snap.Log, entries...)
 	return err
