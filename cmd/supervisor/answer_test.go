@@ -277,6 +277,27 @@ func TestPolicyApply(t *testing.T) {
 	}
 }
 
+// A policy of that number, or a later one, may be somebody else's: only the
+// journal's answer to this very order tells. And how a reason is spelled does not.
+func TestAPolicyIsKnownByItsOrder(t *testing.T) {
+	observe := policyFile(t, func(p *incident.Policy) { p.Modes = map[cluster.Datacenter]incident.Mode{"dc1": incident.Observe} })
+	socket, source := agentAt(t, apitest.Healthy())
+	source.Precede(func(s *api.Snapshot) {
+		p := *apitest.Policy()
+		p.Version, p.By, p.Why = 9, "ana", "two of mine"
+		s.World.Policy = &p
+	})
+	exit, out, errs := typed("policy", "apply", observe, "--reason", "r", "--yes", "--socket", socket)
+	if exit != exitRefused || strings.Contains(out, "stands") || !strings.Contains(errs, "PLAN_STALE, exit 3") || len(source.Words()) != 1 {
+		t.Errorf("v9 of somebody else stands, and this was turned away: exit %d\n%s%s", exit, out, errs)
+	}
+	socket, _ = agentAt(t, apitest.Healthy())
+	exit, out, errs = typed("policy", "apply", observe, "--reason", "a\x01drill", "--yes", "--socket", socket)
+	if exit != 0 || !strings.Contains(out, "policy v8 by ") {
+		t.Errorf("one's own, with a reason that is spelled otherwise: exit %d\n%s%s", exit, out, errs)
+	}
+}
+
 func TestPolicyApplyAsksForItsName(t *testing.T) {
 	s := apitest.Healthy()
 	narrow := *s.World.Policy

@@ -4,15 +4,11 @@ package main
 
 import (
 	"bufio"
-	"context"
 	"errors"
 	"fmt"
 	"io"
-	"os"
-	"os/signal"
 	"slices"
 	"strings"
-	"syscall"
 	"time"
 
 	"github.com/spf13/cobra"
@@ -65,11 +61,15 @@ func (o ordering) run(c *cobra.Command) error {
 	if err := o.confirmed(c, plan); err != nil {
 		return err
 	}
-	order, err := post[api.Order](c.Context(), client, "/v1/orders", api.OrderRequest{Plan: plan.Data.Hash, Reason: o.reason})
+	order, err := ordered(c, client, api.OrderRequest{Plan: plan.Data.Hash, Reason: o.reason})
 	if err != nil {
-		return asFailure(err)
+		return err
 	}
-	return o.await(c, client, order.Data.Request)
+	raw, e, err := order.await(c, client, o.wait)
+	if err != nil || raw == nil {
+		return err
+	}
+	return o.answered(c, raw, e)
 }
 
 // confirmed shows what would be done and asks, where the verb changes what is
@@ -109,35 +109,6 @@ func (o ordering) confirmed(c *cobra.Command, p api.Envelope[api.Plan]) error {
 func agreed(line string) bool {
 	said := strings.ToLower(strings.TrimSpace(line))
 	return said == "y" || said == "yes"
-}
-
-// await shows the leader's answer as soon as the journal has it. An interrupt
-// detaches; the order goes on.
-func (o ordering) await(c *cobra.Command, client *api.Client, request string) error {
-	ctx, stop := signal.NotifyContext(c.Context(), os.Interrupt, syscall.SIGTERM)
-	defer stop()
-	limited, cancel := context.WithTimeout(ctx, o.wait)
-	defer cancel()
-	for limited.Err() == nil {
-		raw, err := client.Get(limited, api.Path("v1", "orders", request))
-		if err == nil {
-			e, err := api.Decode[api.OrderAnswer](raw)
-			if err == nil && e.Data.State != api.OrderWaits {
-				return o.answered(c, raw, e)
-			}
-		}
-		select {
-		case <-limited.Done():
-		case <-time.After(awaitEvery):
-		}
-	}
-	if ctx.Err() != nil {
-		fmt.Fprintf(c.ErrOrStderr(), "detached; the order %s goes on. See: supervisor status\n", request)
-		return nil
-	}
-	row := api.ErrorOf(api.OrderWaiting)
-	return failure{err: fmt.Errorf("the leader has not taken the order in after %s", o.wait), code: string(row.Code), exit: row.Exit,
-		remedy: []string{"it stays in the leader's inbox as " + request, row.Remedy}}
 }
 
 // answered prints the answer, and fails with the rule's name when it is no.

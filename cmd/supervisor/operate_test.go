@@ -4,6 +4,7 @@ package main
 
 import (
 	"encoding/json"
+	"errors"
 	"strings"
 	"testing"
 
@@ -120,5 +121,39 @@ func TestAnOrderThatWaits(t *testing.T) {
 	exit, out, errs := typed("pause", "--reason", "switch", "--wait", "300ms", "--socket", socket)
 	if exit != exitFailed || !strings.Contains(errs, "ORDER_WAITS, exit 1\n  it stays in the leader's inbox as request-1") {
 		t.Errorf("exit %d\n%s%s", exit, out, errs)
+	}
+}
+
+// An order whose writing nobody answered for is awaited like any other, and is
+// never called one of which nothing was done.
+func TestAnOrderWhoseAnswerIsLost(t *testing.T) {
+	observe := policyFile(t, func(p *incident.Policy) { p.Modes = map[cluster.Datacenter]incident.Mode{"dc1": incident.Observe} })
+	for _, row := range []struct {
+		why  string
+		args []string
+		deaf bool
+		exit int
+		says string // on stdout, or on stderr when it fails
+	}{
+		{"it was written", []string{"pause", "--reason", "switch"}, false, 0, "pauses the region until"},
+		{"a policy that was written", []string{"policy", "apply", observe, "--yes", "--reason", "r"}, false, 0, "policy v8 by "},
+		{"nobody hears of it", []string{"pause", "--reason", "switch", "--wait", "300ms"}, true, exitFailed,
+			"ORDER_UNKNOWN, exit 1\n  it may stand in the leader's inbox as request-1\n"},
+		{"nobody hears of a policy", []string{"policy", "apply", observe, "--yes", "--reason", "r", "--wait", "300ms"}, true, exitFailed,
+			"ORDER_UNKNOWN, exit 1\n  it may stand in the leader's inbox as request-1\n"},
+	} {
+		socket, source := agentAt(t, apitest.Healthy())
+		source.LoseAnswers(errors.New("commit: deadline exceeded"))
+		if row.deaf {
+			source.Sleep()
+		}
+		exit, out, errs := typed(append(row.args, "--socket", socket)...)
+		text := out
+		if row.exit != 0 {
+			text = errs
+		}
+		if exit != row.exit || !strings.Contains(text, row.says) || strings.Contains(out+errs, "Nothing was done") || len(source.Words()) != 1 {
+			t.Errorf("%s: exit %d, want %d with %q\n%s%s", row.why, exit, row.exit, row.says, out, errs)
+		}
 	}
 }

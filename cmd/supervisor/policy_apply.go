@@ -8,14 +8,13 @@ import (
 	"errors"
 	"fmt"
 	"os"
-	"os/signal"
 	"strings"
-	"syscall"
 	"time"
 
 	"github.com/spf13/cobra"
 	"golang.org/x/sys/unix"
 
+	"supervisor/incident"
 	"supervisor/internal/api"
 	"supervisor/internal/render"
 )
@@ -92,11 +91,15 @@ func (a applying) apply(c *cobra.Command, client *api.Client, text []byte) error
 	if err != nil {
 		return err
 	}
-	order, err := post[api.Order](c.Context(), client, "/v1/orders", api.OrderRequest{Plan: plan.Data.Hash, Confirm: word, Reason: a.reason})
+	order, err := ordered(c, client, api.OrderRequest{Plan: plan.Data.Hash, Confirm: word, Reason: a.reason})
 	if err != nil {
-		return asFailure(err)
+		return err
 	}
-	return a.await(c, client, order.Data)
+	raw, e, err := order.await(c, client, a.wait)
+	if err != nil || raw == nil {
+		return err
+	}
+	return a.stands(c, plan.Data.Version, e.Data)
 }
 
 // named puts the file's name where the interface could only say "the policy".
@@ -162,42 +165,16 @@ func onTerminal(c *cobra.Command) bool {
 	return err == nil
 }
 
-// awaitEvery is how often the standing policy is looked at.
-const awaitEvery = 100 * time.Millisecond
-
-// await says when the policy stands. An interrupt detaches; the order goes on.
-func (a applying) await(c *cobra.Command, client *api.Client, o api.Order) error {
-	ctx, stop := signal.NotifyContext(c.Context(), os.Interrupt, syscall.SIGTERM)
-	defer stop()
-	limited, cancel := context.WithTimeout(ctx, a.wait)
-	defer cancel()
-	for limited.Err() == nil {
-		raw, err := client.Get(limited, "/v1/policy")
-		if err == nil {
-			p, err := api.Decode[api.Policy](raw)
-			if err == nil && p.Data.Version >= o.Version {
-				return a.stands(c, o, p.Data)
-			}
-		}
-		select {
-		case <-limited.Done():
-		case <-time.After(awaitEvery):
-		}
-	}
-	if ctx.Err() != nil {
-		fmt.Fprintf(c.ErrOrStderr(), "detached; the order %s goes on. See: supervisor policy show\n", o.Request)
+// stands says what the leader made of the order: only its own answer tells, since
+// a policy of that number may be somebody else's.
+func (a applying) stands(c *cobra.Command, version int64, x api.OrderAnswer) error {
+	switch {
+	case x.State == api.OrderFollowed:
+		fmt.Fprintf(c.OutOrStdout(), "policy v%d by %s stands\n", version, x.Who)
 		return nil
+	case x.Rule == incident.RulePolicy:
+		return failure{err: errors.New(x.Says), code: string(api.PlanStale), exit: exitRefused,
+			remedy: []string{"another was first, and yours was not applied", "look again: supervisor policy apply " + a.file}}
 	}
-	return failure{err: fmt.Errorf("the leader has not taken the order in after %s", a.wait), code: "ORDER_WAITS", exit: exitFailed,
-		remedy: []string{"it stays in the leader's inbox as " + o.Request + "; see: supervisor policy show"}}
-}
-
-func (a applying) stands(c *cobra.Command, o api.Order, p api.Policy) error {
-	ours := p.By == o.Who && p.Why == strings.Join(strings.Fields(a.reason), " ")
-	if p.Version == o.Version && !ours {
-		return failure{err: fmt.Errorf("policy v%d of %s was first; yours was turned away", p.Version, p.By), code: string(api.PlanStale),
-			exit: exitRefused, remedy: []string{"look again: supervisor policy apply " + a.file}}
-	}
-	fmt.Fprintf(c.OutOrStdout(), "policy v%d by %s stands\n", o.Version, o.Who)
-	return nil
+	return asFailure(api.Refuse(x.Rule, "policy", x.Says, x.Next...))
 }
