@@ -7,7 +7,6 @@ import (
 	"maps"
 	"slices"
 	"strconv"
-	"strings"
 	"time"
 
 	"supervisor/cluster"
@@ -123,19 +122,6 @@ func agentRows() []Row {
 			"move the store's directory", true),
 		trouble("STORE_SLOW", Warning, ScopeAgent, "the store took {ms} ms for a commit, seen by {node}",
 			"a slow disk under etcd: move it before leases are lost", true),
-	}
-}
-
-func poolRows() []Row {
-	return []Row{
-		{"POOL_UNREACHABLE", Warning, ScopePool, "proxy {proxy} of pool {pool} cannot be reached by {agent}: {detail}",
-			"the others go on; mend the proxy or its socket", true, poolUnreachable},
-		{"POOL_DRIFT", Warning, ScopePool, "proxy {proxy} of pool {pool} was changed by hand: {servers}",
-			"put it back, or change the policy", true, poolDrift},
-		{"POOL_UNKNOWN_SERVER", Warning, ScopePool, "proxy {proxy} and pool {pool} name different servers: {servers}",
-			"the server's name must be the node's", true, poolUnknown},
-		{"POOL_FLOOR", Error, ScopePool, "pool {pool} has {ready} ready members that answer, its floor is {floor}",
-			"bring members back; nothing more is drained", true, poolFloor},
 	}
 }
 
@@ -407,63 +393,6 @@ func trouble(code string, s Severity, scope Scope, template, runbook string, mut
 		}
 		return out
 	}}
-}
-
-func poolUnreachable(w World) []Subjected {
-	return proxies(w, func(p ProxyStatus) string { return p.Trouble }, "detail")
-}
-
-func poolDrift(w World) []Subjected {
-	return proxies(w, func(p ProxyStatus) string { return strings.Join(p.Drift, ", ") }, "servers")
-}
-
-func poolUnknown(w World) []Subjected {
-	return proxies(w, func(p ProxyStatus) string { return strings.Join(p.Unknown, ", ") }, "servers")
-}
-
-// proxies lists the proxies of which some agent says something, once each.
-func proxies(w World, says func(ProxyStatus) string, arg string) []Subjected {
-	found := map[string]Subjected{}
-	for _, pool := range slices.Sorted(maps.Keys(w.PoolSeen)) {
-		for _, agent := range slices.Sorted(maps.Keys(w.PoolSeen[pool])) {
-			seen := w.PoolSeen[pool][agent].Proxies
-			for _, proxy := range slices.Sorted(maps.Keys(seen)) {
-				name := pool + "/" + proxy
-				if what := says(seen[proxy]); what != "" && found[name].Subject == "" {
-					found[name] = subject(name, "pool", pool, "proxy", proxy, "agent", string(agent), arg, what)
-				}
-			}
-		}
-	}
-	var out []Subjected
-	for _, name := range slices.Sorted(maps.Keys(found)) {
-		out = append(out, found[name])
-	}
-	return out
-}
-
-func poolFloor(w World) []Subjected {
-	var out []Subjected
-	if w.Policy == nil {
-		return nil
-	}
-	for _, d := range w.Policy.Pools {
-		answering, ready := 0, 0
-		pool := d.Pool(w.Pools[d.Name].Pool)
-		for _, m := range d.Members {
-			if w.verdict(m).Answer != membership.Alive {
-				continue
-			}
-			answering++
-			if pool.Wants[m].Weight > 0 {
-				ready++
-			}
-		}
-		if floor := max(1, (answering+1)/2); ready < floor && w.Now.Sub(w.View.Began) > w.Policy.Bars().Fresh {
-			out = append(out, subject(d.Name, "pool", d.Name, "ready", strconv.Itoa(ready), "floor", strconv.Itoa(floor)))
-		}
-	}
-	return out
 }
 
 func one(name string, pairs ...string) []Subjected { return []Subjected{subject(name, pairs...)} }

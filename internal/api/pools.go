@@ -4,7 +4,6 @@ package api
 
 import (
 	"fmt"
-	"maps"
 	"slices"
 	"strings"
 
@@ -111,14 +110,14 @@ func memberActual(proxy string, a loadbalancer.Actual) MemberActual {
 	return m
 }
 
-// proxyOf is the newest reading of a proxy that some agent has; of equal ones
-// the one without trouble, then the first by name.
+// proxyOf is the newest reading of a proxy that some living agent has; of equal
+// ones the one without trouble, then the first by name.
 func proxyOf(s Snapshot, pool, proxy string) (PoolProxy, []loadbalancer.Actual) {
 	row := PoolProxy{Name: proxy, Trouble: "no agent has read it yet", Drift: []string{}, Unknown: []string{}}
 	var actual []loadbalancer.Actual
 	var newest cluster.Token
 	found := false
-	for _, agent := range slices.Sorted(maps.Keys(s.World.PoolSeen[pool])) {
+	for _, agent := range s.World.Readers(pool) {
 		seen := s.World.PoolSeen[pool][agent]
 		st, has := seen.Proxies[proxy]
 		if !has {
