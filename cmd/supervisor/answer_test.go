@@ -21,6 +21,7 @@ import (
 	"supervisor/internal/api"
 	"supervisor/internal/api/apitest"
 	"supervisor/internal/settings"
+	"supervisor/membership"
 )
 
 // agentAt answers on a socket of its own with the snapshot.
@@ -126,6 +127,8 @@ func TestUnknownCommand(t *testing.T) {
 }
 
 func TestCheckExits(t *testing.T) {
+	quiet := apitest.Healthy() // at an agent that does not judge
+	quiet.World.View, quiet.Missing = membership.View{}, apitest.Deaf().Missing
 	for _, tt := range []struct {
 		s    api.Snapshot
 		exit int
@@ -134,6 +137,8 @@ func TestCheckExits(t *testing.T) {
 		{apitest.Healthy(), 0, "HEALTHY: 3 of 3 nodes serve\n"},
 		{apitest.Held(), 2, "NEEDS YOU: inc-dc1-42 about n3 is held"},
 		{apitest.Blind(), 3, "BLIND: the store does not answer"},
+		{quiet, 3, "BLIND: 0 of 3 nodes serve, 3 unknown · missing view: this agent does not judge\n"},
+		{apitest.Deaf(), 1, "DEGRADED: inc-dc1-42 about n3: ProcessDown"},
 	} {
 		socket, _ := agentAt(t, tt.s)
 		exit, out, errs := typed("check", "--socket", socket)

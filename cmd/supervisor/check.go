@@ -18,9 +18,10 @@ func newCheckCommand() *cobra.Command {
 	c := &cobra.Command{
 		Use:   "check",
 		Short: "One line and an exit code, for monitors",
-		Long:  "Exit codes: 0 healthy, 1 degraded, 2 needs you, 3 blind, or no agent could be asked.",
-		Args:  noArgs,
-		RunE:  func(c *cobra.Command, _ []string) error { return check(c, a) },
+		Long: "Exit codes: 0 healthy, 1 degraded, 2 needs you, 3 blind, or no agent could be asked that knows.\n" +
+			"An agent that does not judge sees open incidents and no nodes: where it knows of nothing, ask a control agent.",
+		Args: noArgs,
+		RunE: func(c *cobra.Command, _ []string) error { return check(c, a) },
 	}
 	return a.socketFlag(c)
 }
@@ -52,5 +53,5 @@ func checked(ctx context.Context, a asking) (api.State, string) {
 	for _, m := range e.Missing {
 		line += " · missing " + m
 	}
-	return e.Data.State, line
+	return api.CheckState(e), line
 }

@@ -259,6 +259,16 @@ func suspects(s Snapshot) []Suspect {
 	return out
 }
 
+// CheckState is what a monitor is told. An answer that misses something is never
+// healthy: whoever does not see the nodes would be green whatever befalls them.
+// What is wrong by a part of the picture is wrong.
+func CheckState(e Envelope[Status]) State {
+	if e.Partial && e.Data.State == Healthy {
+		return Blind
+	}
+	return e.Data.State
+}
+
 // Check is the one line of `supervisor check`.
 func Check(s Status) string {
 	words := []string{fmt.Sprintf("%d of %s %s", s.Nodes.Serving, Counted(s.Nodes.Total, "node"), Plural(s.Nodes.Serving, "serves", "serve"))}
