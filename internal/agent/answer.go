@@ -66,8 +66,9 @@ func (d *desk) snapshot() api.Snapshot {
 	d.facts(now)
 	dc := p.Hosts[d.a.o.Self].Datacenter
 	w := d.copyWorld(d.state.World(dc, now, wall))
+	w.Store.Lost = lost(w.Store, d.whole)
 	s := api.Snapshot{At: wall, Revision: p.Rev, Cluster: d.a.o.Cluster, Region: d.a.o.Region, Self: d.a.o.Self, Leader: p.Leader,
-		Ledgers: map[cluster.Datacenter]incident.Ledger{}, StoreCommit: d.commitTook, World: w, Findings: incident.Diagnose(w), Open: w.Open, Version: d.a.o.Version, StoreLost: d.state.Store.Lost}
+		Ledgers: map[cluster.Datacenter]incident.Ledger{}, StoreCommit: d.commitTook, World: w, Findings: incident.Diagnose(w), Open: w.Open, Version: d.a.o.Version, StoreLost: w.Store.Lost}
 	for _, dc := range sortedKeys(p.Ledgers) {
 		s.Ledgers[dc] = p.Ledgers[dc].Value
 	}
@@ -80,8 +81,11 @@ func (d *desk) snapshot() api.Snapshot {
 	if !d.a.control() {
 		s.Missing = append(s.Missing, "view: this agent does not judge, ask a control agent")
 	}
-	if !d.whole {
-		s.Missing = append(s.Missing, "store: it was not read yet")
+	switch {
+	case !d.whole:
+		s.Missing = append(s.Missing, "store: "+unread)
+	case s.StoreLost != "":
+		s.Missing = append(s.Missing, "store: what stands there is told as it was last read")
 	}
 	return s
 }

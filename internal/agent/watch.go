@@ -5,11 +5,13 @@ package agent
 import (
 	"context"
 	"errors"
+	"fmt"
 	"math/rand/v2"
 	"time"
 
 	"go.uber.org/zap"
 
+	"supervisor/incident"
 	"supervisor/internal/lead"
 	"supervisor/internal/store"
 )
@@ -112,6 +114,24 @@ func (d *desk) storeWord(ctx context.Context, took time.Duration, err error) {
 		d.pass(ctx, now) // what waited meanwhile may bring no change with it
 	}
 	d.slow(took)
+}
+
+// unread is what is said of a store before anything was read there.
+const unread = "it was not read yet"
+
+// lost is why nobody may rely on the store, as people are told. A question that
+// is not answered ends by its time-out only, long after a store that does well
+// would have answered, and what was never read is no empty store.
+func lost(f incident.StoreFacts, whole bool) string {
+	switch {
+	case f.Lost != "":
+		return f.Lost
+	case !whole:
+		return unread
+	case f.LostFor > pulseEvery+slowCommit:
+		return fmt.Sprintf("no answer for %.1f s", f.LostFor.Seconds())
+	}
+	return ""
 }
 
 // campaign stands for election, leads while the lease lasts, and resigns when

@@ -193,7 +193,8 @@ func blind(s Snapshot) []string {
 	if len(s.World.Hosts) == 0 {
 		why = append(why, "no host is on the roster")
 	}
-	if heard, of := s.World.View.Hearing(); s.judges() && 2*heard < of {
+	heard, of := s.World.View.Hearing()
+	if of = max(of, len(s.World.Topology.Nodes)); s.judges() && 2*heard < of { // the judge may not know the roster yet
 		why = append(why, fmt.Sprintf("only %d of %s %s heard", heard, Counted(of, "observer"), Plural(heard, "is", "are")))
 	}
 	return why
