@@ -28,6 +28,8 @@ func supervisorRows() []Row {
 			"mend the etcd members named; nothing starts until then", false, storeLost},
 		{"STORE_WENT_BACK", Error, ScopeStore, "the store that answers is not the one this agent knows: {why}; nothing of it is obeyed, nothing standing is undone",
 			"bring the right store back, or take this one into use: supervisor store recover", false, storeBack},
+		{"STORE_NOT_WRITTEN", Error, ScopeStore, "nothing is written to the store: {why}; nothing new is started, nothing standing is undone",
+			"make room in etcd and take its alarm back, or mend what the reason names", false, storeUnwritten},
 		{"STORE_UNACKNOWLEDGED", Error, ScopeStore, "{by} recovered the store at {at} from {from} (era {era}): everything is only observed until a person acknowledges that",
 			"look at what the copy does not know, then supervisor store acknowledge", false, storeUnacknowledged},
 		{"LEADER_MISSING", Error, ScopeStore, "no leader for {seconds} s: nothing is judged or decided",
@@ -127,13 +129,16 @@ func agentRows() []Row {
 
 // StoreFacts is what an agent knows of its own store connection.
 type StoreFacts struct {
-	Lost     string        // why the store does not answer; empty: it does
-	Back     string        // why the store that answers is not believed: it went back, or is another; Lost says so too
-	LostFor  time.Duration // since the last answer
-	Leader   cluster.Name  // empty: none
-	Leadless time.Duration // for how long there has been none
-	Broken   []Breach      // invariants broken in this agent
-	Chain    map[cluster.Datacenter]int64
+	Lost    string        // why the store does not answer; empty: it does
+	Back    string        // why the store that answers is not believed: it went back, or is another; Lost says so too
+	LostFor time.Duration // since the last answer
+	// Unwritten is why a store that answers takes no writes; empty: nobody knows
+	// that it does not.
+	Unwritten string
+	Leader    cluster.Name  // empty: none
+	Leadless  time.Duration // for how long there has been none
+	Broken    []Breach      // invariants broken in this agent
+	Chain     map[cluster.Datacenter]int64
 }
 
 // Breach is an invariant that broke while deciding about an incident.
@@ -146,6 +151,13 @@ func storeLost(w World) []Subjected {
 		return nil
 	}
 	return one("store", "why", w.Store.Lost)
+}
+
+func storeUnwritten(w World) []Subjected {
+	if w.Store.Unwritten == "" || w.Store.Lost != "" {
+		return nil
+	}
+	return one("store", "why", w.Store.Unwritten)
 }
 
 // leaderMissingAfter is two lease times.

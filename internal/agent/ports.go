@@ -36,6 +36,8 @@ type Election interface {
 // not the one that is known, and may be looked at and followed.
 type Pulse interface {
 	Pulse(ctx context.Context) (took time.Duration, err error)
+	// Refuses tells why a store that answers takes no writes; empty: it does.
+	Refuses(ctx context.Context) (why string, err error)
 	Look(ctx context.Context) (store.Sight, error)
 	Follow(store.Sight) error
 }

@@ -9,8 +9,10 @@ import (
 	"testing"
 	"time"
 
+	"supervisor/cluster"
 	"supervisor/incident"
 	"supervisor/internal/api"
+	"supervisor/internal/store"
 )
 
 // hanging is a store that ceases to answer as a real one does: who asks it waits
@@ -121,5 +123,67 @@ func TestAnAgentThatBeginsIsBlindUntilItKnows(t *testing.T) {
 				time.Sleep(time.Millisecond)
 			}
 		}
+	})
+}
+
+// A store that takes no writes answers every pulse: nothing is decided, and all
+// agents say so, at rest and while a node is down.
+func TestAStoreThatTakesNoWritesIsTold(t *testing.T) {
+	inRegion(t, incident.Auto, func(r *region) {
+		full := func(is bool) {
+			r.store.mu.Lock()
+			defer r.store.mu.Unlock()
+			r.store.full = is
+		}
+		told := func(want api.State, when string) {
+			t.Helper()
+			for _, n := range names {
+				r.wait("told by "+string(n)+" "+when, (refusesEvery+1)*pulseEvery, func() bool {
+					h := r.host(n)
+					return api.StatusOf(h.snapshot()).State == want && h.finds("STORE_NOT_WRITTEN") == (want == api.Blind)
+				})
+			}
+		}
+		full(true)
+		told(api.Blind, "at rest")
+		before := r.touchedSoFar()
+		r.crash("n3")
+		time.Sleep(time.Minute)
+		told(api.Blind, "with a node down")
+		if e, err := api.Explain(r.host("n2").snapshot(), "n3"); err != nil || !strings.Contains(e.Headline, "NOSPACE") || r.touchedSoFar() != before {
+			t.Errorf("%q (%v), %d acts", e.Headline, err, r.touchedSoFar()-before)
+		}
+		full(false)
+		r.awaitClosed(1, 5*time.Minute)
+		told(api.Healthy, "when it takes them again")
+		if !r.host("n2").logged("STORE_NOT_WRITTEN") {
+			t.Error("no line of the log tells")
+		}
+	})
+}
+
+// Whatever the reason: a leader that leads and does not get anything written is not
+// taken for one that handles it.
+func TestANodeThatNobodyHandlesIsAPersons(t *testing.T) {
+	inRegion(t, incident.Auto, func(r *region) {
+		r.store.mu.Lock()
+		r.store.fault = func(cluster.Name, store.Txn) fault { return neverThere }
+		r.store.mu.Unlock()
+		r.crash("n3")
+		time.Sleep(30 * time.Second)
+		for _, n := range names {
+			s := r.host(n).snapshot()
+			want := api.NeedsYou
+			if s.Leader == n {
+				want = api.Blind // it knows that nothing is written
+			}
+			if st := api.StatusOf(s); st.State != want {
+				t.Errorf("%s, after half a minute without an incident: %s %q, want %s", n, st.State, st.Why, want)
+			}
+		}
+		r.store.mu.Lock()
+		r.store.fault = nil
+		r.store.mu.Unlock()
+		r.awaitClosed(1, 5*time.Minute)
 	})
 }

@@ -25,6 +25,7 @@ type fakeStore struct {
 	m        *model.Store
 	cluster  string // the ID of its etcd cluster
 	down     bool
+	full     bool          // it takes no writes
 	changed  chan struct{} // closed and made anew at every change
 	sessions map[*session]bool
 	fault    func(who cluster.Name, t store.Txn) fault // nil: none
@@ -51,7 +52,10 @@ var faultWords = []string{"answered", "dies before it", "dies after it", "writes
 
 func (f fault) String() string { return faultWords[f] }
 
-var errStore = errors.New("the store does not answer")
+var (
+	errStore = errors.New("the store does not answer")
+	errFull  = errors.New("database space exceeded")
+)
 
 const (
 	storeTakes = 2 * time.Millisecond
@@ -268,8 +272,12 @@ func (c *client) travel(ctx context.Context) error {
 func (c *client) Commit(ctx context.Context, t store.Txn) (store.Result, error) {
 	c.s.mu.Lock()
 	c.s.commits = append(c.s.commits, sent{c.name, t})
-	fault, hook := noFault, c.s.fault
+	fault, hook, full := noFault, c.s.fault, c.s.full
 	c.s.mu.Unlock()
+	if full {
+		pause(ctx, storeTakes)
+		return store.Result{}, errFull
+	}
 	if hook != nil {
 		fault = hook(c.name, t)
 	}
@@ -397,6 +405,18 @@ func (c *client) Pulse(ctx context.Context) (time.Duration, error) {
 		return 0, err
 	}
 	return storeTakes, nil
+}
+
+func (c *client) Refuses(ctx context.Context) (string, error) {
+	if err := c.travel(ctx); err != nil {
+		return "", err
+	}
+	c.s.mu.Lock()
+	defer c.s.mu.Unlock()
+	if c.s.full {
+		return "etcd raised the alarm NOSPACE", nil
+	}
+	return "", nil
 }
 
 func (c *client) Look(ctx context.Context) (store.Sight, error) {

@@ -20,6 +20,9 @@ const (
 	requestMax = 3 * time.Second // one request to the store
 	retryEvery = 500 * time.Millisecond
 	pulseEvery = 2 * time.Second
+	// refusesEvery is after how many pulses the store is asked whether it takes
+	// writes: one that is full goes on answering them.
+	refusesEvery = 5
 	// outAfter is how long an agent that resigned stays out.
 	outAfter = 30 * time.Second
 	// deskMax is how long the desk of a leader may do nothing, and deskEvery how
@@ -77,16 +80,41 @@ func (a *Agent) relist(ctx context.Context) {
 
 // checkStore asks how the store does and tells the desk.
 func (a *Agent) checkStore(ctx context.Context) {
-	for ctx.Err() == nil {
+	for n := 0; ctx.Err() == nil; n++ {
 		cctx, cancel := context.WithTimeout(ctx, requestMax)
 		took, err := a.o.Pulse.Pulse(cctx)
 		cancel()
+		if err == nil && n%refusesEvery == 0 {
+			a.checkWrites(ctx)
+		}
 		if errors.Is(err, store.ErrWentBack) {
 			err = a.another(ctx, err)
 		}
 		_, _ = ask(ctx, a, func(d *desk) struct{} { d.storeWord(ctx, took, err); return struct{}{} })
 		pause(ctx, pulseEvery)
 	}
+}
+
+// checkWrites asks why the store takes no writes. Without an answer that stays as
+// it was known: the next pulse says more.
+func (a *Agent) checkWrites(ctx context.Context) {
+	cctx, cancel := context.WithTimeout(ctx, requestMax)
+	defer cancel()
+	why, err := a.o.Pulse.Refuses(cctx)
+	if err != nil {
+		return
+	}
+	_, _ = ask(ctx, a, func(d *desk) struct{} { d.unwritten(why); return struct{}{} })
+}
+
+func (d *desk) unwritten(why string) {
+	switch was := d.state.Store.Unwritten; {
+	case why != "" && was == "":
+		d.log.Error(incident.Sentence("STORE_NOT_WRITTEN", map[string]string{"why": why}), zap.String("finding", "STORE_NOT_WRITTEN"))
+	case why == "" && was != "":
+		d.log.Info("finding cleared", zap.String("finding", "STORE_NOT_WRITTEN"))
+	}
+	d.state.Store.Unwritten = why
 }
 
 // storeWord notes whether the store answers. Nothing follows from it but that

@@ -132,6 +132,8 @@ func headline(s Snapshot, v membership.Verdict, r incident.Record, open bool) st
 	switch {
 	case s.StoreLost != "":
 		return fmt.Sprintf("%s: nothing is done, because nothing can be written down: the store does not answer (%s).", v.Node, s.StoreLost)
+	case s.World.Store.Unwritten != "":
+		return fmt.Sprintf("%s: nothing is done, because nothing is written to the store: %s.", v.Node, s.World.Store.Unwritten)
 	case open && r.Phase == incident.Held && !r.Asks():
 		return fmt.Sprintf("%s: it stays as it is. %s (rule %s, held from %s)%s.", v.Node, r.Held, r.HeldRule, cluster.Title(r.HeldFrom.String()), seenBy(r))
 	case open && r.Phase == incident.Held:
@@ -152,6 +154,9 @@ func headline(s Snapshot, v membership.Verdict, r incident.Record, open bool) st
 		return fmt.Sprintf("%s: nothing is done, because it announced its stop.", v.Node)
 	case !v.Drain:
 		return fmt.Sprintf("%s: it is gone, and the bar for an act is not met yet.", v.Node)
+	case s.World.ModeOf(s.World.Hosts[v.Node].Datacenter) != incident.Observe && s.overdue(v):
+		return fmt.Sprintf("%s: it is gone for %s and no incident is open: the leader, %s, does not decide. Look at its findings and its log.",
+			v.Node, seconds(s.World.Now.Sub(v.Since)), s.Leader)
 	}
 	return fmt.Sprintf("%s: it is gone; the leader opens an incident at its next turn.", v.Node)
 }
@@ -321,6 +326,8 @@ func guards(s Snapshot, n cluster.Name) []Guard {
 	list = append(list, modeGuard(s, n, dc))
 	if s.StoreLost != "" {
 		list = append(list, Guard{incident.IntentFirst, true, "the store does not answer: " + s.StoreLost})
+	} else if why := s.World.Store.Unwritten; why != "" {
+		list = append(list, Guard{incident.IntentFirst, true, "nothing is written to the store: " + why})
 	}
 	if s.World.Recovery.Waits() {
 		list = append(list, Guard{incident.RuleEra, true, fmt.Sprintf("the store was recovered, era %d, and nobody has acknowledged that", s.World.Era)})

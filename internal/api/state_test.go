@@ -7,6 +7,7 @@ import (
 	"slices"
 	"strings"
 	"testing"
+	"time"
 
 	"supervisor/cluster"
 	"supervisor/incident"
@@ -14,6 +15,31 @@ import (
 	"supervisor/internal/api/apitest"
 	"supervisor/membership"
 )
+
+// downFor is a node that went down a while ago, without an incident.
+func downFor(n cluster.Name, d time.Duration) api.Snapshot {
+	s := apitest.Healthy()
+	v := apitest.Down(n)
+	v.Since = s.World.Now.Add(-d)
+	s.World.View.Verdicts[n] = v
+	s.Findings = incident.Diagnose(s.World)
+	return s
+}
+
+// Explain does not promise what did not come.
+func TestExplainOfANodeWithoutAnIncident(t *testing.T) {
+	full := downFor("n3", time.Minute)
+	full.World.Store.Unwritten = "etcd raised the alarm NOSPACE"
+	for says, s := range map[string]api.Snapshot{
+		"the leader opens an incident at its next turn":                            downFor("n3", 14*time.Second),
+		"gone for 60.0 s and no incident is open: the leader, n1, does not decide": downFor("n3", time.Minute),
+		"nothing is written to the store: etcd raised the alarm NOSPACE":           full,
+	} {
+		if e, err := api.Explain(s, "n3"); err != nil || !strings.Contains(e.Headline, says) {
+			t.Errorf("%q (%v), want %q", e.Headline, err, says)
+		}
+	}
+}
 
 func TestState(t *testing.T) {
 	about := func(base api.Snapshot, change func(*api.Snapshot)) api.Snapshot { change(&base); return base }
@@ -37,10 +63,15 @@ func TestState(t *testing.T) {
 		{"an empty roster is nothing to be healthy about", about(apitest.Healthy(), func(s *api.Snapshot) { s.World.Hosts = nil }), api.Blind, "roster"},
 		{"an agent that does not judge is not blind while somebody leads, and does not invent a lost quorum", apitest.Deaf(), api.Degraded, "inc-dc1-42"},
 		{"a node of which nobody is sure is less redundancy", apitest.Unsure(), api.Degraded, "OBSERVER_UNWELL"},
-		{"a verdict is known a moment before its incident is written: nobody gets up for that", about(apitest.Healthy(), func(s *api.Snapshot) {
-			s.World.View.Verdicts["n3"] = apitest.Down("n3")
+		{"a verdict is known a moment before its incident is written: nobody gets up for that", downFor("n3", 14*time.Second), api.Degraded, "CASS_PROCESS_DOWN"},
+		{"an incident that is not written for long is nobody's", downFor("n3", 15*time.Second), api.NeedsYou, "CASS_PROCESS_DOWN"},
+		{"a store that takes no writes starts nothing", about(apitest.Healthy(), func(s *api.Snapshot) {
+			s.World.Store.Unwritten = "etcd raised the alarm NOSPACE"
 			s.Findings = incident.Diagnose(s.World)
-		}), api.Degraded, "CASS_PROCESS_DOWN"},
+		}), api.Blind, "NOSPACE"},
+		{"a judge that does not know the roster yet has no picture", about(apitest.Healthy(), func(s *api.Snapshot) {
+			s.World.View = membership.View{Began: s.World.View.Began}
+		}), api.Blind, "0 of 3"},
 		{"an error without an incident is a person's", about(apitest.Healthy(), func(s *api.Snapshot) {
 			s.Findings = []incident.Finding{{Code: "AUTH_RF_LOW", Severity: incident.Error, Scope: incident.ScopeKeyspace, Subject: "system_auth", Sentence: "x"}}
 		}), api.NeedsYou, "AUTH_RF_LOW"},

@@ -6,6 +6,7 @@ import (
 	"fmt"
 	"slices"
 	"strings"
+	"time"
 
 	"supervisor/cluster"
 	"supervisor/incident"
@@ -186,6 +187,8 @@ func blind(s Snapshot) []string {
 		why = append(why, "another store answers than the one that is known: "+s.World.Store.Back)
 	case s.StoreLost != "":
 		why = append(why, "the store does not answer: "+s.StoreLost)
+	case s.World.Store.Unwritten != "":
+		why = append(why, "nothing is written to the store: "+s.World.Store.Unwritten)
 	}
 	if s.Leader == "" {
 		why = append(why, "nobody leads the region")
@@ -220,15 +223,25 @@ func needsYou(s Snapshot) []string {
 	return why
 }
 
+// soonMax is how long after its first bad look a node may be without an incident:
+// a new leader needs a lease's end and a window of listening, 8 s, to open one.
+const soonMax = 15 * time.Second
+
 // soonHandled tells whether the leader opens an incident for this finding in
 // its next turn: a verdict is known a moment before its incident is written.
+// One that is not written for long is not handled by anybody, whatever the
+// leader's reason is.
 func soonHandled(s Snapshot, f incident.Finding) bool {
 	n := cluster.Name(f.Subject)
-	if _, open := openAt(s, n); open || f.Scope != incident.ScopeNode {
+	v := verdictOf(s, n)
+	if _, open := openAt(s, n); open || f.Scope != incident.ScopeNode || s.overdue(v) {
 		return false
 	}
-	return incident.Worth(verdictOf(s, n)) && s.World.ModeOf(s.World.Hosts[n].Datacenter) != incident.Observe
+	return incident.Worth(v) && s.World.ModeOf(s.World.Hosts[n].Datacenter) != incident.Observe
 }
+
+// overdue tells whether an incident about a node should stand by now.
+func (s Snapshot) overdue(v membership.Verdict) bool { return s.World.Now.Sub(v.Since) >= soonMax }
 
 func degraded(s Snapshot) []string {
 	var why []string

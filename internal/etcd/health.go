@@ -10,6 +10,7 @@ import (
 	"sync"
 	"time"
 
+	pb "go.etcd.io/etcd/api/v3/etcdserverpb"
 	clientv3 "go.etcd.io/etcd/client/v3"
 
 	"supervisor/internal/store"
@@ -62,6 +63,34 @@ func (s *Store) pulse(ctx context.Context) (Status, error) {
 		return Status{}, fmt.Errorf("pulse of the store: %w", err)
 	}
 	return Status{Revision: resp.Header.Revision, ClusterID: resp.Header.ClusterId, Answer: time.Since(began)}, nil
+}
+
+// Refuses tells why the store takes no writes; empty: nothing says that it does
+// not. etcd raises an alarm, a full quota or a corrupt member, and goes on
+// answering reads, so a Pulse does not tell. Whichever member the client talks to
+// answers by what it knows: it costs the others nothing.
+func (s *Store) Refuses(ctx context.Context) (why string, err error) {
+	ctx, cancel := context.WithTimeout(ctx, s.o.RequestTimeout)
+	defer cancel()
+	resp, err := pb.NewMaintenanceClient(s.client.ActiveConnection()).Status(ctx, &pb.StatusRequest{})
+	if err != nil {
+		return "", fmt.Errorf("alarms of the store: %w", err)
+	}
+	return alarmed(resp.Errors), nil
+}
+
+// alarmed finds the alarms among the faults of a member, each once.
+func alarmed(faults []string) string {
+	var alarms []string
+	for _, f := range faults {
+		if _, name, is := strings.Cut(f, "alarm:"); is {
+			alarms = append(alarms, strings.TrimSpace(name))
+		}
+	}
+	if slices.Sort(alarms); len(alarms) == 0 {
+		return ""
+	}
+	return "etcd raised the alarm " + strings.Join(slices.Compact(alarms), ", ")
 }
 
 // Health asks a quorum for the store's revision, then every endpoint for its

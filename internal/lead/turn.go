@@ -49,6 +49,7 @@ type State struct {
 	deaf    cluster.Moment // since when fewer than half of the observers are heard
 
 	failed int            // commits in a row that were not written
+	reason string         // why the last of them was not
 	until  cluster.Moment // nothing is decided before
 }
 
@@ -152,7 +153,7 @@ func (s *State) Turn(in Input, now cluster.Moment, wall time.Time) Out {
 		s.term = nil
 	case Answered:
 		out.Relist = s.answered(in)
-		s.backOff(out.Relist, now)
+		s.backOff(out.Relist, in.Err, now)
 	}
 	s.notePauses(now, wall)
 	s.noteJoined(now, wall)
@@ -187,28 +188,6 @@ func (s *State) answered(in Answered) (relist bool) {
 		delete(s.clocks, in.Commit.Incident)
 	}
 	return false
-}
-
-// The pauses after commits in a row that were not written.
-const (
-	failedMax  = 4 // in a row, without a pause
-	pauseFirst = 100 * time.Millisecond
-	pauseMax   = 5 * time.Second
-)
-
-// backOff spaces decisions when reading anew does not help: a key that this
-// program cannot read, of a later version perhaps, never compares as it should,
-// and the store must not be read whole again and again for it. What the network
-// does costs no pause.
-func (s *State) backOff(failed bool, now cluster.Moment) {
-	if !failed {
-		s.failed, s.until = 0, 0
-		return
-	}
-	s.failed++
-	if more := s.failed - failedMax; more > 0 {
-		s.until = now.Add(min(pauseMax, pauseFirst<<min(more, 8)))
-	}
 }
 
 // written is the batch a transaction makes.
@@ -472,6 +451,9 @@ func (s *State) World(dc cluster.Datacenter, now cluster.Moment, wall time.Time)
 		Era: p.Era.Value.Era, Recovery: p.Era.Value.Recovered, PolicyUnread: p.policyUnread(),
 	}
 	w.Holds = s.holds(now, wall)
+	if w.Store.Unwritten == "" {
+		w.Store.Unwritten = s.unwritten(now)
+	}
 	for n := range p.Fences {
 		if f, token, stands := p.Standing(n); stands {
 			w.Fences[n] = incident.StandingFence{Fence: f, Token: token}
