@@ -47,7 +47,7 @@ func (t TokenRange) String() string {
 type Schema struct {
 	Members   []Member   `json:"members"`
 	Keyspaces []Keyspace `json:"keyspaces"`
-	Version   string     `json:"version"` // Cassandra's schema version
+	Version   string     `json:"version"` // of the schema, as the node that was read told with the rest; empty: it did not
 	ready     *Ring      // of Members, made by Ready; nil: made by each question
 }
 

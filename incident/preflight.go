@@ -284,7 +284,9 @@ func (t *turn) seeds() []string {
 }
 
 // changeFault wants ring and schema at rest: a newcomer would build a ring
-// without the sleeper, and a repair across two schemas fails.
+// without the sleeper, and a repair across two schemas fails. It also wants the
+// schema that stands: by an older reading a keyspace made since would be neither
+// repaired nor compared. Who does not tell which one stands holds up nothing.
 func (t *turn) changeFault() *fault {
 	if f := t.movingFault(); f != nil {
 		return f
@@ -299,6 +301,9 @@ func (t *turn) changeFault() *fault {
 		case facts.Schema != "":
 			schema, of = facts.Schema, p
 		}
+	}
+	if read := t.w.Schema.Version; read != "" && schema != "" && read != schema {
+		return &fault{RulePreflight, fmt.Sprintf("%s has another schema than the one that was read: it is read again first", of), false}
 	}
 	return nil
 }

@@ -112,6 +112,8 @@ func agentRows() []Row {
 			"apply a policy that it can read, or run the program there that wrote this one", true),
 		trouble("ADMIN_SILENT", Warning, ScopeAgent, "Jolokia on {node} does not answer: it is observed from outside only",
 			"look at the JVM; nothing that needs its admin interface is done", true),
+		trouble("SCHEMA_UNREAD", Warning, ScopeAgent, "the agent on {node} cannot read ring and schema: {detail}",
+			"look at its CQL user; until then margins and returns rest on an older reading, or wait for one", true),
 		trouble("DATA_DIR_UNWATCHED", Warning, ScopeAgent, "the agent on {node} cannot write to Cassandra's data directory, whose disk is not watched: {detail}",
 			"let the agent's user write there, or make room; the node is watched by its other paths", true),
 		trouble("PORT_GUARD_SILENT", Warning, ScopeAgent, "no port of {node} can be closed: {detail}",

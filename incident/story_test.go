@@ -157,16 +157,23 @@ var commands = map[string]func(*stage, []cluster.Name, map[string]string) string
 	},
 	"policy": (*stage).applyPolicy,
 	// node NAME answer=gone cause=process_down own=exited process=p2
-	"node":   (*stage).judge,
-	"begin":  (*stage).begin,
-	"adopt":  (*stage).adopt,
-	"stand":  (*stage).stand,
-	"own":    (*stage).ownSays,
-	"peers":  (*stage).peersSay,
-	"order":  (*stage).ended,
-	"wait":   func(s *stage, n []cluster.Name, args map[string]string) string { s.pass(args["for"]); return "" },
-	"schema": func(s *stage, n []cluster.Name, args map[string]string) string { s.w.Schema = nil; return "" },
-	"agent":  (*stage).agentSays,
+	"node":  (*stage).judge,
+	"begin": (*stage).begin,
+	"adopt": (*stage).adopt,
+	"stand": (*stage).stand,
+	"own":   (*stage).ownSays,
+	"peers": (*stage).peersSay,
+	"order": (*stage).ended,
+	"wait":  func(s *stage, n []cluster.Name, args map[string]string) string { s.pass(args["for"]); return "" },
+	// schema version=V: it was read again; without arguments it never was
+	"schema": func(s *stage, n []cluster.Name, args map[string]string) string {
+		schema := *s.w.Schema
+		if schema.Version, s.w.Schema = args["version"], &schema; schema.Version == "" {
+			s.w.Schema = nil
+		}
+		return ""
+	},
+	"agent": (*stage).agentSays,
 	// lapse NAME: it was silent for a moment, and nobody could decide
 	"lapse": func(s *stage, n []cluster.Name, _ map[string]string) string {
 		s.lapsed = map[cluster.Name]bool{n[0]: true}

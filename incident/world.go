@@ -133,7 +133,7 @@ type CassandraFacts struct {
 	Cluster    string         `json:"cluster"`
 	Address    string         `json:"address"`
 	Version    string         `json:"version"`
-	Schema     string         `json:"schema"`
+	Schema     string         `json:"schema"` // version of the schema it stands at, spelled as in cluster.Schema; empty: not told
 	Tokens     int            `json:"tokens"`
 	Seeds      []string       `json:"seeds"`
 	SnitchOff  bool           `json:"snitch_off,omitempty"` // dynamic snitch off or ignoring Severity

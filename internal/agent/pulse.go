@@ -384,7 +384,7 @@ func (d *desk) announce() {
 // readSchema keeps ring and keyspaces fresh, from the own Cassandra or, while
 // that is down, from any other that answers.
 func (a *Agent) readSchema(ctx context.Context) {
-	for ctx.Err() == nil {
+	for failed := 0; ctx.Err() == nil; {
 		asked, err := ask(ctx, a, (*desk).cqlAddresses)
 		if err != nil {
 			return
@@ -397,9 +397,12 @@ func (a *Agent) readSchema(ctx context.Context) {
 		cctx, cancel := context.WithTimeout(ctx, schemaMax)
 		s, err := a.o.Reader.Schema(cctx, addresses, names)
 		cancel()
+		failed++
 		if err == nil {
+			failed = 0
 			a.send(ctx, lead.Schemed{Schema: s})
 		}
+		_, _ = ask(ctx, a, func(d *desk) struct{} { d.schemaWord(err, failed); return struct{}{} })
 		rest := schemaRest
 		if err != nil || asked.hurry {
 			rest = schemaEvery
