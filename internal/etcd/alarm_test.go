@@ -11,6 +11,7 @@ import (
 	"google.golang.org/grpc/credentials/insecure"
 
 	"supervisor/internal/etcd"
+	"supervisor/internal/store"
 )
 
 // A store whose quota is used up answers every read as if nothing were wrong.
@@ -42,7 +43,7 @@ func TestAFullStoreSaysThatItTakesNoWrites(t *testing.T) {
 	if pulse != nil || err != nil || why != "etcd raised the alarm NOSPACE" {
 		t.Errorf("pulse %v, refuses %q, %v", pulse, why, err)
 	}
-	if _, err := s.Commit(t.Context(), put("a", "full")); !errors.Is(err, etcd.ErrNotWritten) {
+	if _, err := s.Commit(t.Context(), put("a", "full")); !errors.Is(err, store.ErrNotWritten) {
 		t.Errorf("a commit to a full store: %v", err)
 	}
 	alarm(pb.AlarmRequest_DEACTIVATE)
