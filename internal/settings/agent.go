@@ -84,15 +84,15 @@ type TLS struct {
 
 // Cassandra is the one process this agent watches and steers.
 type Cassandra struct {
-	CQL             string  `yaml:"cql"`              // IP:port
-	Storage         string  `yaml:"storage"`          // IP:port
-	Jolokia         string  `yaml:"jolokia"`          // URL of the admin interface
-	DataDir         string  `yaml:"data_dir"`         // its disk is looked at
-	CredentialsFile string  `yaml:"credentials_file"` // lines username = and password =; empty: no login
+	CQL             string `yaml:"cql"`              // IP:port
+	Storage         string `yaml:"storage"`          // IP:port
+	Jolokia         string `yaml:"jolokia"`          // URL of the admin interface
+	DataDir         string `yaml:"data_dir"`         // its disk is looked at
+	CredentialsFile string `yaml:"credentials_file"` // lines username = and password =; empty: no login
 	// PortGuard is the socket of this host's guard of ports; empty: none. Without
 	// one on every peer, a host that nobody reaches is not cut off from the ring.
-	PortGuard string `yaml:"port_guard"`
-	Command         Command `yaml:"command"`
+	PortGuard string  `yaml:"port_guard"`
+	Command   Command `yaml:"command"`
 }
 
 // Command is how the process is started and stopped: never by a shell, never
