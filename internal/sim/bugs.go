@@ -283,10 +283,13 @@ func abortedInPause() Story {
 	return s
 }
 
-// unfencedByHand has somebody reset the Severity after that.
+// unfencedByHand has somebody reset the Severity after that, of a node whose repair
+// does not end; its host stands still for less than its peers wait to cut it off.
 func unfencedByHand() Story {
 	s := abortedInPause()
-	s.Strokes = append(s.Strokes, Stroke{At: 40 * second, Fault: "severity-by-hand", Node: victim, Salt: 1})
+	s.Strokes[0].For = 14 * second
+	s.Strokes = append(s.Strokes, Stroke{At: 2 * second, Fault: "repair-hangs", Node: victim, Salt: 1, For: 5 * time.Minute},
+		Stroke{At: 40 * second, Fault: "severity-by-hand", Node: victim, Salt: 1})
 	return s
 }
 

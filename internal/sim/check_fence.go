@@ -36,7 +36,6 @@ func (w *world) fenceHolds(r incident.Record) {
 	if r.Fenced != nil && r.Fenced.Cut {
 		w.notAsked()
 		w.cutProven(r)
-		w.rep.Fenced++
 		return
 	}
 	if r.Fenced == nil || n.runs() && n.process == r.Fenced.Process {

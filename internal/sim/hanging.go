@@ -36,7 +36,7 @@ func hanging() []Scenario {
 		Scenario{
 			Name:  "hangs-with-its-agent",
 			Story: "A process hangs and its agent is stopped: nobody on the host can end it, and a person is told so; the agent goes on, and ends it.",
-			Options: small(1, 5*time.Minute, hitFor(second, 100*second, "agent-stopped", 3),
+			Options: small(2, 5*time.Minute, hitFor(second, 100*second, "agent-stopped", 3),
 				hitFor(2*second, 10*time.Minute, "hang", 3)),
 		}.truths(personIsAsked(time.Minute), endedAtMost(1), allServe()),
 	}
