@@ -76,9 +76,11 @@ func encode(r Rule, chain string) []expr.Any {
 		out = append(out, load(expr.PayloadBaseTransportHeader, flagsAt, 1), masked([]byte{flagReset}),
 			&expr.Cmp{Op: expr.CmpOpNeq, Register: register, Data: []byte{0}})
 	}
-	if r.Without != "" {
-		out = append(out, &expr.Meta{Key: expr.MetaKeyL4PROTO, Register: register},
-			&expr.Lookup{SourceRegister: register, SetName: r.Without, Invert: true})
+	if r.Asleep {
+		for _, set := range leaseSets {
+			out = append(out, &expr.Meta{Key: expr.MetaKeyL4PROTO, Register: register},
+				&expr.Lookup{SourceRegister: register, SetName: set, Invert: true})
+		}
 	}
 	return append(out, verdict(r.Do))
 }
@@ -168,8 +170,8 @@ func (r *Rule) absorb(exprs []expr.Any, incoming bool) (n int, err error) {
 		r.Do = Reset
 		return 1, nil
 	case *expr.Meta:
-		if set, is := exprs[min(1, len(exprs)-1)].(*expr.Lookup); is {
-			r.Without = set.SetName
+		if _, is := exprs[min(1, len(exprs)-1)].(*expr.Lookup); is {
+			r.Asleep = true
 			return 2, nil
 		}
 		// What follows a family or protocol says it again; DeepEqual compares.

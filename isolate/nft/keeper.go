@@ -148,7 +148,7 @@ func (k *keeper) renew(at time.Duration) error {
 		return nil
 	case errors.Is(err, ErrEnded):
 		k.ended(at)
-		return nil
+		return k.rules.Hold(Ended) // one of its sets may say otherwise for a moment
 	default:
 		return err
 	}

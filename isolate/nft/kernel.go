@@ -130,9 +130,9 @@ func (k Kernel) write(was Standing, s State, l Lease, h Hold) error {
 		return err
 	}
 	table := &nftables.Table{Name: TableName, Family: nftables.TableFamilyINet}
-	if h == Kept && !l.Off() && was.table.LeaseFor != 0 {
+	if h == Kept && !l.Off() && len(was.table.leaseSets) == len(leaseSets) {
 		// Nothing of all this is done if the lease has ended by now.
-		if err := c.SetDeleteElements(awake(table, 0), leaseElement); err != nil {
+		if err := renewing(c, awake(table, leaseSets[0], 0)); err != nil {
 			return err
 		}
 	}
@@ -159,7 +159,7 @@ func add(c *nftables.Conn, table *nftables.Table, t Table, h Hold) error {
 	}
 	if t.LeaseFor != 0 {
 		if err := addLease(c, table, t.LeaseFor, h); err != nil {
-			return fmt.Errorf("set %s: %w", leaseSet, err)
+			return fmt.Errorf("sets of the lease: %w", err)
 		}
 	}
 	for _, name := range slices.Sorted(maps.Keys(t.Rules)) {

@@ -16,22 +16,26 @@ import (
 // leaseElement is the one that is there while the lease runs.
 var leaseElement = []nftables.SetElement{{Key: []byte{unix.IPPROTO_TCP}}}
 
-// awake is the lease's set. Its elements last as long as the set says.
-func awake(table *nftables.Table, lasts time.Duration) *nftables.Set {
-	return &nftables.Set{Table: table, Name: leaseSet, KeyType: nftables.TypeInetProto, HasTimeout: true, Timeout: lasts, Size: setSize}
+// awake is a set of the lease. Its elements last as long as the set says.
+func awake(table *nftables.Table, name string, lasts time.Duration) *nftables.Set {
+	return &nftables.Set{Table: table, Name: name, KeyType: nftables.TypeInetProto, HasTimeout: true, Timeout: lasts, Size: setSize}
 }
 
-// addLease puts the set into a transaction that makes the table, and its element
+// addLease puts the sets into a transaction that makes the table, and their element
 // unless the lease has ended.
 func addLease(c *nftables.Conn, table *nftables.Table, lasts time.Duration, h Hold) error {
 	var elements []nftables.SetElement
 	if h != Ended {
 		elements = leaseElement
 	}
-	return c.AddSet(awake(table, lasts), elements)
+	var faults []error
+	for _, name := range leaseSets {
+		faults = append(faults, c.AddSet(awake(table, name, lasts), elements))
+	}
+	return errors.Join(faults...)
 }
 
-// readLease reads the lease's set. Its element may be there or not.
+// readLease reads a set of the lease. Its element may be there or not.
 func readLease(c *nftables.Conn, set *nftables.Set, t *Table) error {
 	if !set.HasTimeout || set.KeyType.Bytes != nftables.TypeInetProto.Bytes || set.Interval || set.IsMap || set.Dynamic || set.Concatenation {
 		t.Extra = append(t.Extra, fmt.Sprintf("set %s is none of ours", set.Name))
@@ -42,14 +46,19 @@ func readLease(c *nftables.Conn, set *nftables.Set, t *Table) error {
 		return fmt.Errorf("read set %s: %w", set.Name, err)
 	}
 	// A kernel counts in ticks, of which a second has a whole number.
-	t.LeaseFor = set.Timeout.Round(100 * time.Millisecond)
+	lasts, first, held := set.Timeout.Round(100*time.Millisecond), len(t.leaseSets) == 0, false
+	if !first && lasts != t.LeaseFor {
+		t.Extra = append(t.Extra, fmt.Sprintf("set %s: its elements last %s", set.Name, lasts))
+	}
 	for _, e := range elements {
 		if slices.Equal(e.Key, leaseElement[0].Key) {
-			t.Held = true
+			held = true
 			continue
 		}
 		t.Extra = append(t.Extra, fmt.Sprintf("set %s: not ours %v", set.Name, e.Key))
 	}
+	t.LeaseFor, t.Held, t.whole = lasts, t.Held || held, held && (first || t.whole)
+	t.leaseSets = append(t.leaseSets, set.Name)
 	return nil
 }
 
@@ -57,9 +66,9 @@ func readLease(c *nftables.Conn, set *nftables.Set, t *Table) error {
 // is there when the question has been sent.
 const holdMax = 2 * time.Second
 
-// Hold renews, begins or ends the lease that stands, in one transaction of two or
-// three elements and on a socket of its own, which is never asked for anything
-// else. ErrEnded and ErrNoLease tell what was found instead; nothing was changed.
+// Hold renews, begins or ends the lease that stands, in transactions of a few
+// elements and on a socket of its own, which is never asked for anything else.
+// ErrEnded and ErrNoLease tell what was found instead, and nothing was begun.
 //
 // Renewing takes the element away and puts it there again. Older kernels than 6.12
 // do not lengthen the life of an element that is there, and to take away one that
@@ -78,15 +87,14 @@ func (k Kernel) Hold(h Hold) error {
 	if err := socket.SetDeadline(time.Now().Add(holdMax)); err != nil {
 		return fmt.Errorf("hold the lease: %w", err)
 	}
-	set := awake(&nftables.Table{Name: TableName, Family: nftables.TableFamilyINet}, 0)
-	err = holding(c, set, h)
+	err = holding(c, &nftables.Table{Name: TableName, Family: nftables.TableFamilyINet}, h)
 	if errors.Is(err, unix.ENOENT) {
 		err = k.missing(err)
 	}
-	if err == nil || h == Ended && errors.Is(err, ErrEnded) {
-		return nil
+	if err != nil {
+		return fmt.Errorf("hold the lease: %w", err)
 	}
-	return fmt.Errorf("hold the lease: %w", err)
+	return nil
 }
 
 // missing tells what was not there, by a look that comes after: whoever put an
@@ -98,22 +106,34 @@ func (k Kernel) missing(was error) error {
 		return errors.Join(was, err)
 	case st.Foreign, st.Lease.Off():
 		return ErrNoLease
-	case !st.Held:
+	case !st.table.whole:
 		return ErrEnded
 	}
 	return was
 }
 
-func holding(c *nftables.Conn, set *nftables.Set, h Hold) error {
-	var faults []error
-	if h == Begun {
-		faults = append(faults, c.SetAddElements(set, leaseElement))
+func holding(c *nftables.Conn, table *nftables.Table, h Hold) error {
+	for _, name := range leaseSets {
+		set := awake(table, name, 0)
+		var faults []error
+		switch h {
+		case Kept:
+			faults = append(faults, renewing(c, set), c.Flush())
+		case Begun:
+			faults = append(faults, c.SetAddElements(set, leaseElement), renewing(c, set))
+		case Ended:
+			faults = append(faults, c.SetAddElements(set, leaseElement), c.SetDeleteElements(set, leaseElement))
+		}
+		if err := errors.Join(faults...); err != nil {
+			return err
+		}
 	}
-	faults = append(faults, c.SetDeleteElements(set, leaseElement))
-	if h != Ended {
-		faults = append(faults, c.SetAddElements(set, leaseElement))
-	}
-	return errors.Join(append(faults, c.Flush())...)
+	return c.Flush() // of both at once, but for a renewal, which is over
+}
+
+// renewing puts into a transaction what fails where the element is not there.
+func renewing(c *nftables.Conn, set *nftables.Set) error {
+	return errors.Join(c.SetDeleteElements(set, leaseElement), c.SetAddElements(set, leaseElement))
 }
 
 // Release takes the lease away, with its rules, and leaves everything else as it
@@ -152,8 +172,10 @@ func releasing(t Table, alsoEnded, withSet bool) error {
 		return err
 	}
 	table := &nftables.Table{Name: TableName, Family: nftables.TableFamilyINet}
-	if t.LeaseFor != 0 && !alsoEnded {
-		if err := c.SetDeleteElements(awake(table, 0), leaseElement); err != nil {
+	if len(t.leaseSets) == len(leaseSets) && !alsoEnded {
+		// Renewed and not only taken away: packets that are judged by the old rules
+		// while this happens look for it.
+		if err := renewing(c, awake(table, leaseSets[0], 0)); err != nil {
 			return err
 		}
 	}
@@ -163,7 +185,7 @@ func releasing(t Table, alsoEnded, withSet bool) error {
 	}
 	for chain, rules := range t.Rules {
 		for i, r := range rules {
-			if r.Without == "" && r.Why != whyLease {
+			if !r.Asleep && r.Why != whyLease {
 				continue
 			}
 			if err := c.DelRule(&nftables.Rule{Table: table, Chain: &nftables.Chain{Name: chain}, Handle: t.handles[chain][i]}); err != nil {
@@ -171,8 +193,10 @@ func releasing(t Table, alsoEnded, withSet bool) error {
 			}
 		}
 	}
-	if t.LeaseFor != 0 && withSet {
-		c.DelSet(awake(table, 0))
+	if withSet {
+		for _, name := range t.leaseSets {
+			c.DelSet(awake(table, name, 0))
+		}
 	}
 	return c.Flush()
 }

@@ -62,15 +62,21 @@ func (l Lease) rules(s State) []Rule {
 			}
 		}
 		rules = append(rules, Rule{NearPort: port, IsReset: true, Do: Accept, Why: whyLease},
-			Rule{NearPort: port, Without: leaseSet, Do: Reset, Why: whyLease})
+			Rule{NearPort: port, Asleep: true, Do: Reset, Why: whyLease})
 	}
 	return rules
 }
 
-// leaseSet is the set whose one element is there while the lease runs. What it
-// holds is TCP, since a rule can look up nothing that is constant but what it
-// asks of every packet anyway.
-const leaseSet = "awake"
+// leaseSets are the sets whose one element is there while the lease runs; either
+// is enough. What they hold is TCP, since a rule can look up nothing that is
+// constant but what it asks of every packet anyway.
+//
+// They are two because a renewal takes an element away and puts it back, which is
+// one moment for the kernel and not for each packet: one that is being judged on
+// another processor may look for the old element when it has just been unlinked, and
+// a client of a healthy host would be reset, once in very many renewals. So they are
+// renewed one after the other, and whoever misses the one finds the other.
+var leaseSets = [...]string{"awake", "awake_too"}
 
 // Hold is what becomes of a lease.
 type Hold uint8

@@ -187,7 +187,7 @@ func TestALeaseBesideAState(t *testing.T) {
 	node.leases(State{}, brief, Begun)
 	want(t, "the word and the state at once", other.answers(otherIP, nodeIP, cqlPort), "answers")
 	once := node.run("nft", "-a", "list", "ruleset")
-	if !strings.Contains(once, "tcp dport 9042 meta l4proto != @awake reject with tcp reset") || !strings.Contains(once, "elements = { tcp expires ") {
+	if !strings.Contains(once, "tcp dport 9042 meta l4proto != @awake meta l4proto != @awake_too reject with tcp reset") || !strings.Contains(once, "elements = { tcp expires ") {
 		t.Errorf("nft lists %s", once)
 	}
 	node.leases(both(), Lease{}, Ended)
@@ -257,10 +257,13 @@ func TestWhatAHandDidToALease(t *testing.T) {
 	for _, r := range []struct{ why, nft, told string }{
 		{"an element more", "add element " + table + " awake { udp }", "set awake: not ours [17]"},
 		{"rules are gone", "flush chain " + table + " incoming", "chain incoming: missing loopback accept"},
-		{"another rule asks the set", "add rule " + table + " incoming tcp dport 22 meta l4proto != @awake reject with tcp reset", "not ours near port 22 unless awake reset"},
+		{"another rule asks the set", "add rule " + table + " incoming tcp dport 22 meta l4proto != @awake meta l4proto != @awake_too reject with tcp reset", "not ours near port 22 unless awake reset"},
 		{"the rule asks whether it is there", "add rule " + table + " incoming tcp dport 9042 meta l4proto @awake reject with tcp reset", "says more or less than one of ours"},
 		{"another time", "delete table " + table + "; add table " + table + "; add chain " + table + " " + mark(both()) + "; add set " + table +
 			" awake { type inet_proto; flags timeout; timeout 30s; }", "set awake: its elements last 30s, not 1m0s"},
+		{"one set alone", "delete table " + table + "; add table " + table + "; add chain " + table + " " + mark(both()) + "; add set " + table +
+			" awake_too { type inet_proto; flags timeout; timeout 1m; }", "set awake_too stands alone"},
+		{"a rule asks one set", "add rule " + table + " incoming tcp dport 9042 meta l4proto != @awake reject with tcp reset", "says more or less than one of ours"},
 		{"another type", "delete table " + table + "; add table " + table + "; add chain " + table + " " + mark(both()) + "; add set " + table +
 			" awake { type inet_service; flags timeout; timeout 1m; }", "set awake is none of ours"},
 	} {
@@ -276,6 +279,10 @@ func TestWhatAHandDidToALease(t *testing.T) {
 		})
 	}
 	node.run("nft", "flush set "+table+" awake")
+	if err := node.hold(Kept); !errors.Is(err, ErrEnded) {
+		t.Errorf("one set emptied, and %v", err)
+	}
+	node.run("nft", "flush set "+table+" awake_too")
 	if st := node.standing(); st.Held || st.From(both(), l) != nil {
 		t.Errorf("emptied, and there stands %+v", st)
 	}
@@ -365,9 +372,7 @@ func TestAHostThatStoodStillWaitsForAWord(t *testing.T) {
 	if s := r.Standstill; !r.Stands || r.Lease.Held || s == nil || s.Number == 0 || s.LastedMS < (standstill-renewEvery).Milliseconds() || s.UnaskedMS <= 0 {
 		t.Errorf("it says %+v, %+v", r, r.Standstill)
 	}
-	if !strings.Contains(u.said(), "this host stood still") {
-		t.Errorf("its journal says nothing: %s", u.said())
-	}
+	until(t, "its journal says so", answerMax, func() bool { return strings.Contains(u.said(), "this host stood still") })
 	if said, exit := u.run(0, "show", "--socket", u.client.Socket); exit != 0 || !strings.Contains(said, "this host stood still for 5") || !strings.Contains(said, "has ended: clients are refused") {
 		t.Errorf("shown, with %d: %s", exit, said)
 	}
@@ -394,9 +399,10 @@ func TestAHostThatStoodStillAndHearsNothing(t *testing.T) {
 	if took := until(t, "it opens unasked", 3*time.Second+answerMax, other.lets(otherIP)); took < 2*time.Second {
 		t.Errorf("it opened after %s", took)
 	}
-	if r := u.look(); r.StoodStill || !r.Lease.Alone || !strings.Contains(u.said(), "NOBODY SAID THAT THIS HOST IS AWAKE") {
-		t.Errorf("it says %+v; %s", r, u.said())
+	if r := u.look(); r.StoodStill || !r.Lease.Alone {
+		t.Errorf("it says %+v", r)
 	}
+	until(t, "its journal says so", answerMax, func() bool { return strings.Contains(u.said(), "NOBODY SAID THAT THIS HOST IS AWAKE") })
 }
 
 // A person is heard as the agent is, and knows no number.

@@ -113,7 +113,7 @@ func readSets(c *nftables.Conn, table *nftables.Table, t *Table) error {
 		return fmt.Errorf("list sets: %w", err)
 	}
 	for _, set := range sets {
-		if set.Name == leaseSet {
+		if slices.Contains(leaseSets[:], set.Name) {
 			if err := readLease(c, set, t); err != nil {
 				return err
 			}
@@ -140,6 +140,9 @@ func readSets(c *nftables.Conn, table *nftables.Table, t *Table) error {
 		}
 		slices.SortFunc(list, netip.Addr.Compare)
 		t.Sets[set.Name] = list
+	}
+	if n := len(t.leaseSets); n > 0 && n < len(leaseSets) {
+		t.Extra = append(t.Extra, fmt.Sprintf("set %s stands alone", t.leaseSets[0]))
 	}
 	return nil
 }

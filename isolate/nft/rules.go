@@ -45,8 +45,8 @@ type Rule struct {
 	NearIn   string       // the own address is in this set
 	FarPort  uint16
 	NearPort uint16
-	IsReset  bool   // the segment is itself a reset
-	Without  string // the one element of this set is not there
+	IsReset  bool // the segment is itself a reset
+	Asleep   bool // the lease has ended
 	Do       Verdict
 	Why      string // the rule's comment, for people who list it
 	Foreign  string // not of our making: what is there instead
@@ -70,7 +70,7 @@ func (r Rule) String() string {
 	say(r.FarPort != 0, "far port %d", r.FarPort)
 	say(r.NearPort != 0, "near port %d", r.NearPort)
 	say(r.IsReset, "is a reset")
-	say(r.Without != "", "unless %s", r.Without)
+	say(r.Asleep, "unless awake")
 	words = append(words, verdictWords[r.Do])
 	return strings.Join(words, " ")
 }
@@ -89,8 +89,11 @@ type Table struct {
 	Rules map[string][]Rule       // by the chain's name
 	Extra []string                // what is there and can be none of ours
 
-	LeaseFor time.Duration // of the lease's set; 0: it has none
+	LeaseFor time.Duration // of the lease's sets; 0: it has none
 	Held     bool          // the lease runs; it may or may not, so nothing compares it
+	whole    bool          // both sets say so
+
+	leaseSets []string // those that were read
 
 	handles map[string][]uint64 // the kernel's names of the rules, as they were read
 }
@@ -177,7 +180,7 @@ func Read(t Table) (s State, l Lease, differs []string) {
 	l.For = t.LeaseFor
 	for _, r := range t.Rules[Incoming] {
 		switch {
-		case r.Without != "":
+		case r.Asleep:
 			l.Ports = append(l.Ports, r.NearPort)
 		case r.Why == whyLease:
 		case r.Do == Drop && r.NearPort != 0:
@@ -209,7 +212,7 @@ func Differences(got, want Table) []string {
 		out = append(out, fmt.Sprintf("the owner's mark is %s, not %s", named(got.Mark), want.Mark))
 	}
 	if got.LeaseFor != want.LeaseFor {
-		out = append(out, fmt.Sprintf("set %s: its elements last %s, not %s", leaseSet, got.LeaseFor, want.LeaseFor))
+		out = append(out, fmt.Sprintf("set %s: its elements last %s, not %s", leaseSets[0], got.LeaseFor, want.LeaseFor))
 	}
 	for _, name := range slices.Sorted(union(got.Sets, want.Sets)) {
 		out = append(out, listed("set "+name, got.Sets[name], want.Sets[name])...)

@@ -280,11 +280,7 @@ func TestWhateverIsChangedIsNoticed(t *testing.T) {
 			}
 			return
 		case "asked":
-			if rules[i].Without != "" {
-				rules[i].Without = ""
-			} else {
-				rules[i].Without = leaseSet
-			}
+			rules[i].Asleep = !rules[i].Asleep
 		}
 		table.Rules[chain] = rules
 		if _, _, differs := Read(table); differs == nil {
