@@ -101,8 +101,8 @@ func TestALeaseThatEndsRefusesClients(t *testing.T) {
 		t.Fatal(err)
 	}
 	want(t, "begun", other.answers(otherIP, nodeIP, cqlPort), "answers")
-	if st := node.standing(); !st.Held {
-		t.Errorf("there stands %+v", st)
+	if err := node.hold(Kept); err != nil || !node.standing().Held {
+		t.Errorf("begun, and not renewed: %v", err)
 	}
 	if err := node.hold(Ended); err != nil {
 		t.Fatal(err)
