@@ -253,15 +253,15 @@ func (h *Host) ask(ctx context.Context, into any, args ...string) error {
 // servingMax is how long a cluster may take until it rests.
 const servingMax = 3 * time.Minute
 
-// AwaitServing waits until every agent says that all nodes serve under a policy, and
-// that nothing is open. Every member of the store runs by then: with one less, the
-// next fault might stop it.
+// AwaitServing waits until every agent that judges says that all nodes serve under a
+// policy, and every agent that nothing is open. Every member of the store runs by then:
+// with one less, the next fault might stop it.
 func (c *Cluster) AwaitServing(ctx context.Context) error {
 	return c.each(ctx, func(ctx context.Context, h *Host) error {
-		return await(ctx, servingMax, "all nodes serve, by the agent of "+string(h.Name), func(ctx context.Context) (bool, string) {
-			s, err := h.Status(ctx)
-			rests := s.Policy.Version > 0 && s.State != "needs_you" && s.State != "blind" && s.Nodes.Total == len(c.Hosts) && s.Nodes.Serving == s.Nodes.Total && len(s.Incidents) == 0 && !s.Finds("STORE_MEMBER_DOWN")
-			return err == nil && rests, fmt.Sprintf("%+v %v", s, err)
+		judges := slices.Index(c.Hosts, h) < controls
+		return h.AwaitStatus(ctx, servingMax, "all nodes serve", func(s Status) bool {
+			rests := s.Policy.Version > 0 && s.State != "needs_you" && s.State != "blind" && len(s.Incidents) == 0 && !s.Finds("STORE_MEMBER_DOWN")
+			return rests && s.Nodes.Total == len(c.Hosts) && (s.Nodes.Serving == s.Nodes.Total || !judges)
 		})
 	})
 }

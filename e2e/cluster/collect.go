@@ -21,7 +21,7 @@ type paper struct {
 func (r Role) papers() []paper {
 	all := []paper{
 		{"failed.txt", 20, []string{"systemctl", "--no-pager", "--failed"}},
-		{"rules.txt", 20, []string{"nft", "list", "ruleset"}},
+		{"rules.txt", 0, []string{"nft", "list", "ruleset"}},
 		{"journal.log", 0, []string{"journalctl", "--no-pager", "--output", "short-iso-precise"}},
 	}
 	switch r {

@@ -140,10 +140,14 @@ func (h *Host) CQL() string { return h.l.layout.node(h.place).CQL() }
 func await(ctx context.Context, limit time.Duration, what string, holds func(context.Context) (bool, string)) error {
 	ctx, cancel := context.WithTimeout(ctx, limit)
 	defer cancel()
+	var seen string
 	for {
-		ok, seen := holds(ctx)
+		ok, sees := holds(ctx)
 		if ok {
 			return nil
+		}
+		if ctx.Err() == nil { // else it was the look that ended, and tells nothing
+			seen = sees
 		}
 		select {
 		case <-ctx.Done():

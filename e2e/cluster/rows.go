@@ -66,7 +66,7 @@ func (r *Rows) Rewrite(ctx context.Context, away *Host) error {
 	if err != nil {
 		return fmt.Errorf("rewrite the cold rows: %w", err)
 	}
-	for _, h := range away.others(nil) {
+	for _, h := range away.others(r.c.Hosts) {
 		if err := await(ctx, hintsMax, fmt.Sprintf("%s keeps no hints for %s", h.Name, away.Name), func(ctx context.Context) (bool, string) {
 			var down int64 // milliseconds
 			err := h.jolokia(ctx, &down, "exec", gossiper, "getEndpointDowntime(java.lang.String)", away.Address.String())
