@@ -56,6 +56,9 @@ func diskFull(t *testing.T, c *cluster.Cluster) {
 	must(t, err)
 	t.Logf("%s %s: %s", in.Cause, in.Phase, in.Held)
 	must(t, n2.FreeDisk(t.Context()))
+	out, err := n2.Run(t.Context(), "sh", "-c", dropEmptySegments)
+	must(t, err)
+	t.Logf("commit log segments without a word in them, removed: %q", out)
 	if in.Phase == "held" {
 		said, err := n1.Supervisor(t.Context(), "incident", "retry", in.ID, "--yes", "--reason", "there is room again")
 		if err != nil {
@@ -69,6 +72,14 @@ func diskFull(t *testing.T, c *cluster.Cluster) {
 	}
 	clean(t, c, rows, time.Time{})
 }
+
+// dropEmptySegments is what the operator does whose Cassandra says "Could not read commit
+// log descriptor": a segment for whose beginning there was no room holds no write, and
+// Cassandra does not start over it.
+const dropEmptySegments = `cd /var/lib/cassandra/commitlog
+for f in CommitLog-*.log; do
+	if [ -z "$(head -c 16 "$f" | tr -d '\0')" ]; then echo "$f"; rm -- "$f"; fi
+done`
 
 func diskReadOnly(t *testing.T, c *cluster.Cluster) {
 	n1, n3 := c.Host("n1"), c.Host("n3")
