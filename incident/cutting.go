@@ -122,16 +122,17 @@ func (t *turn) beginCut(v membership.Verdict) {
 // it believes what was true before, and its peers may have gone on without it for
 // longer than hints are kept. It is let in again when nothing runs there.
 func (t *turn) behindCut(v membership.Verdict) {
+	_, told := t.w.own(t.r.Node)
+	nothing := t.ended(v) && len(membership.Answering(v)) == 0
 	switch {
 	case !t.w.Fences[t.r.Node].Levels.Has(isolate.Ring):
-		// A store that was recovered did not know it.
-		t.nextStep()
-		t.say(Decided, "decided_cut", "node", string(t.r.Node), "peers", names(t.w.livePeers(t.r.Node)), "age", seconds(t.w.Now.Sub(v.Since)))
-		t.fence(cutLevels, isolate.Refuse)
+		t.cutAnew(v)
 	case diskFailed(v):
 		t.wantsReplacement()
-	case t.ended(v) && len(membership.Answering(v)) == 0:
+	case nothing && told:
 		t.letIn(v)
+	case nothing: // its gate may know of no fence yet, and start something
+		t.wait(RuleReach, "waits_own", "node", string(t.r.Node))
 	case v.Own == membership.Good && v.Process != "":
 		t.endBehindCut(v)
 	case t.r.Phase == Fencing:
@@ -143,12 +144,44 @@ func (t *turn) behindCut(v membership.Verdict) {
 	}
 }
 
+// staysCut tells whether a host that an earlier era had cut off is still one that
+// nobody reaches. One that answers by now was let in meanwhile, perhaps, and serves;
+// it is repaired where it is, like any other of that era.
+func (t *turn) staysCut() bool {
+	if !t.r.cutOff() {
+		return false
+	}
+	v := t.w.verdict(t.r.Node)
+	if v.Answer == membership.Gone && outOfReach(v) {
+		return true
+	}
+	t.r.Fenced.Cut, t.r.Fenced.Let = false, true
+	t.changed = true
+	return false
+}
+
+// cutAnew raises the cut that a recovered store did not know, if it still has to be.
+func (t *turn) cutAnew(v membership.Verdict) {
+	switch {
+	case !t.staysCut():
+		t.inPlace()
+	case t.quorumAllows():
+		t.nextStep()
+		t.say(Decided, "decided_cut", "node", string(t.r.Node), "peers", names(t.w.livePeers(t.r.Node)), "age", seconds(t.w.Now.Sub(v.Since)))
+		t.fence(cutLevels, isolate.Refuse)
+	}
+}
+
 // awaitCut waits for the word of every peer, and for nobody to have an answer.
 func (t *turn) awaitCut(v membership.Verdict) {
-	silent, rest := t.cutStands(v)
+	silent, cut, rest := t.cutStands(v)
 	switch late := t.w.InStep > sightMax; {
-	case silent && len(rest) == 0:
+	case silent && cut:
 		t.cutProven(v)
+	case t.schemaFault() != nil:
+		t.preflightWaits(*t.schemaFault())
+	case !silent && late && v.Answer != membership.Alive && len(membership.Answering(v)) == 0:
+		t.hold(RuleEvidence, fmt.Sprintf("not enough observers say any more that %s is gone; it goes on when they do, or when its agent is heard", t.r.Node))
 	case !silent && late:
 		t.hold(RuleReach, fmt.Sprintf("%s answers clients, cut off from the ring, and nobody on its host can end it: restart its agent", t.r.Node))
 	case !silent:
@@ -162,9 +195,9 @@ func (t *turn) awaitCut(v membership.Verdict) {
 
 // cutStands tells whether nobody has an answer of the host, and names the peers
 // that have not said that they keep it out.
-func (t *turn) cutStands(v membership.Verdict) (silent bool, rest []cluster.Name) {
-	_, rest = isolate.AllCut(t.sights(), t.w.livePeers(t.r.Node), t.w.Fences[t.r.Node].Token)
-	return v.Answer == membership.Gone && len(membership.Answering(v)) == 0, rest
+func (t *turn) cutStands(v membership.Verdict) (silent, cut bool, rest []cluster.Name) {
+	cut, rest = isolate.AllCut(t.sights(), t.w.livePeers(t.r.Node), t.w.Fences[t.r.Node].Token)
+	return v.Answer == membership.Gone && len(membership.Answering(v)) == 0, cut, rest
 }
 
 // uncut is what the first peer that has not cut the node off says of it.
@@ -228,9 +261,12 @@ func (t *turn) letIn(v membership.Verdict) {
 	t.say(Proved, "proved_ended", "node", string(t.r.Node), "process", cmp.Or(string(t.r.Fenced.Process), "an unknown process"))
 	t.cite(v)
 	t.fence(isolate.Clients|isolate.Reads, isolate.Hibernate)
-	if t.r.Return != nil {
-		t.r.Return.Process, t.r.Return.Generation, t.r.Return.InPlace = "", 0, false
+	if t.r.Return == nil {
+		t.r.Return = &Return{}
 	}
+	t.r.Return.Process, t.r.Return.Generation, t.r.Return.InPlace = "", 0, false
+	t.r.Return.Step, t.r.Return.Job = Preflight, nil
+	t.enter(Returning) // who is held from here on is held in its return
 	t.beginReturn()
 }
 
@@ -251,14 +287,14 @@ func (t *turn) letInFault() *fault {
 // the word that was missing is there.
 func (t *turn) heldBehindCut(v membership.Verdict, renewed bool) {
 	heard := v.Own == membership.Exited || v.Own == membership.Good && t.r.Fenced.Tries < killsMax
-	silent, rest := t.cutStands(v)
+	silent, cut, _ := t.cutStands(v)
 	switch {
 	case diskFailed(v):
 		t.wantsReplacement()
 	case renewed:
 		t.r.Fenced.Tries = 0
 		t.release(t.r.HeldFrom)
-	case heard, t.r.HeldFrom == Fencing && silent && len(rest) == 0:
+	case heard, t.r.HeldFrom == Fencing && silent && cut:
 		t.release(t.r.HeldFrom)
 	}
 }

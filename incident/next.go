@@ -207,9 +207,9 @@ func (t *turn) finished(ev Finished) {
 	switch t.r.Phase {
 	case Returning, Verifying:
 		t.orderEnded(order, ev)
-	case Fencing:
+	case Fencing, Deciding:
 		t.killEnded(order, ev)
-	case PhaseUnknown, Suspected, Draining, Deciding, Replacing, Closed, Held:
+	case PhaseUnknown, Suspected, Draining, Replacing, Closed, Held:
 		// The incident moved on while the order was in flight; what it did is
 		// seen through the world, not believed from its word.
 	}

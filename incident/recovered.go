@@ -82,7 +82,7 @@ func (t *turn) fenceAgain() bool {
 	}
 	t.nextStep()
 	t.say(Decided, "decided_fence_reads", "node", string(t.r.Node))
-	if t.r.cutOff() {
+	if t.staysCut() {
 		t.fence(cutLevels, isolate.Refuse)
 		return true
 	}
@@ -105,7 +105,8 @@ func (t *turn) rederive() {
 		t.fenceAgain()
 		return
 	}
-	if t.r.cutOff() {
+	if t.staysCut() {
+		t.r.Fenced.Proof = nil
 		t.enter(Fencing)
 	} else {
 		t.inPlace()

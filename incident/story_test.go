@@ -567,7 +567,7 @@ func readBack(want loadbalancer.Pool, how string) ProxyStatus {
 // ownSays is a node's own agent on its standing fence.
 func (s *stage) ownSays(names []cluster.Name, args map[string]string) string {
 	n := names[0]
-	own := isolate.OwnState{Running: true, Mode: args["mode"], Process: cluster.Boot(args["process"]), Native: args["native"] == "on"}
+	own := isolate.OwnState{Running: args["runs"] != "no", Mode: args["mode"], Process: cluster.Boot(args["process"]), Native: args["native"] == "on"}
 	own.Generation = int64(s.number(args["gen"]))
 	own.Severity = float64(s.number(args["severity"]))
 	f := s.w.Fences[n]

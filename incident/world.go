@@ -238,12 +238,23 @@ func (w *World) livePeers(n cluster.Name) []cluster.Name {
 func (w *World) mayRead(n cluster.Name) bool {
 	v := w.verdict(n)
 	switch {
+	case w.provenCut(n):
+		return false // none of the others hears it, nor it them
 	case v.Answer != membership.Gone, v.Cause == membership.CQLDead:
 		return true
 	case v.Cause == membership.DiskFailed:
 		return v.Own != membership.Exited || !v.Drain
 	}
 	return false
+}
+
+// provenCut tells whether a node is known to be cut off from the ring by all
+// others.
+func (w *World) provenCut(n cluster.Name) bool {
+	f, stands := w.Fences[n]
+	return stands && f.Levels.Has(isolate.Ring) && slices.ContainsFunc(w.Open, func(r Record) bool {
+		return r.Node == n && r.cutOff() && len(r.Fenced.Proof) > 0
+	})
 }
 
 // serving lists the members that serve, without n, by name.

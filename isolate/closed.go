@@ -28,6 +28,14 @@ func (c Closed) Covers(other Closed) bool {
 	return (c.Clients || !other.Clients) && !slices.ContainsFunc(other.Cut, func(a netip.Addr) bool { return !slices.Contains(c.Cut, a) })
 }
 
+// With is what is closed in either.
+func (c Closed) With(other Closed) Closed {
+	both := Closed{Clients: c.Clients || other.Clients, Cut: slices.Concat(c.Cut, other.Cut)}
+	slices.SortFunc(both.Cut, netip.Addr.Compare)
+	both.Cut = slices.Compact(both.Cut)
+	return both
+}
+
 // Closes is what the standing fences want closed on the host of self; storage
 // tells the address of a host's storage port. A host that is to be cut off and has
 // no such address is in unplaced.

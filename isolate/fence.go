@@ -162,8 +162,8 @@ type Seen struct {
 	// SnitchOff is true where the agent's Cassandra ignores Severity.
 	SnitchOff bool `json:"snitch_off,omitempty"`
 	// Cut is true while this host drops what it and the node say to each other on
-	// the storage port, read back from the kernel, and Uncut why it does not where
-	// the fence wants it.
+	// the storage port, read back from the kernel. Uncut is why it does not where the
+	// fence wants it, or why nobody knows whether it still does.
 	Cut   bool   `json:"cut,omitempty"`
 	Uncut string `json:"uncut,omitempty"`
 	// Own is filled by the node's own agent only.

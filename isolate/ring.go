@@ -20,7 +20,7 @@ func AllCut(seen map[cluster.Name]Seen, peers []cluster.Name, token cluster.Toke
 func StillCut(seen map[cluster.Name]Seen, peers []cluster.Name, token cluster.Token) []cluster.Name {
 	var rest []cluster.Name
 	for _, p := range peers {
-		if s, told := seen[p]; !told || s.Cut || s.Token.Compare(token) < 0 {
+		if s, told := seen[p]; !told || s.Cut || s.Uncut != "" || s.Token.Compare(token) < 0 {
 			rest = append(rest, p)
 		}
 	}

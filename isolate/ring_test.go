@@ -23,8 +23,9 @@ func TestAllCutAndStillCut(t *testing.T) {
 	}{
 		{"both read it back", map[cluster.Name]Seen{"n1": {Token: now, Cut: true}, "n2": {Token: now, Cut: true}}, true, nil, peers},
 		{"one behind an earlier fence", map[cluster.Name]Seen{"n1": {Token: now, Cut: true}, "n2": {Token: before, Cut: true}}, false, []cluster.Name{"n2"}, peers},
-		{"one does not", map[cluster.Name]Seen{"n1": {Token: now, Cut: true}, "n2": {Token: now, Uncut: "foreign"}}, false, []cluster.Name{"n2"}, []cluster.Name{"n1"}},
+		{"one does not", map[cluster.Name]Seen{"n1": {Token: now, Cut: true}, "n2": {Token: now, Uncut: "foreign"}}, false, []cluster.Name{"n2"}, peers},
 		{"silence is neither", nil, false, peers, peers},
+		{"one does not know whether it still does", map[cluster.Name]Seen{"n1": {Token: now}, "n2": {Token: now, Uncut: "no guard answers"}}, false, peers, []cluster.Name{"n2"}},
 		{"both let it in", map[cluster.Name]Seen{"n1": {Token: now}, "n2": {Token: now}}, false, peers, nil},
 		{"one that let in before this fence was written may cut by now", map[cluster.Name]Seen{"n1": {Token: before}, "n2": {Token: now}}, false, peers, []cluster.Name{"n1"}},
 		{"a stranger's word is no peer's", map[cluster.Name]Seen{"n9": {Token: now, Cut: true}, "n2": {Token: now, Cut: true}}, false, []cluster.Name{"n1"}, peers},

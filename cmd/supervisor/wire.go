@@ -7,6 +7,7 @@ import (
 	"errors"
 	"fmt"
 	"net/netip"
+	"slices"
 	"sync"
 	"time"
 
@@ -59,11 +60,10 @@ func portOf(address string) uint16 {
 	return ap.Port()
 }
 
-// Closed looks what stands. What a person had the guard close besides is not told
-// as ours: it is undone by the next wish.
+// Closed looks what stands.
 func (p ports) Closed(ctx context.Context) (agent.Guarded, error) {
 	r, err := p.guard.Standing(ctx)
-	return guarded(r), err
+	return p.guarded(r), err
 }
 
 // Close has exactly that closed which is wanted.
@@ -77,16 +77,20 @@ func (p ports) Close(ctx context.Context, want isolate.Closed, standstill uint64
 	}
 	if standstill == 0 {
 		r, err := p.guard.Apply(ctx, s, why)
-		return guarded(r), err
+		return p.guarded(r), err
 	}
 	r, err := p.guard.Awake(ctx, s, standstill, why)
-	return guarded(r), err
+	return p.guarded(r), err
 }
 
-func guarded(r nft.Report) (g agent.Guarded) {
-	g.Clients = r.Standing.Clients != nil
-	if r.Standing.Ring != nil {
-		g.Cut = r.Standing.Ring.Peers
+// guarded tells as closed only what is closed as the agent would have it: other
+// ports, or an exception for somebody, are a person's and keep nobody out.
+func (p ports) guarded(r nft.Report) (g agent.Guarded) {
+	if c := r.Standing.Clients; c != nil {
+		g.Clients = slices.Equal(c.Ports, []uint16{p.cql}) && len(c.Addresses) == 0 && len(c.Allowed) == 0
+	}
+	if ring := r.Standing.Ring; ring != nil && slices.Equal(ring.Ports, []uint16{p.storage}) {
+		g.Cut = ring.Peers
 	}
 	if r.StoodStill && r.Standstill != nil {
 		g.Standstill = r.Standstill.Number

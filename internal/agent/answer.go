@@ -35,8 +35,8 @@ func (d *desk) gate(waited time.Duration) isolate.Answer {
 		// copy would pass for a node that never served.
 		return isolate.Answer{Start: isolate.Wait, Rule: "state-unread", Why: errUnread.Error()}
 	}
-	guard, cuts := d.cutsNow()
-	q := d.state.Asked(lead.Gate{Local: d.local, Looks: d.looks, Whole: d.whole, Answers: d.storeAnswers(), Waited: waited, Guard: guard, Cuts: cuts})
+	cuts := d.cutsNow()
+	q := d.state.Asked(lead.Gate{Local: d.local, Looks: d.looks, Whole: d.whole, Answers: d.storeAnswers(), Waited: waited, Guard: d.a.o.Ports != nil, Cuts: cuts})
 	if stands, err := d.a.o.Disk.Local(); err != nil || usedUp(q.Local, stands) {
 		q.Clean = false // a gate that nobody answered used it up
 	}

@@ -76,6 +76,11 @@ func (k *fenceKeeper) keepPorts(ctx context.Context) {
 	cctx, cancel := context.WithTimeout(ctx, actMax)
 	defer cancel()
 	standing, err := guard.Closed(cctx)
+	if len(k.work.revs) > len(k.work.fences) {
+		// One of an era before the store was recovered, or that cannot be read: it is
+		// not obeyed, and what stands by it is not undone.
+		want = want.With(standing.Closed)
+	}
 	var old error
 	change := err == nil && (!standing.Equal(want) || standing.Standstill != 0)
 	switch known := k.work.whole && !k.work.closed; {
@@ -137,12 +142,11 @@ func (d *desk) portsTrouble() {
 }
 
 // cutsNow lists the hosts that are cut off here.
-func (d *desk) cutsNow() (ready bool, cut []cluster.Name) {
-	_, ready, _ = d.a.closedPorts.state()
+func (d *desk) cutsNow() (cut []cluster.Name) {
 	for _, n := range sortedKeys(d.state.Picture.Hosts) {
 		if is, _ := d.a.closedPorts.cuts(d.state.Picture.Hosts[n].Storage); is {
 			cut = append(cut, n)
 		}
 	}
-	return ready, cut
+	return cut
 }

@@ -58,6 +58,7 @@ func TestThatIsClosedWhichTheFencesWant(t *testing.T) {
 		{"while the store is not known nothing is changed", fenceWork{}, nil, guardOf{stands: both}, both, true, false},
 		{"nor by an agent that obeys nothing", fenceWork{whole: true, closed: true, fences: fences, revs: known}, known, guardOf{}, isolate.Closed{}, false, false},
 		{"a guard that fails has cut nobody off", fenceWork{whole: true, fences: fences, revs: known}, known, guardOf{fails: errors.New("foreign")}, isolate.Closed{}, false, false},
+		{"what a fence of an earlier era has closed is not undone", fenceWork{whole: true, revs: known}, known, guardOf{stands: cut}, cut, true, false},
 		{"nor has one whose host has no address", fenceWork{whole: true, fences: map[cluster.Name]standing{"n1": {fence: far}}, revs: known}, known, guardOf{}, isolate.Closed{}, false, false},
 		{"a host that stood still opens when the store was asked", fenceWork{whole: true, revs: known}, known, guardOf{still: 3}, isolate.Closed{}, false, false},
 		{"and not by what it knew before", fenceWork{whole: true, revs: known}, map[string]int64{store.Fence("n3"): 9}, guardOf{still: 3}, isolate.Closed{}, false, true},

@@ -47,9 +47,8 @@ type standing struct {
 // gate's copy of the own fence.
 func (d *desk) passWanted() {
 	p := d.state.Picture
-	w := fenceWork{era: p.Era.Mod, whole: d.whole && d.state.Store.Lost == "" && p.Trusted(), closed: d.closed() != "", fences: map[cluster.Name]standing{}, revs: map[string]int64{}}
-	for n, at := range p.Fences {
-		w.revs[store.Fence(n)] = at.Mod
+	w := fenceWork{era: p.Era.Mod, whole: d.whole && d.state.Store.Lost == "" && p.Trusted(), closed: d.closed() != "", fences: map[cluster.Name]standing{}, revs: p.FenceRevs()}
+	for n := range p.Fences {
 		f, token, stands := p.Standing(n)
 		if !stands {
 			continue
@@ -211,6 +210,9 @@ func ownState(p pulse) isolate.OwnState {
 func (k *fenceKeeper) seen(n cluster.Name, s standing, p pulse) isolate.Seen {
 	out := isolate.Seen{Token: s.token}
 	if k.work.closed {
+		if k.a.o.Ports != nil && n != k.a.o.Self {
+			out.Uncut = "this agent obeys nothing"
+		}
 		return out
 	}
 	if n == k.a.o.Self {
@@ -222,8 +224,8 @@ func (k *fenceKeeper) seen(n cluster.Name, s standing, p pulse) isolate.Seen {
 	if s.fence.Levels.Has(isolate.Ring) || k.a.o.Ports != nil {
 		out.Cut, out.Uncut = k.a.closedPorts.cuts(s.storage)
 	}
-	if !s.fence.Levels.Has(isolate.Ring) {
-		out.Uncut = ""
+	if _, read, _ := k.a.closedPorts.state(); !s.fence.Levels.Has(isolate.Ring) && read {
+		out.Uncut = "" // it was looked, and nothing keeps the node out
 	}
 	if !p.running || p.err != nil {
 		return out

@@ -219,6 +219,9 @@ func out(s Snapshot, n cluster.Name) bool {
 }
 
 func fenceBar(s Snapshot, v membership.Verdict, r incident.Record, open bool) Bar {
+	if open && r.Phase == incident.Fencing && r.Fenced != nil && r.Fenced.Cut {
+		return Bar{Step: "fence", Answer: "under_way", Reasons: []string{"its peers have to say that they cut it off from the ring" + waitWords(r)}}
+	}
 	if open && r.Phase == incident.Fencing && r.Fenced != nil { // wanted, and not proven yet
 		return Bar{Step: "fence", Answer: "under_way", Reasons: []string{"the end of " + string(r.Fenced.Process) + " has to be proven by two paths" + waitWords(r)}}
 	}

@@ -24,7 +24,7 @@ type Gate struct {
 	Whole   bool              // the store was read once
 	Answers bool              // it answers now, and is the one that is meant
 	Waited  time.Duration     // how long this gate has been asking
-	Guard   bool              // this host has a guard of ports that answers
+	Guard   bool              // this host is to have a guard of ports, whether it answers or not
 	Cuts    []cluster.Name    // the hosts that it has cut off, read back
 }
 

@@ -28,6 +28,21 @@ func (p *Picture) Unread() []string {
 	})
 }
 
+// FenceRevs are the revisions of all fences that are written, by key, also of those
+// that nobody obeys or that this program cannot read.
+func (p *Picture) FenceRevs() map[string]int64 {
+	revs := map[string]int64{}
+	for n, at := range p.Fences { // order: into a map
+		revs[store.Fence(n)] = at.Mod
+	}
+	for key := range p.Strange { // order: into a map
+		if strings.HasPrefix(key, store.Fences) {
+			revs[key] = p.mods[key]
+		}
+	}
+	return revs
+}
+
 // policyVersion is the version that the next policy counts on from; 0: there was
 // none.
 func (p *Picture) policyVersion() int64 {

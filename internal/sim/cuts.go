@@ -51,6 +51,9 @@ func (a *agent) keepCuts() {
 	}
 	for _, m := range a.w.nodes {
 		f, _, stands := p.Standing(m.name)
+		if _, written := p.Fences[m.name]; written && !stands {
+			continue // of an earlier era: neither obeyed nor undone
+		}
 		wanted := stands && f.Levels.Has(isolate.Ring) && m != a.n
 		if wanted && a.w.bug(halfCut) && a.control {
 			continue
