@@ -5,7 +5,6 @@ package incident
 import (
 	"cmp"
 	"fmt"
-	"slices"
 	"strings"
 
 	"supervisor/cluster"
@@ -45,10 +44,8 @@ func (t *turn) wantsCut(v membership.Verdict) {
 			t.w.mode(t.r.Datacenter), t.r.Node), cutLevels)
 	case f.held:
 		t.holdAsking(f.rule, f.reason, byHand)
-	case f.rule == RuleMinAge:
-		t.wait(f.rule, "waits_fence", "age", seconds(t.w.Policy.Ages.Fence))
 	default:
-		t.wait(f.rule, "waits_fence_bar", "reason", f.reason)
+		t.fenceWaits(*f)
 	}
 }
 
@@ -58,17 +55,14 @@ func (t *turn) cutFault(v membership.Verdict) *fault {
 	age := t.w.Policy.Ages.Fence
 	late := t.w.InStep >= 2*age
 	met, missing := membership.FenceBar(v, t.w.Policy.Bars(), age, t.w.Now)
+	guard := t.guardFault()
 	switch {
 	case !met && t.w.InStep < age:
 		return &fault{rule: RuleMinAge}
-	case t.guardFault() != nil:
-		return t.guardFault()
+	case guard != nil:
+		return guard
 	case !met:
-		rule, why, _ := strings.Cut(missing[0], ": ")
-		if late {
-			why = "nobody reaches its host, and it is not cut off: " + why + "; it goes on when nothing is missing, when the node answers, or when its process is gone"
-		}
-		return &fault{Rule(rule), why, late}
+		return missingFault(missing, late, "nobody reaches its host, and it is not cut off", "when the node answers, or when its process is gone")
 	case t.w.Storm != "":
 		return &fault{RuleStorm, t.w.Storm, false}
 	}
@@ -79,32 +73,15 @@ func (t *turn) cutFault(v membership.Verdict) *fault {
 // or when its own Cassandra is back. One that was away with its agent is asked by
 // its gate when it comes.
 func (t *turn) guardFault() *fault {
-	without := slices.DeleteFunc(t.w.livePeers(t.r.Node), func(p cluster.Name) bool { return t.w.Agents[p].Cuts })
-	for _, m := range t.members() {
-		if a, there := t.w.Agents[m]; there && !a.Cuts && !slices.Contains(without, m) {
-			without = append(without, m)
-		}
-	}
-	slices.Sort(without)
+	without := t.w.members(t.r.Node, func(m cluster.Name) bool {
+		a, there := t.w.Agents[m]
+		return !a.Cuts && (there || t.w.mayRead(m))
+	})
 	if len(without) == 0 {
 		return nil
 	}
 	return &fault{RuleFencing, fmt.Sprintf("%s: its peers would have to cut it off from the ring, and no guard of ports answers on %s; it goes on when the node answers or its process is gone",
 		cluster.Title(t.r.Cause.String()), names(without)), true}
-}
-
-// members are the other nodes of the ring, whether they run or not.
-func (t *turn) members() []cluster.Name {
-	if t.w.Schema == nil {
-		return nil
-	}
-	var list []cluster.Name
-	for _, m := range t.w.Schema.Members {
-		if m.Name != t.r.Node {
-			list = append(list, m.Name)
-		}
-	}
-	return list
 }
 
 // beginCut writes what every peer is to do, and what keeps the node from clients
@@ -113,8 +90,13 @@ func (t *turn) beginCut(v membership.Verdict) {
 	t.r.Fenced = &Fenced{Process: t.r.Process, Cut: true}
 	t.ledger = t.ledger.fenced(t.r.Node, t.w.Wall, t.w.Policy.Budgets.told().FencesWindow).with(t.r, HoldsFence)
 	t.enter(Fencing)
-	t.say(Decided, "decided_cut", "node", string(t.r.Node), "peers", names(t.w.livePeers(t.r.Node)), "age", seconds(t.w.Now.Sub(v.Since)))
+	t.raiseCut(v)
 	t.cite(v)
+}
+
+// raiseCut writes the fence of a host that is to be cut off.
+func (t *turn) raiseCut(v membership.Verdict) {
+	t.say(Decided, "decided_cut", "node", string(t.r.Node), "peers", names(t.w.livePeers(t.r.Node)), "age", seconds(t.w.Now.Sub(v.Since)))
 	t.fence(cutLevels, isolate.Refuse)
 }
 
@@ -167,8 +149,7 @@ func (t *turn) cutAnew(v membership.Verdict) {
 		t.inPlace()
 	case t.quorumAllows():
 		t.nextStep()
-		t.say(Decided, "decided_cut", "node", string(t.r.Node), "peers", names(t.w.livePeers(t.r.Node)), "age", seconds(t.w.Now.Sub(v.Since)))
-		t.fence(cutLevels, isolate.Refuse)
+		t.raiseCut(v)
 	}
 }
 

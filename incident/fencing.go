@@ -30,11 +30,28 @@ func (t *turn) wantsFence(v membership.Verdict) {
 		t.holdAsking(RuleFencing, fmt.Sprintf("mode %s asks before a fence: approve the plan to end process %s, or end it by hand", t.w.mode(t.r.Datacenter), v.Process), hungLevels)
 	case f.held:
 		t.hold(f.rule, f.reason)
-	case f.rule == RuleMinAge:
-		t.wait(f.rule, "waits_fence", "age", seconds(t.w.Policy.Ages.Fence))
 	default:
-		t.wait(f.rule, "waits_fence_bar", "reason", f.reason)
+		t.fenceWaits(*f)
 	}
+}
+
+// fenceWaits says what a fence still waits for.
+func (t *turn) fenceWaits(f fault) {
+	if f.rule == RuleMinAge {
+		t.wait(f.rule, "waits_fence", "age", seconds(t.w.Policy.Ages.Fence))
+		return
+	}
+	t.wait(f.rule, "waits_fence_bar", "reason", f.reason)
+}
+
+// missingFault is the evidence that a fence lacks. What is only missing is waited
+// for; late, a person is asked, who is told what it is like and what would change it.
+func missingFault(missing []string, late bool, like, until string) *fault {
+	rule, why, _ := strings.Cut(missing[0], ": ")
+	if late {
+		why = like + ": " + why + "; it goes on when nothing is missing, " + until
+	}
+	return &fault{Rule(rule), why, late}
 }
 
 // fenceFault holds a fence against all that must be true before a process is
@@ -50,11 +67,7 @@ func (t *turn) fenceFault(v membership.Verdict) *fault {
 	case v.Own != membership.Good || v.Process == "":
 		return &fault{RuleReach, fmt.Sprintf("nobody on %s can fence it: its agent is silent; restart the agent, or end the process", t.r.Node), late}
 	case !met:
-		rule, why, _ := strings.Cut(missing[0], ": ")
-		if late {
-			why = "it hangs, and is not fenced: " + why + "; it goes on when nothing is missing, when it answers, or when its process is gone"
-		}
-		return &fault{Rule(rule), why, late}
+		return missingFault(missing, late, "it hangs, and is not fenced", "when it answers, or when its process is gone")
 	case t.w.Storm != "":
 		return &fault{RuleStorm, t.w.Storm, false}
 	}

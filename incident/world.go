@@ -215,18 +215,22 @@ func (w *World) Sign(n cluster.Name) loadbalancer.Sign {
 
 // livePeers are the ring members other than n whose gossip may be alive, by
 // name. Every one of them must agree on a hibernation.
-func (w *World) livePeers(n cluster.Name) []cluster.Name {
+func (w *World) livePeers(n cluster.Name) []cluster.Name { return w.members(n, w.mayRead) }
+
+// members lists the ring members other than n that are so, by name; none while no
+// ring is known.
+func (w *World) members(n cluster.Name, so func(cluster.Name) bool) []cluster.Name {
 	if w.Schema == nil {
 		return nil
 	}
-	var peers []cluster.Name
+	var list []cluster.Name
 	for _, m := range w.Schema.Members {
-		if m.Name != n && w.mayRead(m.Name) {
-			peers = append(peers, m.Name)
+		if m.Name != n && so(m.Name) {
+			list = append(list, m.Name)
 		}
 	}
-	slices.Sort(peers)
-	return peers
+	slices.Sort(list)
+	return list
 }
 
 // mayRead tells whether a Cassandra may read from others, now or without a new
@@ -258,19 +262,7 @@ func (w *World) provenCut(n cluster.Name) bool {
 }
 
 // serving lists the members that serve, without n, by name.
-func (w *World) serving(n cluster.Name) []cluster.Name {
-	if w.Schema == nil {
-		return nil
-	}
-	var peers []cluster.Name
-	for _, m := range w.Schema.Members {
-		if m.Name != n && w.Serves(m.Name) {
-			peers = append(peers, m.Name)
-		}
-	}
-	slices.Sort(peers)
-	return peers
-}
+func (w *World) serving(n cluster.Name) []cluster.Name { return w.members(n, w.Serves) }
 
 // own is what the node's own agent says under the standing fence; ok is false
 // when it has not read that fence yet.
