@@ -43,16 +43,18 @@ func (p *closedPorts) state() (standing isolate.Closed, ready bool, trouble stri
 	return p.standing, p.read, p.trouble
 }
 
-// cuts tells whether a host with this storage address is cut off here, and why
-// not if it is not.
-func (p *closedPorts) cuts(storage string) (cut bool, why string) {
+// cuts tells whether a host with this storage address is cut off here, and why not
+// where that is wanted; where it is not, why nobody knows.
+func (p *closedPorts) cuts(storage string, wanted bool) (cut bool, why string) {
 	standing, ready, trouble := p.state()
 	a, placed := isolate.AddressOf(storage)
 	switch {
+	case placed && ready && slices.Contains(standing.Cut, a):
+		return true, ""
+	case ready && !wanted:
+		return false, ""
 	case !placed:
 		return false, fmt.Sprintf("no address in %q", storage)
-	case ready && slices.Contains(standing.Cut, a):
-		return true, ""
 	case trouble == "":
 		trouble = "not yet"
 	}
@@ -144,7 +146,7 @@ func (d *desk) portsTrouble() {
 // cutsNow lists the hosts that are cut off here.
 func (d *desk) cutsNow() (cut []cluster.Name) {
 	for _, n := range sortedKeys(d.state.Picture.Hosts) {
-		if is, _ := d.a.closedPorts.cuts(d.state.Picture.Hosts[n].Storage); is {
+		if is, _ := d.a.closedPorts.cuts(d.state.Picture.Hosts[n].Storage, true); is {
 			cut = append(cut, n)
 		}
 	}

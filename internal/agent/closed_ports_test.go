@@ -73,7 +73,7 @@ func TestThatIsClosedWhichTheFencesWant(t *testing.T) {
 			if !guard.stands.Equal(r.want) {
 				t.Errorf("closed is %+v, want %+v", guard.stands, r.want)
 			}
-			if is, why := a.closedPorts.cuts("10.0.3.11:7000"); is != r.cuts || is == (why != "") {
+			if is, why := a.closedPorts.cuts("10.0.3.11:7000", true); is != r.cuts || is == (why != "") {
 				t.Errorf("cut off: %v, because %q; want %v", is, why, r.cuts)
 			}
 			if still := guard.still != 0; still != r.still {

@@ -168,18 +168,28 @@ func (k *fenceKeeper) converge(ctx context.Context, f isolate.Fence, p pulse) bo
 // What protects is done at once; an agent that stood still believes what it read
 // before, and must not let anybody in by that.
 func (k *fenceKeeper) lastWord(ctx context.Context) error {
-	kvs, _, err := k.a.o.Journal.List(ctx, store.Fences)
+	now, err := k.a.written(ctx, store.Fences)
 	if err != nil {
 		return fmt.Errorf("ask whether the fences stand as they are known: %w", err)
-	}
-	now := make(map[string]int64, len(kvs))
-	for _, kv := range kvs {
-		now[kv.Key] = kv.Mod
 	}
 	if !maps.Equal(now, k.work.revs) {
 		return errors.New("the fences are others by now than those that are known here")
 	}
 	return nil
+}
+
+// written asks the store, past what this agent has read, at which revisions the keys
+// below a prefix were written last.
+func (a *Agent) written(ctx context.Context, prefix string) (map[string]int64, error) {
+	kvs, _, err := a.o.Journal.List(ctx, prefix)
+	if err != nil {
+		return nil, err
+	}
+	revs := make(map[string]int64, len(kvs))
+	for _, kv := range kvs {
+		revs[kv.Key] = kv.Mod
+	}
+	return revs, nil
 }
 
 func (k *fenceKeeper) act(ctx context.Context, act isolate.Act) error {
@@ -221,11 +231,8 @@ func (k *fenceKeeper) seen(n cluster.Name, s standing, p pulse) isolate.Seen {
 		out.Own = &own
 		return out
 	}
-	if s.fence.Levels.Has(isolate.Ring) || k.a.o.Ports != nil {
-		out.Cut, out.Uncut = k.a.closedPorts.cuts(s.storage)
-	}
-	if _, read, _ := k.a.closedPorts.state(); !s.fence.Levels.Has(isolate.Ring) && read {
-		out.Uncut = "" // it was looked, and nothing keeps the node out
+	if wanted := s.fence.Levels.Has(isolate.Ring); wanted || k.a.o.Ports != nil {
+		out.Cut, out.Uncut = k.a.closedPorts.cuts(s.storage, wanted)
 	}
 	if !p.running || p.err != nil {
 		return out

@@ -276,12 +276,11 @@ func (k *poolKeeper) proxy(ctx context.Context, c Proxy, w wantedPool, name stri
 // told too late looks like somebody's hand to the others, who let it stand.
 func (k *poolKeeper) newest(ctx context.Context, w wantedPool) error {
 	key := store.Pool(w.declared.Name)
-	kvs, _, err := k.a.o.Journal.List(ctx, key)
+	revs, err := k.a.written(ctx, key)
 	if err != nil {
 		return fmt.Errorf("ask whether %s is the last word about the pool: %w", w.token, err)
 	}
-	i := slices.IndexFunc(kvs, func(kv store.KV) bool { return kv.Key == key })
-	if i < 0 || kvs[i].Mod != w.token.Rev {
+	if rev, there := revs[key]; !there || rev != w.token.Rev {
 		return fmt.Errorf("%s is not the last word about the pool any more", w.token)
 	}
 	return nil
