@@ -5,7 +5,6 @@ package cluster
 import (
 	"context"
 	"fmt"
-	"strings"
 
 	"supervisor/cluster"
 	"supervisor/internal/demo/haproxy"
@@ -36,30 +35,11 @@ func (l layout) pool() loadbalancer.Declared {
 // proxyConfig is HAProxy's file: its usual check, and a runtime interface for the
 // agents, which nothing but the hosts' own network reaches.
 func (l layout) proxyConfig(p place) string {
-	var b strings.Builder
-	fmt.Fprintf(&b, `global
-    maxconn 2000
-    stats socket ipv4@%s level admin
-    stats timeout 1h
-
-defaults
-    mode tcp
-    timeout connect 2s
-    timeout client 1h
-    timeout server 1h
-
-frontend clients
-    bind %s
-    default_backend %s
-
-backend %s
-    balance roundrobin
-    option tcp-check
-`, p.at(statsPort), p.at(node.CQLPort), haproxy.Backend, haproxy.Backend)
+	var servers []haproxy.Server
 	for _, h := range l.hosts {
-		fmt.Fprintf(&b, "    server %s %s check inter 2s fall 3\n", h.name, h.at(node.CQLPort))
+		servers = append(servers, haproxy.Server{Name: string(h.name), Address: h.at(node.CQLPort)})
 	}
-	return b.String()
+	return haproxy.Config("ipv4@"+p.at(statsPort), p.at(node.CQLPort), servers)
 }
 
 // startProxy starts the proxy, if there is one.

@@ -57,13 +57,19 @@ func (p Proxy) Check() error {
 	return nil
 }
 
-// Config is the configuration file's text. The balance is one of the dynamic
-// ones, so that weights can be changed at run time.
+// Config is the configuration file's text.
 func (p Proxy) Config(servers []Server) string {
+	return Config(quote(p.StatsSocket())+" mode 600", p.Frontend, servers)
+}
+
+// Config is the text of a configuration file: stats is where the runtime interface
+// is bound, with its options, and frontend where clients are, as HAProxy writes it.
+// The balance is one of the dynamic ones, so that weights can be changed at run time.
+func Config(stats, frontend string, servers []Server) string {
 	var b strings.Builder
 	fmt.Fprintf(&b, `global
     maxconn 2000
-    stats socket %s mode 600 level admin
+    stats socket %s level admin
     stats timeout 1h
 
 defaults
@@ -79,7 +85,7 @@ frontend clients
 backend %s
     balance roundrobin
     option tcp-check
-`, quote(p.StatsSocket()), p.Frontend, Backend, Backend)
+`, stats, frontend, Backend, Backend)
 	for _, s := range servers {
 		fmt.Fprintf(&b, "    server %s %s check inter 2s fall 3\n", s.Name, s.Address)
 	}
