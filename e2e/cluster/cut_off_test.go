@@ -16,15 +16,7 @@ import (
 // the ring, and whoever wakes up on it is ended before it is let in again.
 func cutFromRing(t *testing.T, c *cluster.Cluster) {
 	n1, n2, n3 := c.Host("n1"), c.Host("n2"), c.Host("n3")
-	known, err := n1.Known(t.Context())
-	must(t, err)
-	before := pid(t, n3)
-	rows := write(t, c)
-	must(t, n3.Freeze(t.Context()))
-	began := time.Now()
-	_, err = n1.AwaitIncident(t.Context(), "n3", known, 30*time.Second, "the others know", func(i cluster.Incident) bool { return i.Phase != "suspected" })
-	must(t, err)
-	t.Logf("known after %.1f s", time.Since(began).Seconds())
+	known, before, rows, began := freezes(t, c)
 	in, err := n1.AwaitIncident(t.Context(), "n3", known, time.Minute, "the cut is proven", func(i cluster.Incident) bool { return strings.Contains(i.Held, "is cut off from the ring") })
 	must(t, err)
 	t.Logf("cut off after %.1f s: %s, %s", time.Since(began).Seconds(), in.Phase, in.Held)

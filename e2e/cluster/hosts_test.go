@@ -172,17 +172,25 @@ func killed(t *testing.T, c *cluster.Cluster) {
 	}
 }
 
-func frozen(t *testing.T, c *cluster.Cluster) {
+// freezes freezes n3 while rows are written, until the others know.
+func freezes(t *testing.T, c *cluster.Cluster) (known map[string]bool, before string, rows *cluster.Rows, began time.Time) {
+	t.Helper()
 	n1, n3 := c.Host("n1"), c.Host("n3")
 	known, err := n1.Known(t.Context())
 	must(t, err)
-	before := pid(t, n3)
-	rows := write(t, c)
+	before = pid(t, n3)
+	rows = write(t, c)
 	must(t, n3.Freeze(t.Context()))
-	began := time.Now()
+	began = time.Now()
 	in, err := n1.AwaitIncident(t.Context(), "n3", known, 30*time.Second, "the others know", func(i cluster.Incident) bool { return i.Phase != "suspected" })
 	must(t, err)
 	t.Logf("%s %s after %.1f s", in.Cause, in.Phase, time.Since(began).Seconds())
+	return known, before, rows, began
+}
+
+func frozen(t *testing.T, c *cluster.Cluster) {
+	n1, n3 := c.Host("n1"), c.Host("n3")
+	known, before, rows, _ := freezes(t, c)
 	must(t, rows.Rewrite(t.Context(), n3))
 	woke := time.Now()
 	must(t, n3.Thaw(t.Context()))

@@ -7,9 +7,6 @@ package nft
 import (
 	"context"
 	"errors"
-	"fmt"
-	"io"
-	"net"
 	"net/netip"
 	"os"
 	"os/exec"
@@ -126,40 +123,7 @@ func TestARenewalLengthens(t *testing.T) {
 func TestALeaseThatEndedKeepsALateAnswer(t *testing.T) {
 	t.Parallel()
 	node, other := pair(t)
-	var l net.Listener
-	var err error
-	node.in(func() { l, err = net.Listen("tcp", fmt.Sprintf(":%d", cqlPort)) })
-	if err != nil {
-		t.Fatal(err)
-	}
-	defer l.Close()
-	client, err := other.dial(otherIP, nodeIP, cqlPort, answerMax)
-	if err != nil {
-		t.Fatal(err)
-	}
-	defer client.Close()
-	server, err := l.Accept()
-	if err != nil {
-		t.Fatal(err)
-	}
-	defer server.Close()
-	if _, err := client.Write([]byte("question")); err != nil {
-		t.Fatal(err)
-	}
-	if _, err := io.ReadFull(server, make([]byte, 8)); err != nil {
-		t.Fatal(err)
-	}
-	node.leases(State{}, brief, Ended)
-	if _, err := server.Write([]byte("an old row")); err != nil {
-		t.Fatal(err)
-	}
-	_ = client.SetReadDeadline(time.Now().Add(quick))
-	if n, err := client.Read(make([]byte, 10)); n > 0 || met(err) != "silent" {
-		t.Errorf("the client reads %d bytes, %s", n, met(err))
-	}
-	_ = server.SetReadDeadline(time.Now().Add(answerMax))
-	_, err = server.Read(make([]byte, 1))
-	want(t, "the server's own end", met(err), "reset")
+	lateAnswer(t, node, other, func() { node.leases(State{}, brief, Ended) })
 }
 
 // What else is wanted stands beside the lease, and who is allowed there is allowed.

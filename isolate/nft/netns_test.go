@@ -283,10 +283,16 @@ func TestClientsAreReset(t *testing.T) {
 	want(t, "the site's table, lifted", node.run("nft", "list", "table", "inet", "site"), before)
 }
 
-// A process that wakes up behind its fence answers what it had read before. The
-// answer reaches nobody, and its own end of the connection is over.
+// A process that wakes up behind its fence answers what it had read before.
 func TestALateAnswerReachesNobody(t *testing.T) {
 	node, other := pair(t)
+	lateAnswer(t, node, other, func() { node.apply(State{Clients: &Clients{Ports: []uint16{cqlPort}}}) })
+}
+
+// lateAnswer answers a question that was read before the port was shut. The answer
+// reaches nobody, and its own end of the connection is over.
+func lateAnswer(t *testing.T, node, other *host, shut func()) {
+	t.Helper()
 	var l net.Listener
 	var err error
 	node.in(func() { l, err = net.Listen("tcp", fmt.Sprintf(":%d", cqlPort)) })
@@ -310,7 +316,7 @@ func TestALateAnswerReachesNobody(t *testing.T) {
 	if _, err := io.ReadFull(server, make([]byte, 8)); err != nil {
 		t.Fatal(err)
 	}
-	node.apply(State{Clients: &Clients{Ports: []uint16{cqlPort}}})
+	shut()
 	if _, err := server.Write([]byte("an old row")); err != nil {
 		t.Fatal(err)
 	}
