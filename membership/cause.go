@@ -123,9 +123,11 @@ func (e evidence) cause() (Cause, bool) {
 	}
 	sure := !e.heard || e.accepts+e.rejects+e.mute > 0
 	switch {
-	case open && e.refused > e.silent:
+	case open && e.refused > e.silent && e.spoke:
 		return CQLDead, sure
 	case open:
+		// Also where CQL is refused: by the lease of its guard, of a host that stands
+		// still. Nobody there has said anything, neither its agent nor its gossip.
 		return Hung, sure
 	case e.refused > e.silent, e.rejects > e.mute:
 		return ProcessDown, sure // the kernel there answers; its own agent must say that nothing runs before anything is started

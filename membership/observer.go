@@ -88,11 +88,12 @@ func (u *turn) ballot(t *Ballot, n cluster.Name, o *watcher) cluster.Moment {
 		return 0
 	}
 	h := &w.heard
-	t.Age, t.Unwell, t.Duplicate = u.now.Sub(h.At), h.Unwell, h.Twin > u.now
+	t.Age, t.Duplicate = u.now.Sub(h.At), h.Twin > u.now
 	u.wait(h.Twin)
 	if t.Age > u.b.Fresh {
 		return 0
 	}
+	t.Unwell = h.Unwell
 	u.wait(h.At.Add(u.b.Fresh) + 1)
 	t.Cites = u.cites(w.about(n), h.Boot)
 	switch {

@@ -57,6 +57,11 @@ const (
 	Leaving         // Process: the node announced that it goes, a planned stop
 )
 
+// Unanswered tells whether o means that there was no answer. Held goes on when one of
+// them takes another's place: who is silent and refuses later has not answered for all
+// that time.
+func (o Outcome) Unanswered() bool { return o == Refused || o == Silent || o == Wrong }
+
 var outcomeWords = cluster.Words{"no_word", "good", "late", "refused", "silent", "wrong", "exited", "leaving"}
 
 // String is the wire word of the outcome.
@@ -81,7 +86,7 @@ type Look struct {
 	Path    Path          `json:"path"`
 	Outcome Outcome       `json:"outcome"`
 	Misses  int           `json:"misses,omitempty"` // looks in a row with this outcome; silence needs three
-	Held    time.Duration `json:"held"`             // the outcome has stood so long, on the observer's clock
+	Held    time.Duration `json:"held"`             // the outcome has stood so long, on the observer's clock; Unanswered ones count as one
 	Age     time.Duration `json:"age"`              // from the look to the sending, on the observer's clock
 }
 

@@ -278,7 +278,11 @@ func (s *stage) see(observer string, subject cluster.Name, path, outcome string)
 	}
 	for n, a := range s.agents {
 		if observer == string(n) || observer == "all" || observer == "others" && n != subject {
-			a.sees[eye{subject, p}] = &sight{outcome: o, since: s.now}
+			since := s.now
+			if x := a.sees[eye{subject, p}]; x != nil && x.outcome.Unanswered() && o.Unanswered() {
+				since = x.since
+			}
+			a.sees[eye{subject, p}] = &sight{outcome: o, since: since}
 			a.dirty = true
 		}
 	}

@@ -121,12 +121,14 @@ func (a *agent) saw(eyes []eye, t *node, p membership.Path, o membership.Outcome
 	}
 	e, now := &eyes[p], a.now()
 	same := e.at != 0 && e.Outcome == o
+	next := membership.Look{Subject: t.name, Path: p, Outcome: o, Misses: 1}
 	if same {
-		e.Misses++
-		e.Held += now.Sub(e.at)
-	} else {
-		e.Look = membership.Look{Subject: t.name, Path: p, Outcome: o, Misses: 1}
+		next.Misses += e.Misses
 	}
+	if same || e.at != 0 && e.Outcome.Unanswered() && o.Unanswered() {
+		next.Held = e.Held + now.Sub(e.at)
+	}
+	e.Look = next
 	e.at = now
 	return !same || o == membership.Silent && e.Misses == 3
 }

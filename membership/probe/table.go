@@ -21,7 +21,7 @@ type key struct {
 type entry struct {
 	outcome membership.Outcome
 	misses  int
-	since   cluster.Moment // the outcome has stood from here
+	since   cluster.Moment // the outcome has stood from here, or one like it
 	at      cluster.Moment // of the look
 	live    bool           // the look never ends: it is as old as the asking
 	trouble error
@@ -69,7 +69,11 @@ func (t *table) note(k key, outcome membership.Outcome, at cluster.Moment, live 
 			e.live, e.at = false, at
 		}
 	case !known || e.outcome != outcome:
-		e = entry{outcome: outcome, since: at, at: at, live: live, trouble: trouble}
+		since := at
+		if known && e.outcome.Unanswered() && outcome.Unanswered() {
+			since = e.since
+		}
+		e = entry{outcome: outcome, since: since, at: at, live: live, trouble: trouble}
 		news = true
 	default:
 		e.at, e.live = at, live
