@@ -17,7 +17,7 @@ const (
 	renewEvery = time.Second
 	// lateMax is how long no pass may succeed before the guard is not spoken for.
 	// With a watchdog of 3 s and 2 s to die, a guard that hangs is gone 7 s after
-	// its last renewal, one that is stopped after 6 s: a third of the package's 20 s.
+	// its last renewal, one that is stopped after 6 s: half of the package's 12 s.
 	lateMax = 2 * time.Second
 	// linesMax is how many lines wait for a journal that does not take them.
 	linesMax = 32
