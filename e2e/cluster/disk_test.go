@@ -85,6 +85,11 @@ func diskReadOnly(t *testing.T, c *cluster.Cluster) {
 	n1, n3 := c.Host("n1"), c.Host("n3")
 	before, process := known(t, n1), pid(t, n3)
 	must(t, n3.DiskReadOnly(t.Context()))
+	must(t, n1.AwaitStatus(t.Context(), time.Minute, "the disk is told of", func(s cluster.Status) bool { return s.Finds("DISK_WRITE_FAILED") }))
+	// Cassandra goes on until it has to write a new file, and shuts its ports then.
+	if err := n3.Flush(t.Context()); err == nil {
+		t.Error("Cassandra flushed to a disk that is read-only")
+	}
 	in, err := n1.AwaitIncident(t.Context(), "n3", before, 2*time.Minute, "a person is asked", func(i cluster.Incident) bool { return i.Phase == "held" })
 	must(t, err)
 	t.Logf("%s held: %s", in.Cause, in.Held)

@@ -104,6 +104,24 @@ func (h *Host) OpenCQL(ctx context.Context) error {
 	return h.jolokia(ctx, nil, "exec", storageService, "startNativeTransport()")
 }
 
+// TakesClients tells whether the port for clients is on, by Cassandra's own word.
+func (h *Host) TakesClients(ctx context.Context) (bool, error) {
+	var on bool
+	return on, h.jolokia(ctx, &on, "read", storageService, "NativeTransportRunning")
+}
+
+// cassandraMax bounds the time from a boot until Cassandra answers its operator: its
+// gate may ask for 20 s first.
+const cassandraMax = 2 * time.Minute
+
+// AwaitCassandra waits until a Cassandra runs and answers its operator.
+func (h *Host) AwaitCassandra(ctx context.Context) error {
+	return await(ctx, cassandraMax, fmt.Sprintf("Cassandra runs on %s", h.Name), func(ctx context.Context) (bool, string) {
+		_, err := h.TakesClients(ctx)
+		return err == nil, fmt.Sprint(err)
+	})
+}
+
 // Flush makes Cassandra write what it has in memory of the suite's table to its disk.
 func (h *Host) Flush(ctx context.Context) error {
 	return h.jolokia(ctx, nil, "exec", storageService, "forceKeyspaceFlush", load.Keyspace, load.Table)
@@ -112,12 +130,30 @@ func (h *Host) Flush(ctx context.Context) error {
 // RestartCassandra stops and starts Cassandra as an operator does, through its unit and
 // its gate.
 func (h *Host) RestartCassandra(ctx context.Context) error {
-	_, err := h.Run(ctx, "systemctl", "restart", cassandraUnit)
-	return err
+	return h.systemctl(ctx, "restart", cassandraUnit)
 }
 
 // KillAgent ends the agent with SIGKILL; its unit starts another one.
 func (h *Host) KillAgent(ctx context.Context) error { return h.signal(ctx, agentUnit, "SIGKILL") }
+
+// StopAgent stops the agent as an operator does, and StartAgent starts it.
+func (h *Host) StopAgent(ctx context.Context) error { return h.systemctl(ctx, "stop", agentUnit) }
+
+// StartAgent ends StopAgent; it returns when the agent says that it is ready.
+func (h *Host) StartAgent(ctx context.Context) error { return h.systemctl(ctx, "start", agentUnit) }
+
+// KeepAgent says whether the host starts its agent when it boots.
+func (h *Host) KeepAgent(ctx context.Context, keep bool) error {
+	if keep {
+		return h.systemctl(ctx, "enable", "--quiet", agentUnit)
+	}
+	return h.systemctl(ctx, "disable", "--quiet", agentUnit)
+}
+
+func (h *Host) systemctl(ctx context.Context, args ...string) error {
+	_, err := h.Run(ctx, append([]string{"systemctl"}, args...)...)
+	return err
+}
 
 // AgentProcess is the agent's process by its unit's word; 0: none runs.
 func (h *Host) AgentProcess(ctx context.Context) (int, error) {

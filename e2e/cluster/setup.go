@@ -60,7 +60,7 @@ func (c *Cluster) setUpCassandra(ctx context.Context, h *Host) error {
 // tables makes what tests read and write, and gives system_auth as many replicas:
 // with one, the loss of a node could lock clients out, and the rules of quorum say so.
 func (c *Cluster) tables(ctx context.Context) error {
-	session, err := c.session(ctx)
+	session, err := c.Session(ctx)
 	if err != nil {
 		return err
 	}
@@ -96,8 +96,8 @@ func (l layout) replication() string {
 	return text + "}"
 }
 
-// session connects to all nodes when all of them take clients.
-func (c *Cluster) session(ctx context.Context) (*gocql.Session, error) {
+// Session connects to all nodes when all of them take clients and see one another.
+func (c *Cluster) Session(ctx context.Context) (*gocql.Session, error) {
 	var hosts []string
 	for _, h := range c.Hosts {
 		hosts = append(hosts, h.CQL())
