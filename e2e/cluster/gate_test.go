@@ -49,13 +49,13 @@ func gateSaid(t *testing.T, h *cluster.Host) string {
 func fencedByHand(t *testing.T, c *cluster.Cluster) {
 	n1, n3 := c.Host("n1"), c.Host("n3")
 	before := known(t, n1)
+	rows := write(t, c)
 	said, err := n1.Supervisor(t.Context(), "fence", "n3", "--yes", "--reason", "its memory is changed")
 	if err != nil {
 		t.Fatal(said, err)
 	}
 	in, err := n1.AwaitIncident(t.Context(), "n3", before, time.Minute, "the fence stands", func(i cluster.Incident) bool { return i.Phase == "held" })
 	must(t, err)
-	rows := write(t, c)
 	must(t, n3.RestartCassandra(t.Context()))
 	hibernates(t, n3, "started by hand")
 
