@@ -267,15 +267,13 @@ func (t *turn) seedFault() *fault {
 	return nil
 }
 
-// seeds are the addresses of the node's seeds. An agent that was restarted
-// while its Cassandra was down has not asked it yet; then those that the
-// others name stand for them.
+// seeds are the addresses of the node's seeds, and of its peers'. A Cassandra drops a
+// seed from the list it goes by when gossip of an earlier life of it has to be
+// forgotten (Gossiper.removeEndpoint), and one that was down when its agent began
+// has not been asked: each list alone may lack some that its file names.
 func (t *turn) seeds() []string {
-	if facts := t.w.Agents[t.r.Node].Cassandra; facts != nil && len(facts.Seeds) > 0 {
-		return facts.Seeds
-	}
 	var seeds []string
-	for _, p := range t.w.livePeers(t.r.Node) {
+	for _, p := range append(t.w.livePeers(t.r.Node), t.r.Node) {
 		if facts := t.w.Agents[p].Cassandra; facts != nil {
 			seeds = append(seeds, facts.Seeds...)
 		}
