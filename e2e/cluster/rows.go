@@ -36,6 +36,7 @@ type Answers struct {
 type Stale struct {
 	Through cluster.Name
 	Began   time.Time
+	Acked   time.Time // when the version that it lacks was acknowledged
 }
 
 // StartRows writes every row at ALL, and then goes on writing and reading until End.
@@ -85,7 +86,7 @@ func (r *Rows) End(ctx context.Context) (Answers, error) {
 	counts := r.l.Stop()
 	a := Answers{Reads: counts.Reads}
 	for _, s := range counts.Stale {
-		a.Stale = append(a.Stale, Stale{cluster.Name(s.Node), s.Began})
+		a.Stale = append(a.Stale, Stale{cluster.Name(s.Node), s.Began, s.Acked})
 	}
 	// The audit comes first: a read at quorum mends what it finds.
 	audit, err := r.l.Audit(ctx, nil, func(name string, read func() error) error { return r.c.ownReplica(ctx, name, read) })

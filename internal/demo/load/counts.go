@@ -32,6 +32,7 @@ type Stale struct {
 	Row       string
 	Got, Want int64 // Got 0: no row
 	Began     time.Time
+	Acked     time.Time // when Want was acknowledged
 }
 
 // staleMax bounds the list, not the count.

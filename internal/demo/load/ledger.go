@@ -61,8 +61,8 @@ func (l *ledger) acked(row string, version int64, at time.Time) {
 }
 
 // due is the version that a read which began at that moment has to show at
-// least; 0 when none was acknowledged long enough before.
-func (l *ledger) due(row string, began time.Time) int64 {
+// least, and when it was acknowledged; 0 when none was long enough before.
+func (l *ledger) due(row string, began time.Time) ack {
 	return l.lastBefore(row, began.Add(-Grace))
 }
 
@@ -77,18 +77,18 @@ func (l *ledger) last(row string) int64 {
 	return t.acks[len(t.acks)-1].version
 }
 
-func (l *ledger) lastBefore(row string, limit time.Time) int64 {
+func (l *ledger) lastBefore(row string, limit time.Time) ack {
 	l.mu.Lock()
 	defer l.mu.Unlock()
 	t := l.rows[row]
 	if t == nil {
-		return 0
+		return ack{}
 	}
 	later := sort.Search(len(t.acks), func(i int) bool { return !t.acks[i].at.Before(limit) })
 	if later == 0 {
-		return 0
+		return ack{}
 	}
-	return t.acks[later-1].version
+	return t.acks[later-1]
 }
 
 // names are all rows that have an acknowledged version, sorted.

@@ -183,7 +183,8 @@ func (l *Load) keepReading(ctx context.Context, node string, first int) {
 		case err != nil:
 			l.counter.readFailed(node, err, time.Now())
 		default:
-			l.counter.read(Stale{Node: node, Row: row, Got: got, Want: l.ledger.due(row, began), Began: began})
+			due := l.ledger.due(row, began)
+			l.counter.read(Stale{Node: node, Row: row, Got: got, Want: due.version, Began: began, Acked: due.at})
 		}
 	}
 }

@@ -35,7 +35,7 @@ func TestWhatAReadHasToShow(t *testing.T) {
 		{"nor is a row nobody acknowledged", "other", 60000, 0},
 		{"nor one nobody wrote", "unknown", 60000, 0},
 	} {
-		if got := l.due(tt.row, after(tt.began)); got != tt.want {
+		if got := l.due(tt.row, after(tt.began)).version; got != tt.want {
 			t.Errorf("%s: got %d, want %d", tt.why, got, tt.want)
 		}
 	}
@@ -57,7 +57,7 @@ func TestLedgerForgetsOnlyWhatNoReadCanAskFor(t *testing.T) {
 		t.Errorf("%d acknowledgements kept after 100 s: memory grows with time", kept)
 	}
 	oldest := end - int(readMax.Milliseconds())
-	if got, want := l.due("r", after(oldest)), int64((oldest-1000)/100); got != want {
+	if got, want := l.due("r", after(oldest)).version, int64((oldest-1000)/100); got != want {
 		t.Errorf("the oldest read under way: got %d, want %d", got, want)
 	}
 }
