@@ -33,11 +33,15 @@ func newCertsInit() *cobra.Command {
 		Short: "Make an authority of the cluster's own",
 		Long: "Writes ca.pem, which every host needs, and ca.key, which signs and stays off the hosts. Never over\n" +
 			"others. A site that has an authority uses that one: a host's certificate names the host as common\n" +
-			"name, holds its addresses, and serves as server and client.",
+			"name, holds its addresses, and serves as server and client. One that bears no URI\n" +
+			"supervisor://CLUSTER/REGION/host/NAME does not tell of which cluster and region it is.",
 		Args: noArgs,
 		RunE: func(c *cobra.Command, _ []string) error {
 			if dir == "" || name == "" {
 				return usage(c, errors.New("--dir and --cluster are needed"))
+			}
+			if err := settings.CheckName(name); err != nil {
+				return usage(c, err)
 			}
 			if err := certs.Init(dir, name, time.Now()); err != nil {
 				return certFailure(err)
@@ -53,20 +57,24 @@ func newCertsInit() *cobra.Command {
 }
 
 func newCertsIssue() *cobra.Command {
-	var dir string
+	var dir, region string
 	var addresses []net.IP
 	c := &cobra.Command{
-		Use:   "issue HOST --dir DIR --address IP",
+		Use:   "issue HOST --dir DIR --region NAME --address IP",
 		Short: "Make the certificate of a host",
-		Args:  oneArg("the name of a host"),
+		Long: "Writes HOST.pem and HOST.key. The certificate says whose it is: of the authority's cluster, of this\n" +
+			"region and host, at these addresses.",
+		Args: oneArg("the name of a host"),
 		RunE: func(c *cobra.Command, args []string) error {
-			if dir == "" || len(addresses) == 0 {
-				return usage(c, errors.New("--dir and --address are needed"))
+			if dir == "" || region == "" || len(addresses) == 0 {
+				return usage(c, errors.New("--dir, --region and --address are needed"))
 			}
-			if err := settings.CheckName(args[0]); err != nil {
-				return usage(c, err)
+			for _, name := range []string{args[0], region} {
+				if err := settings.CheckName(name); err != nil {
+					return usage(c, err)
+				}
 			}
-			if err := certs.Issue(dir, certs.Host{Name: args[0], Addresses: addresses}, time.Now()); err != nil {
+			if err := certs.Issue(dir, certs.Host{Name: args[0], Region: region, Addresses: addresses}, time.Now()); err != nil {
 				return certFailure(err)
 			}
 			fmt.Fprintf(c.OutOrStdout(), "%s and %s: valid %d days\n",
@@ -75,6 +83,7 @@ func newCertsIssue() *cobra.Command {
 		},
 	}
 	c.Flags().StringVar(&dir, "dir", "", "directory of the authority")
+	c.Flags().StringVar(&region, "region", "", "the host's region, as in its agent.yaml")
 	c.Flags().IPSliceVar(&addresses, "address", nil, "address at which others reach the host; may be given again")
 	return c
 }

@@ -1,8 +1,9 @@
 // SPDX-License-Identifier: Apache-2.0
 
-// Package certs makes the certificates by which the hosts of one site know
-// each other: one authority, and for every host one certificate that serves as
-// server and as client. A site that has its own authority does without it.
+// Package certs makes and reads the certificates by which the hosts of one
+// cluster know each other: one authority, and for every host one certificate
+// that serves as server and as client. A site that has its own authority makes
+// them itself.
 package certs
 
 import (
@@ -17,8 +18,10 @@ import (
 	"io/fs"
 	"math/big"
 	"net"
+	"net/url"
 	"os"
 	"path/filepath"
+	"strings"
 	"time"
 )
 
@@ -40,10 +43,16 @@ const (
 // changed.
 var ErrExists = errors.New("is there already")
 
+// caName is the common name of an authority, before that of its cluster.
+const caName = "supervisor authority of "
+
 // Init makes an authority in dir, which it makes too. cluster stands in its
-// name. It never writes over one: the hosts' certificates would be worth
-// nothing.
+// name, and in all that it signs. It never writes over one: the hosts'
+// certificates would be worth nothing.
 func Init(dir, cluster string, now time.Time) error {
+	if _, err := (Identity{Cluster: cluster, Region: "r", Host: "h"}).uri(); err != nil {
+		return fmt.Errorf("make the authority: %w", err)
+	}
 	if err := os.MkdirAll(dir, 0o700); err != nil {
 		return fmt.Errorf("make the authority: %w", err)
 	}
@@ -51,7 +60,7 @@ func Init(dir, cluster string, now time.Time) error {
 	if err != nil {
 		return fmt.Errorf("make the authority: %w", err)
 	}
-	template, err := blank(pkix.Name{CommonName: "supervisor authority of " + cluster}, now, now.AddDate(CAYears, 0, 0))
+	template, err := blank(pkix.Name{CommonName: caName + cluster}, now, now.AddDate(CAYears, 0, 0))
 	if err != nil {
 		return fmt.Errorf("make the authority: %w", err)
 	}
@@ -67,12 +76,22 @@ func Init(dir, cluster string, now time.Time) error {
 // Host is who a certificate is for.
 type Host struct {
 	Name      string   // the agent's; also the certificate's common name
+	Region    string   // in which it stands
 	Addresses []net.IP // at which others reach it
 }
 
-// Issue makes NAME.pem and NAME.key in the authority's directory.
+// Issue makes NAME.pem and NAME.key in the authority's directory. The cluster is
+// the authority's.
 func Issue(dir string, h Host, now time.Time) error {
 	ca, caKey, err := authority(dir)
+	if err != nil {
+		return fmt.Errorf("certificate of %s: %w", h.Name, err)
+	}
+	of, ok := strings.CutPrefix(ca.Subject.CommonName, caName)
+	if !ok {
+		return fmt.Errorf("certificate of %s: %s is of %q and names no cluster; `supervisor certs init` makes one that does", h.Name, CAFile, ca.Subject.CommonName)
+	}
+	uri, err := Identity{Cluster: of, Region: h.Region, Host: h.Name}.uri()
 	if err != nil {
 		return fmt.Errorf("certificate of %s: %w", h.Name, err)
 	}
@@ -88,7 +107,7 @@ func Issue(dir string, h Host, now time.Time) error {
 	if err != nil {
 		return fmt.Errorf("certificate of %s: %w", h.Name, err)
 	}
-	template.DNSNames, template.IPAddresses = []string{h.Name}, h.Addresses
+	template.DNSNames, template.IPAddresses, template.URIs = []string{h.Name}, h.Addresses, []*url.URL{uri}
 	template.KeyUsage = x509.KeyUsageDigitalSignature
 	template.ExtKeyUsage = []x509.ExtKeyUsage{x509.ExtKeyUsageServerAuth, x509.ExtKeyUsageClientAuth}
 	der, err := x509.CreateCertificate(rand.Reader, template, ca, key.Public(), caKey)

@@ -29,7 +29,7 @@ func authority(t *testing.T) string {
 
 func issue(t *testing.T, dir, name string) tls.Certificate {
 	t.Helper()
-	if err := certs.Issue(dir, certs.Host{Name: name, Addresses: []net.IP{net.IPv4(10, 0, 3, 11)}}, now); err != nil {
+	if err := certs.Issue(dir, certs.Host{Name: name, Region: "eu", Addresses: []net.IP{net.IPv4(10, 0, 3, 11)}}, now); err != nil {
 		t.Fatal(err)
 	}
 	pair, err := tls.LoadX509KeyPair(filepath.Join(dir, name+".pem"), filepath.Join(dir, name+".key"))
@@ -83,13 +83,13 @@ func TestNothingIsWrittenOver(t *testing.T) {
 	if err := certs.Init(dir, "orders", now); !errors.Is(err, certs.ErrExists) {
 		t.Errorf("a second authority: %v", err)
 	}
-	if err := certs.Issue(dir, certs.Host{Name: "n1"}, now); !errors.Is(err, certs.ErrExists) {
+	if err := certs.Issue(dir, certs.Host{Name: "n1", Region: "eu"}, now); !errors.Is(err, certs.ErrExists) {
 		t.Errorf("a second certificate: %v", err)
 	}
 	if err := os.Remove(filepath.Join(dir, "n1.pem")); err != nil {
 		t.Fatal(err)
 	}
-	if err := certs.Issue(dir, certs.Host{Name: "n1"}, now); !errors.Is(err, certs.ErrExists) {
+	if err := certs.Issue(dir, certs.Host{Name: "n1", Region: "eu"}, now); !errors.Is(err, certs.ErrExists) {
 		t.Errorf("a key whose certificate is gone was written over: %v", err)
 	}
 	if after, err := os.ReadFile(filepath.Join(dir, "n1.key")); err != nil || string(after) != string(before) {
@@ -98,7 +98,7 @@ func TestNothingIsWrittenOver(t *testing.T) {
 }
 
 func TestWithoutAnAuthorityTheCommandIsNamed(t *testing.T) {
-	err := certs.Issue(t.TempDir(), certs.Host{Name: "n1"}, now)
+	err := certs.Issue(t.TempDir(), certs.Host{Name: "n1", Region: "eu"}, now)
 	if err == nil || !strings.Contains(err.Error(), "supervisor certs init") {
 		t.Errorf("got %v", err)
 	}

@@ -49,7 +49,7 @@ func trio(t *testing.T, secure bool) ([]etcd.EmbedOptions, []string) {
 // files are those of a new certificate.
 func files(t *testing.T, ca, name string) etcd.Files {
 	t.Helper()
-	if err := certs.Issue(ca, certs.Host{Name: name, Addresses: []net.IP{net.IPv4(127, 0, 0, 1)}}, time.Now()); err != nil {
+	if err := certs.Issue(ca, certs.Host{Name: name, Region: "eu", Addresses: []net.IP{net.IPv4(127, 0, 0, 1)}}, time.Now()); err != nil {
 		t.Fatal(err)
 	}
 	return etcd.Files{Cert: filepath.Join(ca, name+".pem"), Key: filepath.Join(ca, name+".key"), CA: filepath.Join(ca, certs.CAFile)}

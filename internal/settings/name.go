@@ -14,7 +14,7 @@ import (
 // configuration, in a metric's label and on a command line without quotes.
 var wellNamed = regexp.MustCompile(`^[A-Za-z0-9]([A-Za-z0-9._-]{0,126}[A-Za-z0-9_])?$`)
 
-// CheckName tells what is wrong with the name of a host.
+// CheckName tells what is wrong with the name of a cluster, region or host.
 func CheckName(name string) error {
 	if !wellNamed.MatchString(name) {
 		return fmt.Errorf("the name %q holds what a name must not; write at most 128 letters, digits and - _ . between them", name)
