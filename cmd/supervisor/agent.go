@@ -219,7 +219,7 @@ func dialStore(cfg settings.Agent, seen agent.Horizon, log *zap.Logger) (*etcd.S
 
 func storeOptions(cfg settings.Agent, seen agent.Horizon) (etcd.Options, error) {
 	o := etcd.DefaultOptions(string(cfg.Host.Name), store.Prefix(cfg.Cluster, cfg.Region), cfg.Store.Endpoints...)
-	o.TLS = files(cfg.Store.TLS)
+	o.TLS = keeper(cfg)
 	o.SeenRev = seen.Rev
 	id, err := store.EtcdClusterID(seen.EtcdCluster)
 	if err != nil {

@@ -131,13 +131,6 @@ func embedOptions(cfg settings.Agent, log *zap.Logger) (o etcd.EmbedOptions, ok 
 	o = etcd.DefaultEmbedOptions(string(cfg.Host.Name), cfg.Store.Embedded.Dir, members)
 	// Members of other clusters and regions never join this one.
 	o.Token = store.Prefix(cfg.Cluster, cfg.Region)
-	o.TLS, o.Logger = files(cfg.Store.TLS), log
+	o.TLS, o.Logger = keeper(cfg), log
 	return o, true
-}
-
-func files(t *settings.TLS) etcd.Files {
-	if t == nil {
-		return etcd.Files{}
-	}
-	return etcd.Files{CA: t.CA, Cert: t.Cert, Key: t.Key}
 }

@@ -10,7 +10,6 @@ import (
 	"google.golang.org/grpc"
 	"google.golang.org/grpc/credentials/insecure"
 
-	"supervisor/internal/etcd"
 	"supervisor/internal/store"
 )
 
@@ -18,7 +17,7 @@ import (
 func TestAFullStoreSaysThatItTakesNoWrites(t *testing.T) {
 	t.Parallel()
 	addr := embedded(t)
-	s := client(t, []string{"http://" + addr}, etcd.Files{})
+	s := client(t, []string{"http://" + addr}, nil)
 	commits(t, s, "before")
 	if why, err := s.Refuses(t.Context()); why != "" || err != nil {
 		t.Fatalf("before: %q, %v", why, err)

@@ -57,7 +57,7 @@ func (s *Store) pulse(ctx context.Context) (Status, error) {
 	began, floor := time.Now(), s.horizon.floor()
 	resp, err := s.client.Get(ctx, s.o.Prefix+store.Era, clientv3.WithCountOnly())
 	if err != nil {
-		return Status{}, fmt.Errorf("pulse of the store: %w", err)
+		return Status{}, fmt.Errorf("pulse of the store: %w", s.turned.explain(err))
 	}
 	if err := s.horizon.note(resp.Header, floor); err != nil {
 		return Status{}, fmt.Errorf("pulse of the store: %w", err)

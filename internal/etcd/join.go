@@ -15,7 +15,6 @@ import (
 	"go.etcd.io/etcd/api/v3/etcdserverpb"
 	clientv3 "go.etcd.io/etcd/client/v3"
 	"go.etcd.io/etcd/server/v3/embed"
-	"google.golang.org/grpc"
 )
 
 // ErrLostMember tells that the others know this member with data, and its
@@ -101,12 +100,11 @@ func (o EmbedOptions) client(names []string) (*clientv3.Client, error) {
 	if len(ends) == 0 {
 		return nil, errors.New("no other member is named")
 	}
-	tls, err := o.TLS.client()
-	if err != nil {
+	if err := usable(o.TLS); err != nil {
 		return nil, err
 	}
-	return clientv3.New(clientv3.Config{Endpoints: ends, TLS: tls, Logger: quiet(o.Logger), DialTimeout: askMax,
-		DialOptions: []grpc.DialOption{reconnect(askMax)}})
+	return clientv3.New(clientv3.Config{Endpoints: ends, Logger: quiet(o.Logger), DialTimeout: askMax,
+		DialOptions: append(secured(o.TLS, nil), reconnect(askMax))})
 }
 
 // Answering names the members that answer now, in order.

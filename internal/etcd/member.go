@@ -3,6 +3,7 @@
 package etcd
 
 import (
+	"bytes"
 	"context"
 	"errors"
 	"fmt"
@@ -17,6 +18,8 @@ import (
 
 	"go.etcd.io/etcd/server/v3/embed"
 	"go.uber.org/zap"
+
+	"supervisor/internal/certs"
 )
 
 // EmbedOptions are complete; DefaultEmbedOptions fills in what has a good
@@ -28,7 +31,7 @@ type EmbedOptions struct {
 	Members map[string]MemberURLs
 	// TLS secures both ports, with certificates asked of both sides. Without it
 	// the member listens on loopback only.
-	TLS Files
+	TLS *certs.Keeper
 	// Token keeps members of different clusters from ever joining each other.
 	Token string
 
@@ -58,6 +61,7 @@ func DefaultEmbedOptions(name, dir string, members map[string]MemberURLs) EmbedO
 type Member struct {
 	o      EmbedOptions
 	server *embed.Etcd
+	ca     []byte // the authorities that it went by when it began
 	once   sync.Once
 	closed chan struct{}
 }
@@ -97,11 +101,33 @@ func (o EmbedOptions) start(initial, state string) (*Member, error) {
 		return nil, fmt.Errorf("options of store member %s: %w", o.Name, err)
 	}
 	cfg.InitialCluster, cfg.ClusterState = initial, state
+	ca, err := o.authorities()
+	if err != nil {
+		return nil, fmt.Errorf("start store member %s: %w", o.Name, err)
+	}
 	server, err := embed.StartEtcd(cfg)
 	if err != nil {
 		return nil, fmt.Errorf("start store member %s in %s: %w", o.Name, o.Dir, err)
 	}
-	return &Member{o: o, server: server, closed: make(chan struct{})}, nil
+	return &Member{o: o, server: server, ca: ca, closed: make(chan struct{})}, nil
+}
+
+func (o EmbedOptions) authorities() ([]byte, error) {
+	if o.TLS == nil {
+		return nil, nil
+	}
+	set, err := o.TLS.Current()
+	if err != nil {
+		return nil, fmt.Errorf("certificates: %w", err)
+	}
+	return set.CA, nil
+}
+
+// Outdated tells whether the CA file was replaced since the member began: etcd
+// reads certificate and key for every connection, and the authorities once.
+func (m *Member) Outdated() bool {
+	ca, err := m.o.authorities()
+	return err == nil && !bytes.Equal(ca, m.ca)
 }
 
 // Ready waits until the member serves: it then knows of a majority.
@@ -186,7 +212,6 @@ func (o EmbedOptions) config() (*embed.Config, error) {
 	must(err == nil, "client URL: %v", err)
 	peer, err := o.url(own.Peer)
 	must(err == nil, "peer URL: %v", err)
-	must(o.TLS.check() == nil, "%v", o.TLS.check())
 	must(o.Heartbeat >= time.Millisecond && o.Election >= 5*o.Heartbeat && o.Election <= 50*time.Second,
 		"heartbeat %v and election %v: election at least 5 heartbeats, at most 50 s", o.Heartbeat, o.Election)
 	must(o.Retention >= time.Minute, "retention %v: at least 1 min", o.Retention)
@@ -215,8 +240,8 @@ func (o EmbedOptions) embedConfig(client, peer url.URL) *embed.Config {
 	// through the browser finds nothing to talk to.
 	cfg.EnableGRPCGateway = false
 	cfg.CORS, cfg.HostWhitelist = map[string]struct{}{}, map[string]struct{}{client.Hostname(): {}}
-	if o.TLS.given() {
-		cfg.ClientTLSInfo, cfg.PeerTLSInfo = o.TLS.server(), o.TLS.server()
+	if o.TLS != nil {
+		cfg.ClientTLSInfo, cfg.PeerTLSInfo = server(o.TLS.Files()), server(o.TLS.Files())
 		// Whoever joins the members' own talk could rewrite the store, so a
 		// certificate of the site is not enough.
 		cfg.PeerTLSInfo.AllowedCNs = slices.Sorted(maps.Keys(o.Members))

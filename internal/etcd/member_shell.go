@@ -22,7 +22,7 @@ func (o EmbedOptions) url(text string) (*url.URL, error) {
 		return nil, err
 	}
 	want := "http"
-	if o.TLS.given() {
+	if o.TLS != nil {
 		want = "https"
 	}
 	host, port, err := net.SplitHostPort(u.Host)
@@ -32,7 +32,7 @@ func (o EmbedOptions) url(text string) (*url.URL, error) {
 		return nil, fmt.Errorf("%q: want %s://ADDRESS:PORT", text, want)
 	case err != nil || port == "" || port == "0":
 		return nil, fmt.Errorf("%q: a port is needed", text)
-	case ip == nil || !o.TLS.given() && !ip.IsLoopback():
+	case ip == nil || o.TLS == nil && !ip.IsLoopback():
 		return nil, fmt.Errorf("%q: only a loopback address, as it carries no TLS", text)
 	}
 	return u, nil

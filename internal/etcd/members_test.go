@@ -8,6 +8,7 @@ import (
 	"errors"
 	"fmt"
 	"net"
+	"os"
 	"path/filepath"
 	"strings"
 	"testing"
@@ -39,20 +40,26 @@ func trio(t *testing.T, secure bool) ([]etcd.EmbedOptions, []string) {
 		// Not what these tests are about, and it would cost 5 s.
 		o.Heartbeat, o.Election = 50*time.Millisecond, 500*time.Millisecond
 		if secure {
-			o.TLS = files(t, ca, name)
+			o.TLS = keeper(name, files(t, ca, name))
 		}
 		all, ends = append(all, o), append(ends, members[name].Client)
 	}
 	return all, ends
 }
 
+// keeper reads the files of a host of this cluster.
+func keeper(name string, f certs.Files) *certs.Keeper {
+	own := certs.Owner{Identity: certs.Identity{Cluster: "orders", Region: "eu", Host: name}, Embedded: true}
+	return certs.NewKeeper(f, own, time.Now)
+}
+
 // files are those of a new certificate.
-func files(t *testing.T, ca, name string) etcd.Files {
+func files(t *testing.T, ca, name string) certs.Files {
 	t.Helper()
 	if err := certs.Issue(ca, certs.Host{Name: name, Region: "eu", Addresses: []net.IP{net.IPv4(127, 0, 0, 1)}}, time.Now()); err != nil {
 		t.Fatal(err)
 	}
-	return etcd.Files{Cert: filepath.Join(ca, name+".pem"), Key: filepath.Join(ca, name+".key"), CA: filepath.Join(ca, certs.CAFile)}
+	return certs.Files{Cert: filepath.Join(ca, name+".pem"), Key: filepath.Join(ca, name+".key"), CA: filepath.Join(ca, certs.CAFile)}
 }
 
 // join tries until the others let the member in, as an agent does, and waits
@@ -73,7 +80,7 @@ func join(t *testing.T, o etcd.EmbedOptions) *etcd.Member {
 	return m
 }
 
-func client(t *testing.T, urls []string, tls etcd.Files) *etcd.Store {
+func client(t *testing.T, urls []string, tls *certs.Keeper) *etcd.Store {
 	t.Helper()
 	o := options(t, "n1", "/supervisor/1/orders/eu/", "")
 	o.Endpoints, o.TLS = urls, tls
@@ -134,7 +141,7 @@ func TestALostMemberIsReplacedOnlyByAPersonsWord(t *testing.T) {
 	bootstrap(t, os[0])
 	join(t, os[1])
 	third := join(t, os[2])
-	c := client(t, urls[:2], etcd.Files{})
+	c := client(t, urls[:2], nil)
 	if err := c.RemoveMember(t.Context(), "n3"); !errors.Is(err, etcd.ErrMemberAnswers) {
 		t.Errorf("a member that answers was taken off: %v", err)
 	}
@@ -188,26 +195,42 @@ func TestTheOnlyMemberIsNotTakenOff(t *testing.T) {
 
 func TestWithoutACertificateNobodyTalksToTheStore(t *testing.T) {
 	t.Parallel()
-	os, urls := trio(t, true)
-	bootstrap(t, os[0])
+	members, urls := trio(t, true)
+	bootstrap(t, members[0])
 	foreign := filepath.Join(t.TempDir(), "ca")
 	if err := certs.Init(foreign, "orders", time.Now()); err != nil {
 		t.Fatal(err)
 	}
 	stranger := files(t, foreign, "n1")
-	stranger.CA = os[0].TLS.CA // believes the store; the store does not know it
-	c := client(t, urls[:1], stranger)
+	own, err := os.ReadFile(stranger.CA)
+	if err != nil {
+		t.Fatal(err)
+	}
+	both, err := os.ReadFile(members[0].TLS.Files().CA)
+	if err != nil {
+		t.Fatal(err)
+	}
+	// Believes the store; the store does not know it.
+	if err := os.WriteFile(stranger.CA, append(both, own...), 0o600); err != nil {
+		t.Fatal(err)
+	}
+	c := client(t, urls[:1], keeper("n1", stranger))
 	ctx, cancel := context.WithTimeout(t.Context(), 2*time.Second)
 	defer cancel()
 	if _, err := c.Commit(ctx, put("a", "1")); err == nil {
 		t.Error("a certificate of another authority was let in")
 	}
+	ctx, cancel = context.WithTimeout(t.Context(), 2*time.Second)
+	defer cancel()
+	if _, err := c.Pulse(ctx); err == nil || !strings.Contains(err.Error(), "does not take this host's certificate (tls: ") {
+		t.Errorf("that it was turned away is told as %v", err)
+	}
 	// A host of the site that is no member may ask, and may not join the
 	// members' own talk.
-	ca := filepath.Dir(os[0].TLS.CA)
-	os[1].TLS = files(t, ca, "n9")
-	commits(t, client(t, urls[:1], os[1].TLS), "of another host")
-	if m, err := etcd.Join(t.Context(), os[1]); err == nil {
+	ca := filepath.Dir(members[0].TLS.Files().CA)
+	members[1].TLS = keeper("n9", files(t, ca, "n9"))
+	commits(t, client(t, urls[:1], members[1].TLS), "of another host")
+	if m, err := etcd.Join(t.Context(), members[1]); err == nil {
 		ends(t, m)
 		t.Error("a certificate that names no member became one")
 	}

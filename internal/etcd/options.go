@@ -10,13 +10,15 @@ import (
 
 	"go.uber.org/zap"
 	"go.uber.org/zap/zapcore"
+
+	"supervisor/internal/certs"
 )
 
 // Options are complete: nothing is defaulted later, so the log line that
 // prints them is the truth. DefaultOptions fills in what has a good default.
 type Options struct {
 	Endpoints      []string      // client URLs of the members, at least one
-	TLS            Files         // read once, by Dial
+	TLS            *certs.Keeper // asked at every handshake; nil: no TLS
 	Prefix         string        // /supervisor/1/<cluster>/<region>/
 	Name           string        // of this agent: the value of its leader key
 	LeaseTTL       time.Duration // whole seconds, 2 s to 60 s: a dead client's keys stand so long
@@ -65,7 +67,6 @@ func (o Options) check() error {
 	must(o.WatchQueueMax >= 1 && o.WatchQueueMax <= 4096, "watch queue %d: 1 to 4096", o.WatchQueueMax)
 	must(o.SeenRev >= 0, "seen revision %d: not below 0", o.SeenRev)
 	must(o.Logger != nil, "logger: missing")
-	must(o.TLS.check() == nil, "%v", o.TLS.check())
 	return errors.Join(faults...)
 }
 

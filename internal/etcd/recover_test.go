@@ -184,7 +184,7 @@ func TestOthersJoinARecoveredStore(t *testing.T) {
 	os[0].Dir = filepath.Join(t.TempDir(), "store")
 	first := bootstrap(t, os[0])
 	second, third := join(t, os[1]), join(t, os[2])
-	c := client(t, urls, etcd.Files{})
+	c := client(t, urls, nil)
 	write(t, c, store.Era, "first")
 	for _, m := range []*etcd.Member{first, second, third} {
 		if err := m.Close(t.Context()); err != nil {
@@ -199,7 +199,7 @@ func TestOthersJoinARecoveredStore(t *testing.T) {
 	os[1].Dir, os[2].Dir = t.TempDir(), t.TempDir() // the old ones are set aside
 	join(t, os[1])
 	join(t, os[2])
-	seen := client(t, urls, etcd.Files{})
+	seen := client(t, urls, nil)
 	st, err := seen.Health(t.Context())
 	if err != nil || len(st.Members) != 3 {
 		t.Fatalf("health: %+v, %v", st, err)

@@ -27,6 +27,7 @@ type Store struct {
 	cancel context.CancelFunc
 	wg     sync.WaitGroup // the lease keeper and the watches
 
+	turned  turnedAway
 	horizon horizon
 	own     ownLease
 
@@ -40,22 +41,22 @@ func Dial(o Options) (*Store, error) {
 	if err := o.check(); err != nil {
 		return nil, fmt.Errorf("store options: %w", err)
 	}
-	tls, err := o.TLS.client()
-	if err != nil {
+	if err := usable(o.TLS); err != nil {
 		return nil, fmt.Errorf("store options: %w", err)
 	}
 	ctx, cancel := context.WithCancel(context.Background())
+	s := &Store{o: o, ctx: ctx, cancel: cancel}
 	client, err := clientv3.New(clientv3.Config{
-		Context: ctx, Endpoints: o.Endpoints, TLS: tls, Logger: quiet(o.Logger), DialTimeout: o.DialTimeout,
+		Context: ctx, Endpoints: o.Endpoints, Logger: quiet(o.Logger), DialTimeout: o.DialTimeout,
 		// A connection into nothing is noticed after 12 s at the latest.
 		DialKeepAliveTime: 10 * time.Second, DialKeepAliveTimeout: 2 * time.Second,
-		DialOptions: []grpc.DialOption{reconnect(o.DialTimeout)},
+		DialOptions: append(secured(o.TLS, &s.turned), reconnect(o.DialTimeout)),
 	})
 	if err != nil {
 		cancel()
 		return nil, fmt.Errorf("client of store %v: %w", o.Endpoints, err)
 	}
-	s := &Store{o: o, client: client, ctx: ctx, cancel: cancel}
+	s.client = client
 	s.horizon.rev, s.horizon.cluster = o.SeenRev, o.SeenCluster
 	s.own.init()
 	s.wg.Go(s.keepLease)
