@@ -25,6 +25,7 @@ import (
 	"supervisor/internal/agent"
 	"supervisor/internal/api"
 	"supervisor/internal/cassandra"
+	"supervisor/internal/certs"
 	"supervisor/internal/etcd"
 	"supervisor/internal/settings"
 	"supervisor/internal/store"
@@ -58,6 +59,9 @@ func runAgent(ctx context.Context, config string) error {
 	if err != nil {
 		return inFile(err)
 	}
+	if err := impossible(config, cfg, time.Now()); err != nil {
+		return err
+	}
 	log, err := newLogger(cfg.Log.Level)
 	if err != nil {
 		return err
@@ -70,7 +74,8 @@ func runAgent(ctx context.Context, config string) error {
 		runtime.GOMAXPROCS(1)
 	}
 	defer func() { _ = log.Sync() }()
-	j := &joinery{cfg: cfg, log: log, counters: api.NewCounters(), member: func() string { return "" }}
+	j := &joinery{cfg: cfg, log: log, counters: api.NewCounters(), certs: keeper(cfg), member: func() string { return "" },
+		outdated: func() bool { return false }}
 	defer j.close()
 	a, err := j.agent(ctx)
 	if err != nil {
@@ -116,7 +121,9 @@ type joinery struct {
 	closers  []func()
 	trouble  []incident.Trouble
 	closed   string
+	certs    *certs.Keeper // of the files of store.tls; nil: none
 	member   func() string // why the store's member here does not run
+	outdated func() bool   // it goes by another CA file than stands there
 	counters *api.Counters
 }
 
@@ -167,12 +174,24 @@ func (j *joinery) agent(ctx context.Context) (*agent.Agent, error) {
 	}
 	return agent.New(agent.Options{
 		Cluster: cfg.Cluster, Region: cfg.Region, Self: cfg.Host.Name, Boot: newBoot(), Version: version(), Key: key,
-		Control: cfg.ControlAgents, Disk: disk, Closed: j.closed, Member: j.member, Trouble: j.trouble,
+		Control: cfg.ControlAgents, Disk: disk, Closed: j.closed, Member: j.member, Around: j.around, Trouble: j.trouble,
 		Horizon: seen, Seen: seenBy(client),
 		Journal: client, Election: client, Pulse: client, Courier: g, Observer: look,
 		Unit: unit{u}, Ports: portsOf(cfg.Cassandra), Admin: admin, Reader: reader{cassandra.SessionOptions{Timeout: 2 * time.Second, Credentials: credentials}},
 		Proxies: newProxy, Clock: agent.BootClock{}, Counters: j.counters, Log: j.log,
 	}), nil
+}
+
+// around is asked now and then for what the agent's parts see wrong.
+func (j *joinery) around() (found []incident.Trouble) {
+	if j.certs == nil {
+		return nil
+	}
+	found = certTroubles(j.certs.State())
+	if j.outdated() {
+		found = append(found, incident.Trouble{Code: "STORE_MEMBER_OLD_CA", Args: map[string]string{"file": j.certs.Files().CA}})
+	}
+	return found
 }
 
 func (j *joinery) stateDirBroken(err error) {
@@ -184,13 +203,19 @@ func (j *joinery) stateDirBroken(err error) {
 // store starts the embedded member, when this agent has one, and dials.
 func (j *joinery) store(ctx context.Context, seen agent.Horizon) (*etcd.Store, error) {
 	if o, runs := embedOptions(j.cfg, j.log); runs {
+		o.TLS = j.certs
 		k := keepMember(o, j.log)
-		j.closers, j.member = append(j.closers, k.close), k.Why
+		j.closers, j.member, j.outdated = append(j.closers, k.close), k.Why, k.Outdated
 		if sameDisk(o.Dir, j.cfg.Cassandra.DataDir) {
 			j.trouble = append(j.trouble, incident.Trouble{Code: "STORE_SHARES_DISK"})
 		}
 	}
-	client, err := dialStore(j.cfg, seen, j.log)
+	so, err := storeOptions(j.cfg, seen)
+	if err != nil {
+		return nil, err
+	}
+	so.TLS, so.Logger = j.certs, j.log
+	client, err := dial(so)
 	if err != nil {
 		return nil, err
 	}
@@ -210,6 +235,10 @@ func dialStore(cfg settings.Agent, seen agent.Horizon, log *zap.Logger) (*etcd.S
 		return nil, err
 	}
 	o.Logger = log
+	return dial(o)
+}
+
+func dial(o etcd.Options) (*etcd.Store, error) {
 	client, err := etcd.Dial(o)
 	if err != nil {
 		return nil, fmt.Errorf("reach the store: %w", err)

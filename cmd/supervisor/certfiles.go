@@ -3,10 +3,12 @@
 package main
 
 import (
+	"fmt"
 	"net"
 	"net/netip"
 	"time"
 
+	"supervisor/incident"
 	"supervisor/internal/certs"
 	"supervisor/internal/settings"
 )
@@ -33,4 +35,77 @@ func owner(cfg settings.Agent) certs.Owner {
 		}
 	}
 	return o
+}
+
+// checkCertificates says what is wrong with the files of store.tls, as lines of
+// `config check`.
+func checkCertificates(cfg settings.Agent, at time.Time) []certs.Fault {
+	if cfg.Store.TLS == nil {
+		return nil
+	}
+	return certFiles(*cfg.Store.TLS).Check(owner(cfg), at)
+}
+
+// certLines names the line of the agent's file with each.
+func certLines(cfg settings.Agent, faults []certs.Fault) (lines []string) {
+	for _, f := range faults {
+		of := "cert"
+		switch f.File {
+		case cfg.Store.TLS.Key:
+			of = "key"
+		case cfg.Store.TLS.CA:
+			of = "ca"
+		}
+		lines = append(lines, "store.tls."+of+": "+f.Error())
+	}
+	return lines
+}
+
+// impossible is the error of an agent that could never reach its store with the
+// files that it has. What time mends, an expired certificate, keeps nobody from
+// starting: the gate must be answered and the node observed.
+func impossible(file string, cfg settings.Agent, at time.Time) error {
+	lines := certLines(cfg, certs.Lasting(checkCertificates(cfg, at)))
+	if len(lines) == 0 {
+		return nil
+	}
+	return unfit(file, lines)
+}
+
+// endsSoon is how long before its end a certificate is a finding: a fortnight
+// has at least one day on which people are at work.
+const endsSoon = 14 * 24 * time.Hour
+
+// certTroubles are the findings about the files.
+func certTroubles(st certs.State) (found []incident.Trouble) {
+	left := st.Until.Sub(st.At)
+	at := map[string]string{"at": st.Until.UTC().Format("2006-01-02 15:04 UTC"), "file": st.Of}
+	expired := !st.Until.IsZero() && left < 0
+	switch {
+	case expired:
+		found = append(found, incident.Trouble{Code: "CERT_EXPIRED", Args: at})
+	case !st.Until.IsZero() && left <= endsSoon:
+		at["left"] = days(left)
+		found = append(found, incident.Trouble{Code: "CERT_EXPIRING", Args: at})
+	}
+	if len(st.Faults) == 0 || expired && !st.Old && len(certs.Lasting(st.Faults)) == 0 {
+		return found
+	}
+	detail := certs.Faults(st.Faults).Error()
+	if st.Old {
+		detail += "; what stood there before is used"
+	}
+	return append(found, incident.Trouble{Code: "CERT_REJECTED", Args: map[string]string{"detail": detail}})
+}
+
+// days spells a time that is left: whole days, so that the word changes once a day.
+func days(left time.Duration) string {
+	switch n := int(left / (24 * time.Hour)); n {
+	case 0:
+		return "less than a day"
+	case 1:
+		return "1 day"
+	default:
+		return fmt.Sprintf("%d days", n)
+	}
 }

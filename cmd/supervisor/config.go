@@ -7,9 +7,11 @@ import (
 	"fmt"
 	"os/user"
 	"strconv"
+	"time"
 
 	"github.com/spf13/cobra"
 
+	"supervisor/incident"
 	"supervisor/internal/cassandra"
 	"supervisor/internal/settings"
 )
@@ -38,7 +40,7 @@ func newConfigCheck() *cobra.Command {
 				return inFile(err)
 			}
 			if lines := onThisHost(a); len(lines) > 0 {
-				return failure{err: fmt.Errorf("%s does not fit this host; nothing was started", args[0]), code: "CONFIG_INVALID", exit: exitUsage, remedy: lines}
+				return unfit(args[0], lines)
 			}
 			role, store := "observes and obeys", "external store"
 			if a.IsControl() {
@@ -51,14 +53,22 @@ func newConfigCheck() *cobra.Command {
 			}
 			fmt.Fprintf(c.OutOrStdout(), "%s is in order: host %s of cluster %s in %s/%s/%s · %s · %s\n",
 				args[0], a.Host.Name, a.Cluster, a.Region, a.Host.Datacenter, a.Host.Rack, role, store)
+			if k := keeper(a); k != nil {
+				for _, t := range certTroubles(k.State()) {
+					t.Args["node"] = string(a.Host.Name)
+					fmt.Fprintf(c.OutOrStdout(), "warning: %s (%s)\n", incident.Sentence(t.Code, t.Args), t.Code)
+				}
+			}
 			return nil
 		},
 	}
 }
 
-// onThisHost says what the agent would end on when it starts. The gate does
-// not need it: a wrong password file keeps no Cassandra from starting.
+// onThisHost says what the agent would end on when it starts, or could do nothing
+// with. The gate does not need it: a wrong password file keeps no Cassandra from
+// starting.
 func onThisHost(a settings.Agent) (lines []string) {
+	lines = certLines(a, checkCertificates(a, time.Now()))
 	if file := a.Cassandra.CredentialsFile; file != "" {
 		if _, err := cassandra.ReadCredentials(file); err != nil {
 			lines = append(lines, "cassandra.credentials_file: "+err.Error())
@@ -71,6 +81,11 @@ func onThisHost(a settings.Agent) (lines []string) {
 		}
 	}
 	return lines
+}
+
+// unfit is a file that is in order by itself and not on this host.
+func unfit(file string, lines []string) error {
+	return failure{err: fmt.Errorf("%s does not fit this host; nothing was started", file), code: "CONFIG_INVALID", exit: exitUsage, remedy: lines}
 }
 
 // oneFile demands exactly one argument.

@@ -28,8 +28,9 @@ type memberKeeper struct {
 	cancel context.CancelFunc
 	ended  chan struct{}
 
-	mu  sync.Mutex
-	why string // it does not run; empty: it does
+	mu     sync.Mutex
+	why    string       // it does not run; empty: it does
+	member *etcd.Member // nil: none is open
 }
 
 func keepMember(o etcd.EmbedOptions, log *zap.Logger) *memberKeeper {
@@ -44,6 +45,20 @@ func (k *memberKeeper) Why() string {
 	k.mu.Lock()
 	defer k.mu.Unlock()
 	return k.why
+}
+
+// Outdated tells whether the member runs by another CA file than stands there.
+func (k *memberKeeper) Outdated() bool {
+	k.mu.Lock()
+	m := k.member
+	k.mu.Unlock()
+	return m != nil && m.Outdated()
+}
+
+func (k *memberKeeper) hold(m *etcd.Member) {
+	k.mu.Lock()
+	defer k.mu.Unlock()
+	k.member = m
 }
 
 func (k *memberKeeper) say(why string) {
@@ -88,7 +103,9 @@ func (k *memberKeeper) open(ctx context.Context) (*etcd.Member, error) {
 
 // serve returns when the member stopped by itself, or ctx is over.
 func (k *memberKeeper) serve(ctx context.Context, m *etcd.Member) error {
+	k.hold(m)
 	defer func() {
+		k.hold(nil)
 		cctx, cancel := context.WithTimeout(context.Background(), closeMax)
 		defer cancel()
 		_ = m.Close(cctx)

@@ -41,6 +41,9 @@ type Options struct {
 	// Member tells why this host's own member of the store does not run; empty:
 	// it does, or none belongs here.
 	Member func() string
+	// Around tells what is wrong at that moment with what surrounds the agent,
+	// each code once. It may read files.
+	Around func() []incident.Trouble
 	// Trouble is what was found wrong while the agent was put together.
 	Trouble []incident.Trouble
 
@@ -225,6 +228,7 @@ type desk struct {
 	announced     string
 	announcedAt   cluster.Moment
 	troubles      map[string]incident.Trouble
+	around        []incident.Trouble // those of them that Options.Around told last
 	lastTick      cluster.Moment
 	due           cluster.Moment // of the next tick
 	storeOK       cluster.Moment // last answer of the store

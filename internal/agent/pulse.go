@@ -330,14 +330,18 @@ func (d *desk) trouble(code string, pairs ...string) {
 	for i := 0; i+1 < len(pairs); i += 2 {
 		t.Args[pairs[i]] = pairs[i+1]
 	}
-	if _, known := d.troubles[code]; !known {
+	d.note(t)
+}
+
+func (d *desk) note(t incident.Trouble) {
+	if _, known := d.troubles[t.Code]; !known {
 		args := map[string]string{"node": string(d.a.o.Self)}
 		for k, v := range t.Args {
 			args[k] = v
 		}
-		d.log.Warn(incident.Sentence(code, args), zap.String("finding", code))
+		d.log.Warn(incident.Sentence(t.Code, args), zap.String("finding", t.Code))
 	}
-	d.troubles[code] = t
+	d.troubles[t.Code] = t
 }
 
 func (d *desk) clear(code string) {

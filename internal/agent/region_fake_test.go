@@ -186,7 +186,7 @@ func (r *region) start(n cluster.Name, change ...func(*Options)) *run {
 	h.mail = &fakeCourier{r: r, name: n, ready: make(chan struct{}, 1)}
 	horizon, _ := r.nodes[n].disk.Horizon() // a disk that is broken from the start has none
 	h.client.believe(horizon.EtcdCluster)
-	o := Options{Cluster: "demo", Region: "eu", Self: n, Boot: h.boot, Version: "test", Key: r.keys[n], Control: names, Member: func() string { return "" },
+	o := Options{Cluster: "demo", Region: "eu", Self: n, Boot: h.boot, Version: "test", Key: r.keys[n], Control: names, Member: func() string { return "" }, Around: func() []incident.Trouble { return nil },
 		Disk: r.nodes[n].disk, Horizon: horizon, Seen: h.client.seen, Journal: h.client, Election: h.client, Pulse: h.client, Courier: h.mail, Observer: h.looks,
 		Unit: fakeUnit{r.nodes[n]}, Admin: fakeAdmin{r.nodes[n]}, Reader: fakeReader{r},
 		Proxies: func(name, _, _ string) (Proxy, error) { return r.proxyOf(name), nil },

@@ -20,6 +20,8 @@ const (
 	requestMax = 3 * time.Second // one request to the store
 	retryEvery = 500 * time.Millisecond
 	pulseEvery = 2 * time.Second
+	// aroundEvery is after how many pulses the agent looks at what surrounds it.
+	aroundEvery = 5
 	// refusesEvery is after how many pulses the store is asked whether it takes
 	// writes: one that is full goes on answering them.
 	refusesEvery = 5
@@ -81,6 +83,9 @@ func (a *Agent) relist(ctx context.Context) {
 // checkStore asks how the store does and tells the desk.
 func (a *Agent) checkStore(ctx context.Context) {
 	for n := 0; ctx.Err() == nil; n++ {
+		if n%aroundEvery == 0 {
+			a.checkAround(ctx)
+		}
 		cctx, cancel := context.WithTimeout(ctx, requestMax)
 		took, err := a.o.Pulse.Pulse(cctx)
 		cancel()

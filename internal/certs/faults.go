@@ -140,22 +140,22 @@ func (s *Set) chains(at time.Time) [][]*x509.Certificate {
 	return chains
 }
 
-// until is when the certificate, or the last authority that makes it good, ends.
-func (s *Set) until(at time.Time) time.Time {
-	var last time.Time
+// until is when the certificate ends, or before it the last authority that makes
+// it good; of says which of the two.
+func (f Files) until(s *Set, at time.Time) (ends time.Time, of string) {
 	for _, chain := range s.chains(at) {
-		ends := chain[0].NotAfter
-		for _, c := range chain {
-			if c.NotAfter.Before(ends) {
-				ends = c.NotAfter
+		first, file := chain[0].NotAfter, f.Cert
+		for _, c := range chain[1:] {
+			if c.NotAfter.Before(first) {
+				first, file = c.NotAfter, f.CA
 			}
 		}
-		if ends.After(last) {
-			last = ends
+		if first.After(ends) {
+			ends, of = first, file
 		}
 	}
-	if last.IsZero() {
-		return s.Pair.Leaf.NotAfter
+	if ends.IsZero() {
+		return s.Pair.Leaf.NotAfter, f.Cert
 	}
-	return last
+	return ends, of
 }

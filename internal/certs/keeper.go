@@ -55,6 +55,8 @@ type State struct {
 	Faults []Fault   // of the files as they stand
 	Old    bool      // those before them are used in their stead
 	Until  time.Time // when what is used ends; zero: nothing is
+	Of     string    // the file that ends then
+	At     time.Time // the moment of the look
 }
 
 // State looks at the files.
@@ -62,9 +64,9 @@ func (k *Keeper) State() State {
 	k.mu.Lock()
 	defer k.mu.Unlock()
 	at := k.look()
-	st := State{Faults: k.faults, Old: k.old}
+	st := State{Faults: k.faults, Old: k.old, At: at}
 	if k.used != nil {
-		st.Until = k.used.until(at)
+		st.Until, st.Of = k.files.until(k.used, at)
 	}
 	return st
 }

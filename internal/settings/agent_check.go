@@ -83,9 +83,10 @@ func (c agentCheck) store() {
 		c.must(!slices.Contains(s.Endpoints[:i], e), item("store.endpoints", i), "%q is listed twice; name it once", e)
 	}
 	if s.TLS != nil {
-		c.pemFile("store.tls.ca", s.TLS.CA)
-		c.pemFile("store.tls.cert", s.TLS.Cert)
-		c.secretFile("store.tls.key", s.TLS.Key, 0o077)
+		// What stands in them is looked at by who uses them: they may be replaced.
+		c.absolute("store.tls.ca", s.TLS.CA)
+		c.absolute("store.tls.cert", s.TLS.Cert)
+		c.absolute("store.tls.key", s.TLS.Key)
 	}
 	if s.Embedded != nil {
 		c.embedded(*s.Embedded)

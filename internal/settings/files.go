@@ -5,7 +5,6 @@ package settings
 import (
 	"cmp"
 	"encoding/base64"
-	"encoding/pem"
 	"errors"
 	"io/fs"
 	"maps"
@@ -61,16 +60,6 @@ func (d *document) keyFile(path, file string) {
 			return
 		}
 	}
-}
-
-// pemFile checks that a certificate file is one.
-func (d *document) pemFile(path, file string) {
-	if _, ok := d.stat(path, file); !ok {
-		return
-	}
-	text, err := load(file)
-	block, _ := pem.Decode(text)
-	d.must(err == nil && block != nil && block.Type == "CERTIFICATE", path, "%s holds no certificate in PEM", file)
 }
 
 // program checks an argv.
