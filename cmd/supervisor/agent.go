@@ -13,6 +13,7 @@ import (
 	"os/signal"
 	"path/filepath"
 	"runtime"
+	"strings"
 	"syscall"
 	"time"
 
@@ -125,6 +126,8 @@ type joinery struct {
 	member   func() string // why the store's member here does not run
 	outdated func() bool   // it goes by another CA file than stands there
 	counters *api.Counters
+	// strangers are those whose gossip cannot be read.
+	strangers func() []gossip.Stranger
 }
 
 // closeMax bounds a clean stop, each part for itself.
@@ -184,14 +187,32 @@ func (j *joinery) agent(ctx context.Context) (*agent.Agent, error) {
 
 // around is asked now and then for what the agent's parts see wrong.
 func (j *joinery) around() (found []incident.Trouble) {
-	if j.certs == nil {
-		return nil
+	if unread := strangersTold(j.strangers()); unread != "" {
+		found = append(found, incident.Trouble{Code: "GOSSIP_UNREAD", Args: map[string]string{"detail": unread}})
 	}
-	found = certTroubles(j.certs.State())
+	if j.certs == nil {
+		return found
+	}
+	found = append(found, certTroubles(j.certs.State())...)
 	if j.outdated() {
 		found = append(found, incident.Trouble{Code: "STORE_MEMBER_OLD_CA", Args: map[string]string{"file": j.certs.Files().CA}})
 	}
 	return found
+}
+
+// strangersMax bounds the hosts that one finding names; the rest is counted.
+const strangersMax = 3
+
+func strangersTold(all []gossip.Stranger) string {
+	var named []string
+	for _, s := range all[:min(strangersMax, len(all))] {
+		named = append(named, fmt.Sprintf("%s: %s", s.At, s.Why))
+	}
+	told := strings.Join(named, "; ")
+	if more := len(all) - strangersMax; more > 0 {
+		told += fmt.Sprintf("; and %d more", more)
+	}
+	return told
 }
 
 func (j *joinery) stateDirBroken(err error) {
@@ -301,7 +322,7 @@ func (j *joinery) gossip() (*gossip.Gossip, error) {
 	if err != nil {
 		return nil, fmt.Errorf("gossip: %w", err)
 	}
-	j.closers = append(j.closers, func() { _ = g.Close() })
+	j.closers, j.strangers = append(j.closers, func() { _ = g.Close() }), g.Strangers
 	j.counters.CountMail(func() uint64 { d := g.Dropped(); return d.Overflow + d.Malformed })
 	return g, nil
 }

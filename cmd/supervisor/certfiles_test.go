@@ -4,6 +4,7 @@ package main
 
 import (
 	"net"
+	"net/netip"
 	"os"
 	"path/filepath"
 	"strings"
@@ -16,6 +17,7 @@ import (
 	"supervisor/internal/agent"
 	"supervisor/internal/certs"
 	"supervisor/internal/settings"
+	"supervisor/membership/gossip"
 )
 
 // secure is n1 of orders in eu, with a certificate that was issued then, and the
@@ -162,5 +164,27 @@ func TestAMemberGoesByItsAddresses(t *testing.T) {
 	a.Host.Name = cluster.Name("n9")
 	if o := owner(a); len(o.Serves) != 0 {
 		t.Errorf("a host without a member serves at %v", o.Serves)
+	}
+}
+
+func TestHostsWhoseGossipCannotBeReadAreNamed(t *testing.T) {
+	one := gossip.Stranger{At: netip.MustParseAddr("10.0.3.12"), Why: "its gossip key differs"}
+	for _, row := range []struct {
+		all  []gossip.Stranger
+		want string
+	}{
+		{nil, ""},
+		{[]gossip.Stranger{one}, "10.0.3.12: its gossip key differs"},
+		{[]gossip.Stranger{one, one, one}, "10.0.3.12: its gossip key differs; 10.0.3.12: its gossip key differs; 10.0.3.12: its gossip key differs"},
+		{[]gossip.Stranger{one, one, one, one, one}, "10.0.3.12: its gossip key differs; 10.0.3.12: its gossip key differs; 10.0.3.12: its gossip key differs; and 2 more"},
+	} {
+		j := joinery{strangers: func() []gossip.Stranger { return row.all }}
+		got := ""
+		for _, f := range j.around() {
+			got += f.Args["detail"]
+		}
+		if got != row.want {
+			t.Errorf("%d strangers: %q, want %q", len(row.all), got, row.want)
+		}
 	}
 }

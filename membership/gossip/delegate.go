@@ -4,6 +4,7 @@ package gossip
 
 import (
 	"bytes"
+	"time"
 
 	"go.uber.org/zap"
 )
@@ -33,7 +34,10 @@ func (d delegate) MergeRemoteState([]byte, bool) {}
 
 // levels writes memberlist's lines, whose level is a word in brackets, to zap.
 // It may be called with the node lock held; zap does not wait for readers.
-type levels struct{ log *zap.Logger }
+type levels struct {
+	log       *zap.Logger
+	strangers *strangers
+}
 
 // Write takes one line.
 func (l levels) Write(line []byte) (int, error) {
@@ -43,6 +47,9 @@ func (l levels) Write(line []byte) (int, error) {
 		level, rest = nil, text
 	}
 	message := string(bytes.TrimPrefix(rest, []byte("memberlist: ")))
+	if l.strangers.note(string(text), time.Now()) {
+		level = nil // one comes with every packet; who sends them is told once
+	}
 	switch string(level) {
 	case "[ERR", "[ERROR":
 		l.log.Error(message)

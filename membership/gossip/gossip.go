@@ -28,6 +28,8 @@ type Gossip struct {
 	roll  *roll
 	inbox *inbox
 
+	strangers strangers
+
 	mu     sync.Mutex
 	seeds  map[cluster.Name]netip.AddrPort
 	wake   chan struct{} // capacity 1: the seeds changed
@@ -91,7 +93,7 @@ func (g *Gossip) config() (*memberlist.Config, error) {
 	c.EnableCompression = false
 	c.Delegate = delegate{g.inbox, self}
 	c.Events, c.Alive, c.Merge, c.Conflict = g.roll, g.roll, g.roll, g.roll
-	c.Logger = log.New(levels{g.o.Logger.Named("gossip")}, "", 0)
+	c.Logger = log.New(levels{g.o.Logger.Named("gossip"), &g.strangers}, "", 0)
 	return c, nil
 }
 

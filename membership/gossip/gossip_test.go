@@ -251,12 +251,13 @@ func TestStrangersStayOutside(t *testing.T) {
 	key := gossip.NewKey()
 	for _, c := range []struct {
 		why, said string // said: by memberlist, when it turned the stranger away
+		told      string // of the stranger, while it goes on trying; empty: nothing, as its packets are read
 		change    func(*testing.T, *gossip.Options)
 	}{
-		{"another key", "no installed keys could decrypt", func(t *testing.T, o *gossip.Options) { o.KeyFile = keyFile(t, gossip.NewKey()) }},
-		{"another cluster: another label", `unacceptable label "supervisor/audit/eu"`, func(t *testing.T, o *gossip.Options) { o.Cluster = "audit" }},
-		{"another region: another label", `unacceptable label "supervisor/orders/us"`, func(t *testing.T, o *gossip.Options) { o.Region = "us" }},
-		{"an address outside the allowed networks", "127.0.78.9 is not allowed", func(t *testing.T, o *gossip.Options) {
+		{"another key", "no installed keys could decrypt", "its gossip key differs", func(t *testing.T, o *gossip.Options) { o.KeyFile = keyFile(t, gossip.NewKey()) }},
+		{"another cluster: another label", `unacceptable label "supervisor/audit/eu"`, `another cluster or region ("supervisor/audit/eu")`, func(t *testing.T, o *gossip.Options) { o.Cluster = "audit" }},
+		{"another region: another label", `unacceptable label "supervisor/orders/us"`, `another cluster or region ("supervisor/orders/us")`, func(t *testing.T, o *gossip.Options) { o.Region = "us" }},
+		{"an address outside the allowed networks", "127.0.78.9 is not allowed", "", func(t *testing.T, o *gossip.Options) {
 			o.Bind, o.Allowed = freeAddr(t, "127.0.78.9"), []netip.Prefix{netip.MustParsePrefix("127.0.0.0/8")}
 		}},
 	} {
@@ -274,6 +275,19 @@ func TestStrangersStayOutside(t *testing.T) {
 			})
 			if got := names(in); got != "n1" {
 				t.Errorf("inside are %q, want only n1", got)
+			}
+			switch all := in.Strangers(); {
+			case c.told == "" && len(all) > 0:
+				t.Errorf("told of %v", all)
+			case c.told == "":
+			case len(all) != 1 || !all[0].At.IsLoopback() || !strings.Contains(all[0].Why, c.told):
+				t.Errorf("told of %v, want one with %q", all, c.told)
+			default: // a line with every packet would fill the log
+				for _, l := range lines.FilterMessageSnippet(c.said).All() {
+					if l.Level > zapcore.DebugLevel {
+						t.Errorf("logged as %s: %s", l.Level, l.Message)
+					}
+				}
 			}
 		})
 	}
