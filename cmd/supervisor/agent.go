@@ -123,6 +123,7 @@ type joinery struct {
 	trouble  []incident.Trouble
 	closed   string
 	certs    *certs.Keeper // of the files of store.tls; nil: none
+	lacking  string        // what the last look found wrong with them
 	member   func() string // why the store's member here does not run
 	outdated func() bool   // it goes by another CA file than stands there
 	counters *api.Counters
@@ -193,7 +194,7 @@ func (j *joinery) around() (found []incident.Trouble) {
 	if j.certs == nil {
 		return found
 	}
-	found = append(found, certTroubles(j.certs.State())...)
+	found = append(found, certTroubles(settled(j.certs.State(), &j.lacking))...)
 	if j.outdated() {
 		found = append(found, incident.Trouble{Code: "STORE_MEMBER_OLD_CA", Args: map[string]string{"file": j.certs.Files().CA}})
 	}

@@ -76,6 +76,21 @@ func impossible(file string, cfg settings.Agent, at time.Time) error {
 // has at least one day on which people are at work.
 const endsSoon = 14 * 24 * time.Hour
 
+// settled leaves out what the files lack while they are replaced, one after the
+// other: it is told when the next look finds the same. before is what that look
+// found, and is noted for the next.
+func settled(st certs.State, before *string) certs.State {
+	said := ""
+	if err := certs.Faults(st.Faults); err != nil {
+		said = err.Error()
+	}
+	passing := st.Old && said != *before
+	if *before = said; passing {
+		st.Faults, st.Old = nil, false
+	}
+	return st
+}
+
 // certTroubles are the findings about the files.
 func certTroubles(st certs.State) (found []incident.Trouble) {
 	left := st.Until.Sub(st.At)

@@ -156,6 +156,27 @@ func TestFindingsAboutCertificates(t *testing.T) {
 	}
 }
 
+func TestFilesThatAreBeingReplacedAreToldAtTheSecondLook(t *testing.T) {
+	half, key := []certs.Fault{{File: "/c", What: "is half", Do: "wait"}}, []certs.Fault{{File: "/k", What: "is another's", Do: "wait"}}
+	before := ""
+	for i, row := range []struct {
+		st   certs.State
+		told bool
+	}{
+		{certs.State{}, false},
+		{certs.State{Faults: half, Old: true}, false},
+		{certs.State{Faults: key, Old: true}, false},
+		{certs.State{}, false},
+		{certs.State{Faults: key, Old: true}, false},
+		{certs.State{Faults: key, Old: true}, true},
+		{certs.State{Faults: half}, true}, // nothing better is there to go on with
+	} {
+		if got := settled(row.st, &before); (len(got.Faults) > 0) != row.told {
+			t.Errorf("look %d tells %+v", i, got)
+		}
+	}
+}
+
 func TestAMemberGoesByItsAddresses(t *testing.T) {
 	_, a := secure(t, time.Now())
 	if o := owner(a); len(o.Serves) != 2 || !o.Embedded || o.Identity != (certs.Identity{Cluster: "orders", Region: "eu", Host: "n1"}) {

@@ -18,12 +18,12 @@ import (
 
 // secured lets a client shake hands with what stands in the keeper's files at
 // that moment, without TLS when there is no keeper. Who is turned away, on either
-// side, is told to r; nil: to nobody.
-func secured(k *certs.Keeper, r *turnedAway) []grpc.DialOption {
+// side, is told to t.
+func secured(k *certs.Keeper, t *turnedAway) []grpc.DialOption {
 	if k == nil {
 		return nil
 	}
-	return []grpc.DialOption{grpc.WithTransportCredentials(handshakes{k, r})}
+	return []grpc.DialOption{grpc.WithTransportCredentials(handshakes{k, t})}
 }
 
 // usable tells why no handshake can succeed; a command then need not wait.

@@ -45,7 +45,7 @@ func Join(ctx context.Context, o EmbedOptions) (*Member, error) {
 	defer cancel()
 	list, err := c.MemberList(ctx)
 	if err != nil {
-		return nil, fmt.Errorf("join the store: %w", err)
+		return nil, fmt.Errorf("join the store: %w", c.turned.explain(err))
 	}
 	all, added := list.Members, false
 	for _, m := range all {
@@ -86,25 +86,33 @@ func (o EmbedOptions) nameOf(m *etcdserverpb.Member, url string) string {
 	return m.Name
 }
 
+// asker is a client for a few questions to members.
+type asker struct {
+	*clientv3.Client
+	turned *turnedAway
+}
+
 // others is a client of all members but this one.
-func (o EmbedOptions) others() (*clientv3.Client, error) {
+func (o EmbedOptions) others() (asker, error) {
 	names := slices.Sorted(maps.Keys(o.Members))
 	return o.client(slices.DeleteFunc(names, func(name string) bool { return name == o.Name }))
 }
 
-func (o EmbedOptions) client(names []string) (*clientv3.Client, error) {
+func (o EmbedOptions) client(names []string) (asker, error) {
 	var ends []string
 	for _, name := range names {
 		ends = append(ends, o.Members[name].Client)
 	}
 	if len(ends) == 0 {
-		return nil, errors.New("no other member is named")
+		return asker{}, errors.New("no other member is named")
 	}
 	if err := usable(o.TLS); err != nil {
-		return nil, err
+		return asker{}, err
 	}
-	return clientv3.New(clientv3.Config{Endpoints: ends, Logger: quiet(o.Logger), DialTimeout: askMax,
-		DialOptions: append(secured(o.TLS, nil), reconnect(askMax))})
+	turned := &turnedAway{}
+	c, err := clientv3.New(clientv3.Config{Endpoints: ends, Logger: quiet(o.Logger), DialTimeout: askMax,
+		DialOptions: append(secured(o.TLS, turned), reconnect(askMax))})
+	return asker{c, turned}, err
 }
 
 // Answering names the members that answer now, in order.

@@ -225,6 +225,13 @@ func TestWithoutACertificateNobodyTalksToTheStore(t *testing.T) {
 	if _, err := c.Pulse(ctx); err == nil || !strings.Contains(err.Error(), "does not take this host's certificate (tls: ") {
 		t.Errorf("that it was turned away is told as %v", err)
 	}
+	members[1].TLS = keeper("n1", stranger)
+	if m, err := etcd.Join(t.Context(), members[1]); err == nil {
+		ends(t, m)
+		t.Error("a member with a certificate of another authority joined")
+	} else if !strings.Contains(err.Error(), "does not take this host's certificate (tls: ") {
+		t.Errorf("that it was turned away is told as %v", err)
+	}
 	// A host of the site that is no member may ask, and may not join the
 	// members' own talk.
 	ca := filepath.Dir(members[0].TLS.Files().CA)

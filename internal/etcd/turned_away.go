@@ -22,31 +22,28 @@ type turnedAway struct {
 // turnedAwayMax bounds the addresses: those of the options, and a few beside.
 const turnedAwayMax = 16
 
-func (r *turnedAway) note(conn net.Conn, err error) {
-	if r == nil {
-		return
-	}
-	r.mu.Lock()
-	defer r.mu.Unlock()
+func (t *turnedAway) note(conn net.Conn, err error) {
+	t.mu.Lock()
+	defer t.mu.Unlock()
 	at := conn.RemoteAddr().String()
 	if err == nil {
-		delete(r.why, at)
+		delete(t.why, at)
 		return
 	}
-	if r.why == nil {
-		r.why = map[string]string{}
+	if t.why == nil {
+		t.why = map[string]string{}
 	}
-	if _, known := r.why[at]; known || len(r.why) < turnedAwayMax {
-		r.why[at] = err.Error()
+	if _, known := t.why[at]; known || len(t.why) < turnedAwayMax {
+		t.why[at] = err.Error()
 	}
 }
 
 // explain adds to the error of a request why it found nobody.
-func (r *turnedAway) explain(err error) error {
-	r.mu.Lock()
-	defer r.mu.Unlock()
+func (t *turnedAway) explain(err error) error {
+	t.mu.Lock()
+	defer t.mu.Unlock()
 	var all []string
-	for at, why := range r.why { // order: sorted below
+	for at, why := range t.why { // order: sorted below
 		all = append(all, at+": "+why)
 	}
 	if err == nil || len(all) == 0 {
