@@ -130,6 +130,8 @@ func agentRows() []Row {
 			"mend the file named, no restart is needed", true),
 		trouble("GOSSIP_UNREAD", Warning, ScopeAgent, "the agent on {node} cannot read gossip that reaches it from {detail}",
 			"give both hosts the same gossip.key_file, cluster and region, and restart the agent that was wrong", true),
+		trouble("STORE_SERVER_REFUSED", Warning, ScopeAgent, "the agent on {node} has no secure connection to servers of the store: {detail}",
+			"look at the certificate files of the host named, and of this one; no restart is needed", true),
 		trouble("STORE_MEMBER_OLD_CA", Warning, ScopeAgent, "the store's member on {node} goes by the authorities that {file} held when it started",
 			"restart the agent there, one host after the other", true),
 		trouble("STORE_SHARES_DISK", Warning, ScopeAgent, "the store on {node} shares a disk with Cassandra's data",

@@ -127,6 +127,7 @@ type joinery struct {
 	member   func() string // why the store's member here does not run
 	outdated func() bool   // it goes by another CA file than stands there
 	counters *api.Counters
+	refused  func() []string // servers of the store with whom no handshake succeeds
 	// strangers are those whose gossip cannot be read.
 	strangers func() []gossip.Stranger
 }
@@ -194,6 +195,9 @@ func (j *joinery) around() (found []incident.Trouble) {
 	if j.certs == nil {
 		return found
 	}
+	if refused := j.refused(); len(refused) > 0 {
+		found = append(found, incident.Trouble{Code: "STORE_SERVER_REFUSED", Args: map[string]string{"detail": strings.Join(refused, "; ")}})
+	}
 	found = append(found, certTroubles(settled(j.certs.State(), &j.lacking))...)
 	if j.outdated() {
 		found = append(found, incident.Trouble{Code: "STORE_MEMBER_OLD_CA", Args: map[string]string{"file": j.certs.Files().CA}})
@@ -241,6 +245,7 @@ func (j *joinery) store(ctx context.Context, seen agent.Horizon) (*etcd.Store, e
 	if err != nil {
 		return nil, err
 	}
+	j.refused = client.Refused
 	j.closers = append(j.closers, func() {
 		cctx, cancel := context.WithTimeout(context.Background(), closeMax)
 		defer cancel()

@@ -47,7 +47,7 @@ type handshakes struct {
 func (h handshakes) ClientHandshake(ctx context.Context, authority string, conn net.Conn) (net.Conn, credentials.AuthInfo, error) {
 	set, err := h.keeper.Current()
 	if err != nil {
-		err = fmt.Errorf("certificates: %w", err)
+		err = unfit{fmt.Errorf("certificates: %w", err)}
 		h.told.note(conn, err)
 		return nil, nil, err
 	}
@@ -71,11 +71,11 @@ func (h handshakes) accept(c tls.ConnectionState) error {
 	id, named, err := certs.IdentityOf(c.PeerCertificates[0])
 	switch {
 	case err != nil:
-		return fmt.Errorf("the server's certificate: %w", err)
+		return unfit{fmt.Errorf("the server's certificate: %w", err)}
 	case named && id.Cluster != own.Cluster:
-		return fmt.Errorf("the server shows a certificate of cluster %q (%s), this agent is of %q; look at the addresses of the store and at the files there", id.Cluster, id, own.Cluster)
+		return unfit{fmt.Errorf("the server shows a certificate of cluster %q (%s), this agent is of %q; look at the addresses of the store and at the files there", id.Cluster, id, own.Cluster)}
 	case named && own.Embedded && id.Region != own.Region:
-		return fmt.Errorf("the server shows a certificate of region %q (%s), this agent is of %q; look at the addresses of the store and at the files there", id.Region, id, own.Region)
+		return unfit{fmt.Errorf("the server shows a certificate of region %q (%s), this agent is of %q; look at the addresses of the store and at the files there", id.Region, id, own.Region)}
 	}
 	return nil
 }

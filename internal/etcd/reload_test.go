@@ -120,6 +120,9 @@ func TestReplacedFilesCountFromTheNextHandshakeOn(t *testing.T) {
 	trust(t, own, next)
 	m = again(t, m, o)
 	commits(t, c, "when the old authority is gone")
+	if all := c.Refused(); len(all) > 0 {
+		t.Errorf("who answers is told as refused: %q", all)
+	}
 
 	half(t, own.Cert)
 	p.Cut()
@@ -169,8 +172,8 @@ func TestABadServerIsRefusedByItsReason(t *testing.T) {
 		{"another cluster's, by an authority that is believed", "stock", "eu", now, true,
 			`of cluster "stock" (supervisor://stock/eu/host/n1), this agent is of "orders"`},
 		{"another region's", "orders", "us", now, true, `of region "us" (supervisor://orders/us/host/n1), this agent is of "eu"`},
-		{"an unknown authority's", "orders", "eu", now, false, "unknown authority"},
-		{"one that has expired", "orders", "eu", now.AddDate(0, 0, -certs.HostDays-1), true, "certificate has expired"},
+		{"an unknown authority's", "orders", "eu", now, false, "its certificate is of an unknown authority (supervisor authority of orders)"},
+		{"one that has expired", "orders", "eu", now.AddDate(0, 0, -certs.HostDays-1), true, "its certificate expired at 20"},
 	} {
 		t.Run(row.why, func(t *testing.T) {
 			t.Parallel()
@@ -191,9 +194,36 @@ func TestABadServerIsRefusedByItsReason(t *testing.T) {
 			bootstrap(t, o)
 			ctx, cancel := context.WithTimeout(t.Context(), 3*time.Second)
 			defer cancel()
-			if _, err := client(t, []string{url}, keeper("n2", own)).Pulse(ctx); err == nil || !strings.Contains(err.Error(), row.says) {
+			c := client(t, []string{url}, keeper("n2", own))
+			if _, err := c.Pulse(ctx); err == nil || !strings.Contains(err.Error(), row.says) {
 				t.Errorf("got %v, want %q", err, row.says)
 			}
+			if all := c.Refused(); len(all) != 1 || !strings.HasPrefix(all[0], strings.TrimPrefix(url, "https://")+": ") || !strings.Contains(all[0], row.says) {
+				t.Errorf("refused are %q", all)
+			}
 		})
+	}
+}
+
+// The kernel of a host that stands still takes connections all the same.
+func TestAServerThatDoesNotAnswerRefusesNobody(t *testing.T) {
+	t.Parallel()
+	l, err := net.Listen("tcp", "127.0.0.1:0")
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer l.Close()
+	orders, own := authority(t, "orders"), filesOf(t)
+	install(t, own, orders, "n2", orders)
+	o := options(t, "n2", "/supervisor/1/orders/eu/", "")
+	o.Endpoints, o.TLS, o.DialTimeout = []string{"https://" + l.Addr().String()}, keeper("n2", own), 200*time.Millisecond
+	c := dial(t, o)
+	ctx, cancel := context.WithTimeout(t.Context(), time.Second)
+	defer cancel()
+	if _, err := c.Pulse(ctx); err == nil {
+		t.Fatal("nobody answered")
+	}
+	if all := c.Refused(); len(all) > 0 {
+		t.Errorf("refused are %q", all)
 	}
 }

@@ -63,6 +63,10 @@ func Dial(o Options) (*Store, error) {
 	return s, nil
 }
 
+// Refused names the servers of the store with which no handshake succeeds, with
+// the reason, sorted by address; the others may answer all the same.
+func (s *Store) Refused() []string { return s.turned.list(time.Now()) }
+
 // reconnect bounds the pause between two attempts. gRPC's own grows to two
 // minutes, which the agents would stay blind for after a restart of the store.
 func reconnect(attempt time.Duration) grpc.DialOption {
