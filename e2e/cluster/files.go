@@ -65,11 +65,12 @@ WantedBy=multi-user.target
 func (p place) at(port uint16) string { return netip.AddrPortFrom(p.address, port).String() }
 
 // node is the host's Cassandra as the demo's nodes are described. Its admin interface
-// is on loopback alone: it asks nobody for a name.
+// is on loopback alone: it asks nobody for a name. All nodes are seeds, as they start at
+// one moment: one that is none ends when no seed answers it by then.
 func (l layout) node(p place) node.Node {
 	n := node.Node{Name: string(p.name), Address: p.address.String(), Datacenter: string(p.datacenter), Rack: string(p.rack),
 		Region: string(p.region), Admin: "127.0.0.1", JMXPort: jmxPort, Tokens: p.tokens, Dir: dataDir, Jars: jarsDir, Java: "/usr/bin/java"}
-	for _, s := range l.hosts[:controls] {
+	for _, s := range l.hosts {
 		n.Seeds = append(n.Seeds, s.address.String())
 	}
 	return n
