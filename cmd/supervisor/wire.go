@@ -14,6 +14,7 @@ import (
 	"supervisor/cluster"
 	"supervisor/internal/agent"
 	"supervisor/internal/cassandra"
+	"supervisor/internal/process"
 	"supervisor/internal/settings"
 	"supervisor/isolate"
 	service "supervisor/isolate/command"
@@ -113,9 +114,9 @@ func (u unit) Kill(ctx context.Context, meant agent.Process) error {
 func (u unit) Start(ctx context.Context) error {
 	err := u.Unit.Start(ctx)
 	switch {
-	case errors.Is(err, service.ErrRunning):
+	case errors.Is(err, process.ErrRunning):
 		return nil
-	case errors.Is(err, service.ErrUncertain):
+	case errors.Is(err, process.ErrUncertain):
 		return fmt.Errorf("%w: %w", agent.ErrUncertain, err)
 	}
 	return err
@@ -128,7 +129,7 @@ func (u unit) Watch(ctx context.Context) (cluster.Boot, <-chan struct{}, error) 
 	if err != nil || !ok {
 		return "", nil, err
 	}
-	return p.Boot(), u.Exited(ctx, p), nil
+	return p.Boot(), process.Exited(ctx, p), nil
 }
 
 // observer is a probe that is made anew when the peers change.

@@ -52,6 +52,7 @@ var back = map[string][]string{
 	"internal/cassandra":       {"cluster"},
 	"internal/certs":           {},
 	"internal/etcd":            {"cluster", "internal/store", "internal/certs"},
+	"internal/process":         {"cluster"},
 	"internal/store/storetest": {"cluster", "internal/store"},
 	"internal/settings":        {fronts},
 	"internal/api/...":         {fronts, "internal/store", "internal/lead", "internal/obey", "internal/api/..."},
@@ -76,6 +77,9 @@ var libraries = map[string][]string{
 	"github.com/google/nftables":      {"isolate/nft"},
 	"github.com/mdlayher/netlink":     {"isolate/nft"},
 	"github.com/spf13/cobra":          {"cmd/..."},
+
+	"github.com/coreos/go-systemd/v22/dbus": {"isolate/systemd"},
+	"github.com/godbus/dbus":                {"isolate/systemd"},
 }
 
 // pure tells whether a room must be a function of its arguments.
@@ -105,7 +109,7 @@ func allowed(room string) (may []string, ok bool) {
 		return may, true
 	}
 	if of, found := front(room); found {
-		return []string{of, "cluster", "internal/cassandra"}, true
+		return []string{of, "cluster", "internal/cassandra", "internal/process"}, true
 	}
 	if may, ok = pureBack[room]; ok {
 		return may, true

@@ -10,25 +10,11 @@ import (
 	"io/fs"
 	"os"
 	"strconv"
-	"strings"
+	"syscall"
 	"time"
 
-	"supervisor/cluster"
+	"supervisor/internal/process"
 )
-
-// Process is one process for ever: the kernel may use its number again, but
-// not with the same start time.
-type Process struct {
-	PID        int
-	StartTicks uint64 // since the host's boot, field 22 of /proc/PID/stat
-	HostBoot   string // the host's boot ID: ticks count from there
-}
-
-// Boot names the process where a boot is wanted: equal boots mean that
-// nothing was restarted in between.
-func (p Process) Boot() cluster.Boot {
-	return cluster.Boot(fmt.Sprintf("%d:%d:%.8s", p.PID, p.StartTicks, p.HostBoot))
-}
 
 // startFileLag is how much older than the pid file a start-time file may be
 // and still belong to it: the two are written one after the other.
@@ -38,49 +24,37 @@ const startFileLag = 10 * time.Second
 // one. No pid file, a number nobody has, and a number somebody else has by now
 // all mean that Cassandra does not run; a pid file that cannot be read or
 // understood is an error and means nothing.
-func (u *Unit) Running(ctx context.Context) (Process, bool, error) {
+func (u *Unit) Running(ctx context.Context) (process.Process, bool, error) {
 	if err := ctx.Err(); err != nil {
-		return Process{}, false, err
+		return process.Process{}, false, err
 	}
 	pid, err := readNumber(u.o.PIDFile)
 	if errors.Is(err, fs.ErrNotExist) {
-		return Process{}, false, nil
+		return process.Process{}, false, nil
 	}
 	if err != nil {
-		return Process{}, false, err
+		return process.Process{}, false, err
 	}
-	ticks, alive, err := startTicks(int(pid))
+	p, alive, err := process.Find(int(pid))
 	if err != nil || !alive {
-		return Process{}, false, err
+		return process.Process{}, false, err
 	}
-	if same, err := u.same(int(pid), ticks); err != nil || !same {
-		return Process{}, false, err
+	if same, err := u.same(p); err != nil || !same {
+		return process.Process{}, false, err
 	}
-	boot, err := hostBoot()
-	if err != nil {
-		return Process{}, false, err
-	}
-	return Process{PID: int(pid), StartTicks: ticks, HostBoot: boot}, true, nil
-}
-
-func hostBoot() (string, error) {
-	boot, err := os.ReadFile("/proc/sys/kernel/random/boot_id")
-	if err != nil {
-		return "", fmt.Errorf("read the host's boot ID: %w", err)
-	}
-	return string(bytes.TrimSpace(boot)), nil
+	return p, true, nil
 }
 
 // same tells whether the living process with this number is the pid file's.
-func (u *Unit) same(pid int, ticks uint64) (bool, error) {
+func (u *Unit) same(p process.Process) (bool, error) {
 	want, err := readNumber(u.o.PIDFile + ".start")
 	switch {
 	case err == nil && u.startFileFits():
-		return want == ticks, nil
+		return want == p.StartTicks, nil
 	case err != nil && !errors.Is(err, fs.ErrNotExist):
 		return false, err
 	}
-	line, err := commandLine(pid)
+	line, err := commandLine(p.PID)
 	if err != nil {
 		return false, err
 	}
@@ -100,7 +74,7 @@ func commandLine(pid int) ([]byte, error) {
 	for range execTries {
 		line, err := os.ReadFile(fmt.Sprintf("/proc/%d/cmdline", pid))
 		switch {
-		case gone(err):
+		case errors.Is(err, fs.ErrNotExist), errors.Is(err, syscall.ESRCH):
 			return nil, nil
 		case err != nil:
 			return nil, fmt.Errorf("read command line of pid %d: %w", pid, err)
@@ -133,30 +107,4 @@ func readNumber(path string) (uint64, error) {
 		return 0, fmt.Errorf("%s holds %.40q, want one positive number", path, text)
 	}
 	return n, nil
-}
-
-// startTicks reads a process's start time; one that has ended and waits to be
-// reaped is not alive.
-func startTicks(pid int) (ticks uint64, alive bool, err error) {
-	text, err := os.ReadFile(fmt.Sprintf("/proc/%d/stat", pid))
-	if gone(err) {
-		return 0, false, nil
-	}
-	if err != nil {
-		return 0, false, fmt.Errorf("look at pid %d: %w", pid, err)
-	}
-	return parseStat(string(text))
-}
-
-// parseStat reads fields 3 and 22; the name in field 2 may hold anything, so
-// counting begins after its last bracket.
-func parseStat(text string) (ticks uint64, alive bool, err error) {
-	fields := strings.Fields(text[strings.LastIndexByte(text, ')')+1:])
-	if len(fields) < 20 {
-		return 0, false, fmt.Errorf("process state %.80q is not understood", text)
-	}
-	if ticks, err = strconv.ParseUint(fields[19], 10, 64); err != nil {
-		return 0, false, fmt.Errorf("process state %.80q is not understood: %w", text, err)
-	}
-	return ticks, fields[0] != "Z" && fields[0] != "X", nil
 }

@@ -9,6 +9,8 @@ import (
 	"io/fs"
 	"os"
 	"path/filepath"
+
+	"supervisor/internal/process"
 )
 
 // A start command that is still at work when its time or its agent's ends is
@@ -21,23 +23,19 @@ func (u *Unit) startingFile() string { return u.o.PIDFile + ".starting" }
 
 // starting is the start command that an earlier Start left at work, if any. A
 // file that says nothing of a living process is one of an earlier time.
-func (u *Unit) starting() (Process, *handle, error) {
+func (u *Unit) starting() (process.Process, *process.Handle, error) {
 	text, err := os.ReadFile(u.startingFile())
 	if errors.Is(err, fs.ErrNotExist) {
-		return Process{}, nil, nil
+		return process.Process{}, nil, nil
 	}
 	if err != nil {
-		return Process{}, nil, fmt.Errorf("look for an earlier start command: %w", err)
+		return process.Process{}, nil, fmt.Errorf("look for an earlier start command: %w", err)
 	}
-	boot, err := hostBoot()
-	if err != nil {
-		return Process{}, nil, err
+	p, fits, err := process.Parse(string(text))
+	if err != nil || !fits {
+		return process.Process{}, nil, err
 	}
-	p := Process{HostBoot: boot}
-	if n, _ := fmt.Sscanf(string(text), "%d:%d:", &p.PID, &p.StartTicks); n != 2 || p.PID <= 0 || string(p.Boot()) != string(text) {
-		return Process{}, nil, nil
-	}
-	h, err := hold(p)
+	h, err := process.Hold(p)
 	return p, h, err
 }
 
@@ -47,9 +45,9 @@ func (u *Unit) awaitEarlier(ctx context.Context) error {
 	if err != nil || h == nil {
 		return err
 	}
-	defer h.close()
-	if err := h.wait(ctx, u.o.StartMax); err != nil {
-		return fmt.Errorf("an earlier start command, pid %d, goes on: %w (%w)", p.PID, ErrUncertain, err)
+	defer h.Close()
+	if err := h.Wait(ctx, u.o.StartMax); err != nil {
+		return fmt.Errorf("an earlier start command, pid %d, goes on: %w (%w)", p.PID, process.ErrUncertain, err)
 	}
 	return nil
 }
@@ -58,19 +56,15 @@ func (u *Unit) awaitEarlier(ctx context.Context) error {
 // file stands in the same directory, so where the note cannot be written the
 // command has no better luck.
 func (u *Unit) noteStarting(pid int) error {
-	ticks, alive, err := startTicks(pid)
+	p, alive, err := process.Find(pid)
 	if err != nil || !alive { // it has returned already
-		return err
-	}
-	boot, err := hostBoot()
-	if err != nil {
 		return err
 	}
 	f, err := os.CreateTemp(filepath.Dir(u.startingFile()), filepath.Base(u.startingFile())+".*")
 	if err != nil {
 		return fmt.Errorf("note the start command: %w", err)
 	}
-	_, err = f.WriteString(string(Process{PID: pid, StartTicks: ticks, HostBoot: boot}.Boot()))
+	_, err = f.WriteString(string(p.Boot()))
 	if err = errors.Join(err, f.Close()); err == nil {
 		err = os.Rename(f.Name(), u.startingFile())
 	}

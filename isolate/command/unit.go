@@ -18,6 +18,8 @@ import (
 	"strings"
 	"syscall"
 	"time"
+
+	"supervisor/internal/process"
 )
 
 // Options are complete but for Stop and Log, which may be empty.
@@ -35,22 +37,6 @@ type Options struct {
 
 // DefaultMatch is the class whose name every Cassandra's command line bears.
 const DefaultMatch = "CassandraDaemon"
-
-// The outcomes that are not plain failures.
-var (
-	// ErrRunning: there is a process already; nothing was started.
-	ErrRunning = errors.New("already running")
-	// ErrGate: the start command ended with the gate's refusal, exit code 3.
-	ErrGate = errors.New("refused by the gate")
-	// ErrStillRunning: the process has not ended in time. It may still do so.
-	ErrStillRunning = errors.New("still running")
-	// ErrUncertain: the command is still at work and was left alone; what comes of
-	// it is not known.
-	ErrUncertain = errors.New("still at work, left alone")
-)
-
-// gateRefused is the exit code of a gate that says no.
-const gateRefused = 3
 
 // Unit is one Cassandra on this host. Its methods may be called by several
 // goroutines; two Starts at once are the caller's mistake.
@@ -91,7 +77,7 @@ func (u *Unit) Start(ctx context.Context) error {
 		return fmt.Errorf("start cassandra: %w", err)
 	}
 	if running {
-		return fmt.Errorf("start cassandra: pid %d: %w", p.PID, ErrRunning)
+		return fmt.Errorf("start cassandra: pid %d: %w", p.PID, process.ErrRunning)
 	}
 	return named("start cassandra", u.run(ctx, u.o.Start, u.o.StartMax, u.noteStarting))
 }
@@ -105,20 +91,20 @@ func (u *Unit) Stop(ctx context.Context) error {
 	if err != nil || !running {
 		return named("stop cassandra", err)
 	}
-	h, err := hold(p)
+	h, err := process.Hold(p)
 	if err != nil || h == nil {
 		return named("stop cassandra", err)
 	}
-	defer h.close()
+	defer h.Close()
 	if len(u.o.Stop) > 0 {
 		err = u.run(ctx, u.o.Stop, u.o.StopMax, nil)
 	} else {
-		err = h.signal(syscall.SIGTERM)
+		err = h.Signal(syscall.SIGTERM)
 	}
 	if err != nil {
 		return fmt.Errorf("stop cassandra, pid %d: %w", p.PID, err)
 	}
-	return named(fmt.Sprintf("stop cassandra, pid %d", p.PID), h.wait(ctx, u.o.ExitMax))
+	return named(fmt.Sprintf("stop cassandra, pid %d", p.PID), h.Wait(ctx, u.o.ExitMax))
 }
 
 // Kill ends the process that runs at once and waits until its exit is seen.
@@ -133,16 +119,16 @@ func (u *Unit) Kill(ctx context.Context) error {
 
 // KillOnly is Kill for exactly this process. One that was started after it is
 // left alone; that this one is gone is success.
-func (u *Unit) KillOnly(ctx context.Context, p Process) error {
-	h, err := hold(p)
+func (u *Unit) KillOnly(ctx context.Context, p process.Process) error {
+	h, err := process.Hold(p)
 	if err != nil || h == nil {
 		return named("kill cassandra", err)
 	}
-	defer h.close()
-	if err := h.signal(syscall.SIGKILL); err != nil {
+	defer h.Close()
+	if err := h.Signal(syscall.SIGKILL); err != nil {
 		return fmt.Errorf("kill cassandra, pid %d: %w", p.PID, err)
 	}
-	return named(fmt.Sprintf("kill cassandra, pid %d", p.PID), h.wait(ctx, u.o.ExitMax))
+	return named(fmt.Sprintf("kill cassandra, pid %d", p.PID), h.Wait(ctx, u.o.ExitMax))
 }
 
 // run runs one command to its end, or to the end of the time it is waited for:
@@ -172,14 +158,14 @@ func (u *Unit) run(ctx context.Context, argv []string, max time.Duration, note f
 	select {
 	case err = <-returned:
 	case <-own.Done():
-		return errors.Join(fmt.Errorf("%s, pid %d: %w (%w)", argv[0], cmd.Process.Pid, ErrUncertain, own.Err()), unnoted)
+		return errors.Join(fmt.Errorf("%s, pid %d: %w (%w)", argv[0], cmd.Process.Pid, process.ErrUncertain, own.Err()), unnoted)
 	}
 	var exit *exec.ExitError
 	switch {
 	case err == nil:
 		return nil
-	case errors.As(err, &exit) && exit.ExitCode() == gateRefused:
-		return fmt.Errorf("%s: %w", argv[0], ErrGate)
+	case errors.As(err, &exit) && exit.ExitCode() == process.GateRefused:
+		return fmt.Errorf("%s: %w", argv[0], process.ErrGate)
 	}
 	return fmt.Errorf("%s: %w", strings.Join(argv, " "), err)
 }

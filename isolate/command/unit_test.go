@@ -16,6 +16,8 @@ import (
 	"time"
 
 	"go.uber.org/goleak"
+
+	"supervisor/internal/process"
 )
 
 func TestMain(m *testing.M) { goleak.VerifyTestMain(m) }
@@ -48,7 +50,7 @@ func unit(t *testing.T, script string, change ...func(*Options)) *Unit {
 	return u
 }
 
-func start(t *testing.T, u *Unit) Process {
+func start(t *testing.T, u *Unit) process.Process {
 	t.Helper()
 	if err := u.Start(context.Background()); err != nil {
 		t.Fatal(err)
@@ -80,7 +82,7 @@ func TestStartReturnsAtOnceAndTheProcessIsNoChildOfOurs(t *testing.T) {
 	if p.Boot() == "" || p.HostBoot == "" {
 		t.Errorf("got %+v", p)
 	}
-	if err := u.Start(context.Background()); !errors.Is(err, ErrRunning) {
+	if err := u.Start(context.Background()); !errors.Is(err, process.ErrRunning) {
 		t.Errorf("a second start: %v", err)
 	}
 }
@@ -97,10 +99,7 @@ func session(t *testing.T, pid int) string {
 func TestExitIsSeenAtOnce(t *testing.T) {
 	u := unit(t, obedient)
 	p := start(t, u)
-	boot, gone, err := u.Watch(context.Background())
-	if err != nil || boot != p.Boot() {
-		t.Fatalf("watch: %v, %v", boot, err)
-	}
+	gone := process.Exited(context.Background(), p)
 	select {
 	case <-gone:
 		t.Fatal("it has not ended")
@@ -117,17 +116,14 @@ func TestExitIsSeenAtOnce(t *testing.T) {
 	if _, running, err := u.Running(context.Background()); running || err != nil {
 		t.Errorf("an ended process that nobody reaped: running %v, %v", running, err)
 	}
-	<-u.Exited(context.Background(), p) // one that has ended already
-	if boot, gone, err := u.Watch(context.Background()); boot != "" || gone != nil || err != nil {
-		t.Errorf("watch of nothing: %v, %v", boot, err)
-	}
+	<-process.Exited(context.Background(), p) // one that has ended already
 }
 
 func TestExitedEndsWithItsContext(t *testing.T) {
 	u := unit(t, obedient)
 	p := start(t, u)
 	ctx, cancel := context.WithCancel(context.Background())
-	gone := u.Exited(ctx, p)
+	gone := process.Exited(ctx, p)
 	cancel()
 	select { // that its goroutine ends is goleak's to see
 	case <-gone:
@@ -145,7 +141,7 @@ func TestAProcessThatCameLaterIsNotKilled(t *testing.T) {
 	later := start(t, u)
 	earlier := later
 	earlier.StartTicks-- // the same number, of a process before it
-	for _, p := range []Process{meant, earlier} {
+	for _, p := range []process.Process{meant, earlier} {
 		if err := u.KillOnly(context.Background(), p); err != nil {
 			t.Errorf("what is meant is gone: %v", err)
 		}
@@ -164,7 +160,7 @@ func TestAProcessThatCameLaterIsNotKilled(t *testing.T) {
 }
 
 // trapped waits until the script has set its trap, which the kernel shows.
-func trapped(t *testing.T, p Process) {
+func trapped(t *testing.T, p process.Process) {
 	t.Helper()
 	for until := time.Now().Add(10 * time.Second); !ignoresTerminate(t, p.PID); time.Sleep(5 * time.Millisecond) {
 		if time.Now().After(until) {
@@ -202,7 +198,7 @@ func TestStop(t *testing.T) {
 	t.Run("one that will not go is an error, and is killed", func(t *testing.T) {
 		u := unit(t, stubborn, func(o *Options) { o.ExitMax = 300 * time.Millisecond })
 		trapped(t, start(t, u))
-		if err := u.Stop(context.Background()); !errors.Is(err, ErrStillRunning) {
+		if err := u.Stop(context.Background()); !errors.Is(err, process.ErrStillRunning) {
 			t.Fatalf("got %v", err)
 		}
 		u.o.ExitMax = 10 * time.Second
@@ -217,7 +213,7 @@ func TestStop(t *testing.T) {
 		u := unit(t, obedient, func(o *Options) { o.ExitMax = 200 * time.Millisecond })
 		p := start(t, u)
 		freeze(t, p.PID)
-		if err := u.Stop(context.Background()); !errors.Is(err, ErrStillRunning) {
+		if err := u.Stop(context.Background()); !errors.Is(err, process.ErrStillRunning) {
 			t.Fatalf("got %v", err)
 		}
 		u.o.ExitMax = 10 * time.Second
@@ -237,7 +233,7 @@ func TestStop(t *testing.T) {
 		trapped(t, start(t, u))
 		ctx, cancel := context.WithTimeout(context.Background(), 200*time.Millisecond)
 		defer cancel()
-		if err := u.Stop(ctx); !errors.Is(err, ErrStillRunning) {
+		if err := u.Stop(ctx); !errors.Is(err, process.ErrStillRunning) {
 			t.Fatalf("got %v", err)
 		}
 	})
@@ -272,7 +268,7 @@ func TestStartCommandThatDoesNotStart(t *testing.T) {
 		want        error
 		text        string
 	}{
-		{"the gate refuses", "exit 3 #", ErrGate, ""},
+		{"the gate refuses", "exit 3 #", process.ErrGate, ""},
 		{"it fails by itself", "exit 1 #", nil, "exit status 1"},
 	}
 	for _, row := range rows {
@@ -307,13 +303,13 @@ func TestAStartCommandThatIsSlowIsLeftAloneAndWaitedFor(t *testing.T) {
 			began := filepath.Join(t.TempDir(), "began")
 			var ctx context.Context
 			u := unit(t, "echo once >>"+began+"; sleep 1; "+obedient, func(o *Options) { ctx = cut(o) })
-			if err := u.Start(ctx); !errors.Is(err, ErrUncertain) {
+			if err := u.Start(ctx); !errors.Is(err, process.ErrUncertain) {
 				t.Fatalf("cut off: %v", err)
 			}
 			if _, running, err := u.Running(context.Background()); running || err != nil {
 				t.Fatalf("it has written its pid file already: %v", err)
 			}
-			if err := u.Start(ctx); !errors.Is(err, ErrUncertain) {
+			if err := u.Start(ctx); !errors.Is(err, process.ErrUncertain) {
 				t.Errorf("again, while it goes on: %v", err)
 			}
 			later, err := New(u.o) // of the next start of the agent
@@ -321,7 +317,7 @@ func TestAStartCommandThatIsSlowIsLeftAloneAndWaitedFor(t *testing.T) {
 				t.Fatal(err)
 			}
 			later.o.StartMax = 10 * time.Second
-			if err := later.Start(context.Background()); !errors.Is(err, ErrRunning) {
+			if err := later.Start(context.Background()); !errors.Is(err, process.ErrRunning) {
 				t.Errorf("a later start: %v", err)
 			}
 			if text, err := os.ReadFile(began); err != nil || string(text) != "once\n" {
@@ -332,11 +328,12 @@ func TestAStartCommandThatIsSlowIsLeftAloneAndWaitedFor(t *testing.T) {
 }
 
 func TestANoteOfAnotherTimeKeepsNothingFromStarting(t *testing.T) {
-	boot, err := hostBoot()
+	ours, _, err := process.Find(os.Getpid())
 	if err != nil {
 		t.Fatal(err)
 	}
-	for _, text := range []string{"", "soon", fmt.Sprintf("%d:1:%.8s", os.Getpid(), boot), fmt.Sprintf("%d:1:", os.Getpid())} {
+	ours.StartTicks = 1
+	for _, text := range []string{"", "soon", string(ours.Boot()), fmt.Sprintf("%d:1:", os.Getpid())} {
 		u := unit(t, obedient)
 		if err := os.WriteFile(u.startingFile(), []byte(text), 0o600); err != nil {
 			t.Fatal(err)
@@ -373,10 +370,11 @@ func other(t *testing.T, args ...string) int {
 func TestAPidFileIsNotBelieved(t *testing.T) {
 	stranger := other(t, "sleep", "300")
 	named := other(t, "sh", "-c", "while :; do sleep 0.05; done", "CassandraDaemon")
-	ticks, _, err := startTicks(named)
+	p, _, err := process.Find(named)
 	if err != nil {
 		t.Fatal(err)
 	}
+	ticks := p.StartTicks
 	long := time.Now().Add(-time.Hour)
 	rows := []struct {
 		why       string
@@ -430,16 +428,9 @@ func TestAPidFileIsNotBelieved(t *testing.T) {
 		}
 	}
 	for name, pid := range map[string]int{"stranger": stranger, "namesake": named} {
-		if _, alive, err := startTicks(pid); !alive || err != nil {
+		if _, alive, err := process.Find(pid); !alive || err != nil {
 			t.Errorf("the %s was killed", name)
 		}
-	}
-}
-
-func TestAHandleIsNotGivenOnAnotherProcess(t *testing.T) {
-	pid := other(t, "sleep", "300")
-	if h, err := hold(Process{PID: pid, StartTicks: 1}); h != nil || err != nil {
-		t.Fatalf("got %v, %v", h, err)
 	}
 }
 
@@ -447,27 +438,5 @@ func TestNewReportsAllFaultsAtOnce(t *testing.T) {
 	_, err := New(Options{Stop: []string{""}})
 	if err == nil || strings.Count(err.Error(), "\n") != 6 {
 		t.Fatalf("got %v", err)
-	}
-}
-
-func TestParseStat(t *testing.T) {
-	tail := " 1 1 1 0 -1 4194560 0 0 0 0 0 0 0 0 20 0 1 0 4711 0"
-	rows := []struct {
-		why, text string
-		ticks     uint64
-		alive     bool
-	}{
-		{"a name with brackets and blanks", "12 (a) Z (b)) S" + tail, 4711, true},
-		{"ended and not reaped", "12 (java) Z" + tail, 4711, false},
-	}
-	for _, row := range rows {
-		if ticks, alive, err := parseStat(row.text); ticks != row.ticks || alive != row.alive || err != nil {
-			t.Errorf("%s: %d, %v, %v", row.why, ticks, alive, err)
-		}
-	}
-	for _, text := range []string{"", "12 (java) S 1", "12 (java) S" + strings.Replace(tail, "4711", "x", 1)} {
-		if _, _, err := parseStat(text); err == nil {
-			t.Errorf("%q: want an error", text)
-		}
 	}
 }

@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
 
-package command
+package process
 
 import (
 	"context"
@@ -12,17 +12,15 @@ import (
 	"time"
 
 	"golang.org/x/sys/unix"
-
-	"supervisor/cluster"
 )
 
-// handle is a pidfd: it stays with one process, whatever becomes of its
+// Handle is a pidfd: it stays with one process, whatever becomes of its
 // number, and turns readable the moment the process ends.
-type handle struct{ file *os.File }
+type Handle struct{ file *os.File }
 
-// hold opens a handle and only then compares the start time, so that the
+// Hold opens a handle and only then compares the start time, so that the
 // handle is surely the process's. It is nil when the process is gone.
-func hold(p Process) (*handle, error) {
+func Hold(p Process) (*Handle, error) {
 	fd, err := unix.PidfdOpen(p.PID, unix.PIDFD_NONBLOCK)
 	if errors.Is(err, unix.ESRCH) {
 		return nil, nil
@@ -30,18 +28,20 @@ func hold(p Process) (*handle, error) {
 	if err != nil {
 		return nil, fmt.Errorf("open a handle on pid %d: %w", p.PID, err)
 	}
-	h := &handle{file: os.NewFile(uintptr(fd), "pidfd")}
+	h := &Handle{file: os.NewFile(uintptr(fd), "pidfd")}
 	ticks, alive, err := startTicks(p.PID)
 	if err != nil || !alive || ticks != p.StartTicks {
-		h.close()
+		h.Close()
 		return nil, err
 	}
 	return h, nil
 }
 
-func (h *handle) close() { _ = h.file.Close() }
+// Close lets go of the process, which stays as it is.
+func (h *Handle) Close() { _ = h.file.Close() }
 
-func (h *handle) signal(s syscall.Signal) error {
+// Signal sends a signal; one that has ended by itself needs none.
+func (h *Handle) Signal(s syscall.Signal) error {
 	raw, err := h.file.SyscallConn()
 	if err != nil {
 		return err
@@ -58,7 +58,7 @@ func (h *handle) signal(s syscall.Signal) error {
 
 // ended waits until the process has ended: nil, or until close: an error. The
 // runtime's poller waits, no thread does.
-func (h *handle) ended() error {
+func (h *Handle) ended() error {
 	raw, err := h.file.SyscallConn()
 	if err != nil {
 		return err
@@ -74,8 +74,8 @@ func (h *handle) ended() error {
 	})
 }
 
-// wait waits for the exit, at most max.
-func (h *handle) wait(ctx context.Context, max time.Duration) error {
+// Wait waits for the exit, at most max: past it, or when ctx ends, it is ErrStillRunning.
+func (h *Handle) Wait(ctx context.Context, max time.Duration) error {
 	if err := h.file.SetReadDeadline(time.Now().Add(max)); err != nil {
 		return err
 	}
@@ -98,9 +98,9 @@ const lookEvery = 100 * time.Millisecond
 
 // Exited is closed the moment the process has ended, at once when it is gone
 // already. When ctx ends first it is never closed.
-func (u *Unit) Exited(ctx context.Context, p Process) <-chan struct{} {
+func Exited(ctx context.Context, p Process) <-chan struct{} {
 	gone := make(chan struct{})
-	h, err := hold(p)
+	h, err := Hold(p)
 	switch {
 	case err != nil: // no handles here, or too many files: look again and again
 		go func() {
@@ -112,7 +112,7 @@ func (u *Unit) Exited(ctx context.Context, p Process) <-chan struct{} {
 		close(gone)
 	default:
 		go func() {
-			defer h.close()
+			defer h.Close()
 			stop := context.AfterFunc(ctx, func() { _ = h.file.SetReadDeadline(time.Unix(1, 0)) })
 			defer stop()
 			if h.ended() == nil || ctx.Err() == nil && pollGone(ctx, p) {
@@ -138,16 +138,6 @@ func pollGone(ctx context.Context, p Process) bool {
 		case <-tick.C:
 		}
 	}
-}
-
-// Watch is Running and Exited in one: the boot of the process and a channel
-// that is closed when it ends. Nothing running is an empty boot.
-func (u *Unit) Watch(ctx context.Context) (cluster.Boot, <-chan struct{}, error) {
-	p, running, err := u.Running(ctx)
-	if err != nil || !running {
-		return "", nil, err
-	}
-	return p.Boot(), u.Exited(ctx, p), nil
 }
 
 // gone tells whether an error of the proc file system means that there is no
