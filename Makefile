@@ -8,7 +8,7 @@ TAGS  := grpcnotrace
 DEMO  ?= $(CURDIR)/.demo
 export CGO_ENABLED := 0
 
-.PHONY: hosts hosts-tools package package-check ports-check build tools test-tools demo bench demo-up demo-down check sim sim-long real kills stops test notice lint clean help
+.PHONY: hosts hosts-tools package package-check ports-check unit-check build tools test-tools demo bench demo-up demo-down check sim sim-long real kills stops test notice lint clean help
 
 help: ## this list
 	@grep -hE '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 12
@@ -24,6 +24,9 @@ package-check: test-tools build ## what is in the packages, what they do to a ho
 
 ports-check: test-tools build ## real rules between network namespaces of its own; as root, half a minute
 	go test -tags $(TAGS),netns ./isolate/nft -count=1 -parallel 12 -v
+
+unit-check: test-tools ## Cassandra's unit on a real systemd of its own, as a user's session has; as root, a quarter of a minute
+	go test -tags $(TAGS),systemd ./isolate/systemd -count=1 -v
 
 tools: ## install what the demo needs and is missing, or say how
 	scripts/setup.sh
@@ -50,7 +53,7 @@ check: ## the inner loop: formatting, vet, unit tests; below 2 minutes
 	@unformatted=$$(gofmt -l $$(git ls-files '*.go')); \
 	if [ -n "$$unformatted" ]; then echo "not formatted: $$unformatted"; exit 1; fi
 	go vet -tags $(TAGS) ./...
-	go vet -tags $(TAGS),real,cassandra,packaged,manpages,netns ./...
+	go vet -tags $(TAGS),real,cassandra,packaged,manpages,netns,systemd ./...
 	go test -tags $(TAGS) ./...
 
 sim: ## seeds of the simulator for four minutes; SEED=edition:number STEPS=n plays one
@@ -80,7 +83,7 @@ stops: test-tools build ## the same, but stopped, and woken while another one le
 	go test -tags $(TAGS),real ./internal/demo/kills -count=1 -v -timeout 3h -run TestLeaderKilled \
 		-kills.stop -kills.every 1 -kills.first 1 -kills.table $(CURDIR)/docs/kills.md
 
-test: test-tools build check package-check ports-check sim real ## everything, with its own set-up
+test: test-tools build check package-check ports-check unit-check sim real ## everything, with its own set-up
 
 notice: ## write NOTICE anew: every linked module with its licence
 	@scripts/notice.sh >NOTICE.new && mv NOTICE.new NOTICE

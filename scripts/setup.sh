@@ -18,7 +18,8 @@ has_java17 || missing+=(openjdk-17-jre-headless)
 command -v mvn >/dev/null || missing+=(maven)
 command -v haproxy >/dev/null || missing+=(haproxy)
 # The store's contract is held on Debian's etcd too, and the packages are looked
-# into, rules are made between network namespaces; a demo does without.
+# into, rules are made between network namespaces, a systemd has a bus of its own;
+# a demo does without.
 if [ "${1:-}" = tests ]; then
 	PATH=$PATH:/usr/sbin:/sbin # where people who are not root have no programs
 	command -v etcd >/dev/null || missing+=(etcd-server)
@@ -26,6 +27,7 @@ if [ "${1:-}" = tests ]; then
 	command -v systemd-analyze >/dev/null || missing+=(systemd)
 	command -v nft >/dev/null || missing+=(nftables)
 	command -v ip >/dev/null || missing+=(iproute2)
+	command -v dbus-daemon >/dev/null || missing+=(dbus-daemon)
 fi
 
 # Hosts in containers are made of Debian's packages.

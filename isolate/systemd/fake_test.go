@@ -73,7 +73,7 @@ type loadError struct{ Name, Message string }
 // still are the properties of a unit that is loaded, gated and not started.
 func still() map[string]any {
 	return map[string]any{"LoadState": "loaded", "LoadError": loadError{}, "ActiveState": "inactive", "SubState": "dead", "Result": "success",
-		"MainPID": uint32(0), "ExecMainCode": int32(0), "ExecMainStatus": int32(0), "ConditionResult": true, "NeedDaemonReload": false,
+		"MainPID": uint32(0), "ExecMainCode": int32(0), "ExecMainStatus": int32(0), "ConditionResult": true,
 		"ExecStartPre": pre(gated(0, 0))}
 }
 

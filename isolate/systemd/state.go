@@ -44,7 +44,7 @@ func stateOf(props map[string]any) (state, error) {
 		load: str("LoadState"), active: str("ActiveState"), sub: str("SubState"), result: str("Result"),
 		mainPID: int(property[uint32](props, "MainPID", &faults)),
 		code:    property[int32](props, "ExecMainCode", &faults), status: property[int32](props, "ExecMainStatus", &faults),
-		conditionsHeld: property[bool](props, "ConditionResult", &faults), stale: property[bool](props, "NeedDaemonReload", &faults),
+		conditionsHeld: property[bool](props, "ConditionResult", &faults),
 	}
 	if why := property[[]any](props, "LoadError", &faults); len(why) == 2 {
 		s.loadError, _ = why[1].(string)
@@ -178,7 +178,7 @@ func (s state) failure(unit string) string {
 	} else if s.code != 0 {
 		why += fmt.Sprintf(", its process ended with %d", s.status)
 	}
-	if s.sub == "auto-restart" {
+	if s.active == "activating" { // or waits to be
 		why += "; its Restart= starts it again"
 	}
 	return why + ": journalctl --unit " + unit

@@ -30,6 +30,9 @@ type script struct {
 	after   props
 }
 
+// masked stands for the text of a unit that was masked.
+const masked = "masked"
+
 // The gate's line, with how the gate ends.
 const (
 	lets    = "ExecStartPre=/bin/sh -c 'exit 0 # supervisor gate'\n"
@@ -55,11 +58,16 @@ var starts = []struct {
 			after: props{"ActiveState": "failed", "Result": "exit-code", "ExecStartPre": pre(command("/bin/sh", 1, 3), gated(0, 0))}}, nil, "result exit-code"},
 	{"the gate fails, which is no refusal", "ExecStartPre=/bin/sh -c 'exit 1 # supervisor gate'\n" + sleeps, nil,
 		script{job: "failed", after: props{"ActiveState": "failed", "Result": "exit-code", "ExecStartPre": pre(gated(1, 1))}}, nil, "the gate ended with 1"},
+	{"the gate refuses, and Restart= tries again", "Restart=always\nRestartSec=2\n" + refuses + sleeps, nil,
+		script{job: "failed", after: props{"ActiveState": "activating", "SubState": "auto-restart", "Result": "exit-code", "ExecStartPre": pre(gated(1, 3))}}, process.ErrGate, unitName},
+	{"Cassandra fails, and Restart= tries again", "Restart=always\nRestartSec=2\n" + lets + "Type=notify\nExecStart=/bin/sh -c 'exit 7'\n", nil,
+		script{job: "failed", after: props{"ActiveState": "activating", "SubState": "auto-restart", "Result": "exit-code", "ExecMainCode": int32(1), "ExecMainStatus": int32(7)}},
+		nil, "its process ended with 7; its Restart= starts it again"},
 	{"Cassandra fails", lets + "Type=notify\nExecStart=/bin/sh -c 'exit 7'\n", nil,
 		script{job: "failed", after: props{"ActiveState": "failed", "Result": "exit-code", "ExecMainCode": int32(1), "ExecMainStatus": int32(7), "ExecStartPre": pre(gated(1, 0))}},
 		nil, "its process ended with 7"},
 	{"there is no unit", "", nil, script{before: props{"LoadState": "not-found", "ExecStartPre": pre()}}, nil, "there is no cassandra.service: give"},
-	{"a unit that is masked", lets + sleeps, []string{"mask --runtime " + unitName}, script{before: props{"LoadState": "masked", "ExecStartPre": pre()}}, nil, "systemctl unmask cassandra.service"},
+	{"a unit that is masked", masked, nil, script{before: props{"LoadState": "masked", "ExecStartPre": pre()}}, nil, "systemctl unmask cassandra.service"},
 	{"a unit that systemd does not understand", lets, nil,
 		script{before: props{"LoadState": "bad-setting", "LoadError": []any{"org.freedesktop.systemd1.BadUnitSetting", "it has a bad setting"}}}, nil, "has not loaded cassandra.service (bad-setting: "},
 	{"nobody asks the gate", sleeps, nil, script{before: props{"ExecStartPre": pre()}}, nil, "would start past the gate"},
