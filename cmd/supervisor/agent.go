@@ -30,7 +30,6 @@ import (
 	"supervisor/internal/etcd"
 	"supervisor/internal/settings"
 	"supervisor/internal/store"
-	service "supervisor/isolate/command"
 	"supervisor/membership/gossip"
 	"supervisor/membership/probe"
 )
@@ -163,10 +162,11 @@ func (j *joinery) agent(ctx context.Context) (*agent.Agent, error) {
 	if err != nil {
 		return nil, err
 	}
-	u, err := service.New(j.command())
+	u, end, err := serviceOf(cfg.Cassandra)
 	if err != nil {
-		return nil, fmt.Errorf("cassandra.command: %w", err)
+		return nil, err
 	}
+	j.closers = append(j.closers, end)
 	admin := cassandra.NewAdmin(cfg.Cassandra.Jolokia, cassandra.DefaultAdminOptions())
 	j.closers = append(j.closers, admin.Close)
 	credentials, err := j.credentials()
@@ -331,12 +331,6 @@ func (j *joinery) gossip() (*gossip.Gossip, error) {
 	j.closers, j.strangers = append(j.closers, func() { _ = g.Close() }), g.Strangers
 	j.counters.CountMail(func() uint64 { d := g.Dropped(); return d.Overflow + d.Malformed })
 	return g, nil
-}
-
-func (j *joinery) command() service.Options {
-	c := j.cfg.Cassandra.Command
-	return service.Options{Start: c.Start, Stop: c.Stop, PIDFile: c.PIDFile, Match: c.Match, Log: c.Log,
-		StartMax: c.StartMax, StopMax: c.StopMax, ExitMax: c.ExitMax}
 }
 
 func (j *joinery) credentials() (cassandra.Credentials, error) {

@@ -3,6 +3,7 @@
 package main
 
 import (
+	"context"
 	"errors"
 	"fmt"
 	"os/user"
@@ -32,14 +33,15 @@ func newConfigCheck() *cobra.Command {
 		Use:   "check FILE",
 		Short: "Say what is wrong in an agent's file, everything at once",
 		Long: "Reads the file of `supervisor agent` and says every fault with its place and what would be right.\n" +
-			"The files that it names are looked at too, so run it on the host it is for. It changes nothing.",
+			"The files that it names are looked at too, and systemd is asked about cassandra.unit, so run it on the\n" +
+			"host it is for. It changes nothing.",
 		Args: oneFile,
 		RunE: func(c *cobra.Command, args []string) error {
 			a, err := settings.ReadAgent(args[0])
 			if err != nil {
 				return inFile(err)
 			}
-			if lines := onThisHost(a); len(lines) > 0 {
+			if lines := onThisHost(c.Context(), a); len(lines) > 0 {
 				return unfit(args[0], lines)
 			}
 			role, store := "observes and obeys", "external store"
@@ -59,6 +61,9 @@ func newConfigCheck() *cobra.Command {
 					fmt.Fprintf(c.OutOrStdout(), "warning: %s (%s)\n", incident.Sentence(t.Code, t.Args), t.Code)
 				}
 			}
+			if a.Cassandra.Unit != "" {
+				fmt.Fprintf(c.OutOrStdout(), "%s is loaded and the gate stands in front of it; whether polkit lets the agent's user start it cannot be asked, and shows with the first start\n", a.Cassandra.Unit)
+			}
 			return nil
 		},
 	}
@@ -67,8 +72,13 @@ func newConfigCheck() *cobra.Command {
 // onThisHost says what the agent would end on when it starts, or could do nothing
 // with. The gate does not need it: a wrong password file keeps no Cassandra from
 // starting.
-func onThisHost(a settings.Agent) (lines []string) {
+func onThisHost(ctx context.Context, a settings.Agent) (lines []string) {
 	lines = certLines(a, checkCertificates(a, time.Now()))
+	if a.Cassandra.Unit != "" {
+		if err := checkUnit(ctx, a.Cassandra); err != nil {
+			lines = append(lines, "cassandra.unit: "+err.Error())
+		}
+	}
 	if file := a.Cassandra.CredentialsFile; file != "" {
 		if _, err := cassandra.ReadCredentials(file); err != nil {
 			lines = append(lines, "cassandra.credentials_file: "+err.Error())
@@ -86,6 +96,16 @@ func onThisHost(a settings.Agent) (lines []string) {
 // unfit is a file that is in order by itself and not on this host.
 func unfit(file string, lines []string) error {
 	return failure{err: fmt.Errorf("%s does not fit this host; nothing was started", file), code: "CONFIG_INVALID", exit: exitUsage, remedy: lines}
+}
+
+// checkUnit asks systemd about the unit.
+func checkUnit(ctx context.Context, c settings.Cassandra) error {
+	u, err := systemdUnit(c)
+	if err != nil {
+		return err
+	}
+	defer u.Close()
+	return u.Check(ctx)
 }
 
 // oneFile demands exactly one argument.

@@ -66,3 +66,23 @@ func TestConfigCheckTriesWhatTheAgentNeeds(t *testing.T) {
 		}
 	}
 }
+
+// Without systemd nobody can say whether the unit is there and gated.
+func TestConfigCheckOfAUnitWantsItsHost(t *testing.T) {
+	dir := t.TempDir()
+	t.Setenv("DBUS_SYSTEM_BUS_ADDRESS", "unix:path="+dir+"/none")
+	text := strings.Replace(agentFile, "command: {start: [DIR/start], pid_file: DIR/pid}", "unit: cassandra.service", 1)
+	for name, content := range map[string]string{
+		"agent.yaml":  strings.ReplaceAll(text, "DIR", dir),
+		"key":         "MDEyMzQ1Njc4OWFiY2RlZjAxMjM0NTY3ODlhYmNkZWY=\n",
+		"credentials": "username = a\npassword = b\n",
+	} {
+		if err := os.WriteFile(filepath.Join(dir, name), []byte(content), 0o600); err != nil {
+			t.Fatal(err)
+		}
+	}
+	exit, out, errs := typed("config", "check", dir+"/agent.yaml")
+	if exit != 2 || out != "" || strings.Count(errs, "\n") != 2 || !strings.Contains(errs, "cassandra.unit: cassandra.service cannot be asked about; this wants its host") {
+		t.Errorf("exit %d %q %q", exit, out, errs)
+	}
+}

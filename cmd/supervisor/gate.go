@@ -37,6 +37,9 @@ func newGateCommand() *cobra.Command {
 				return unitGate(c, config, environment)
 			}
 			cfg, err := gateConfig(config, c.ErrOrStderr())
+			if err == nil && cfg.Gate.OptionsFile == "" { // of a host with a unit, whose gate has --environment
+				err = settings.ErrNoOptionsFile
+			}
 			// Before anything else: however this ends, the options of an earlier start
 			// must not be those of this one.
 			if gone := dropOptions(cfg.Gate.OptionsFile); err == nil && gone != nil {

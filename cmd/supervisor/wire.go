@@ -17,8 +17,9 @@ import (
 	"supervisor/internal/process"
 	"supervisor/internal/settings"
 	"supervisor/isolate"
-	service "supervisor/isolate/command"
+	commands "supervisor/isolate/command"
 	"supervisor/isolate/nft"
+	"supervisor/isolate/systemd"
 	"supervisor/loadbalancer/haproxy"
 	"supervisor/membership"
 	"supervisor/membership/probe"
@@ -27,11 +28,43 @@ import (
 // This file joins adapters to what the agent asks for. It is the only place
 // that sees both.
 
-// unit is the Cassandra of this host as the configured commands know it.
-type unit struct{ *service.Unit }
+// service is the Cassandra of this host as systemd, or the configured commands, know
+// it.
+type service interface {
+	Running(ctx context.Context) (process.Process, bool, error)
+	Start(ctx context.Context) error
+	KillOnly(ctx context.Context, p process.Process) error
+}
 
+// serviceOf is how the agent's file says that Cassandra is started, and what is to
+// be done when the agent ends.
+func serviceOf(c settings.Cassandra) (s service, end func(), err error) {
+	if c.Unit != "" {
+		u, err := systemdUnit(c)
+		if err != nil {
+			return nil, nil, fmt.Errorf("cassandra.unit: %w", err)
+		}
+		return u, u.Close, nil
+	}
+	m := c.Command
+	u, err := commands.New(commands.Options{Start: m.Start, Stop: m.Stop, PIDFile: m.PIDFile, Match: m.Match, Log: m.Log,
+		StartMax: c.StartMax, StopMax: m.StopMax, ExitMax: c.ExitMax})
+	if err != nil {
+		return nil, nil, fmt.Errorf("cassandra.command: %w", err)
+	}
+	return u, func() {}, nil
+}
+
+func systemdUnit(c settings.Cassandra) (*systemd.Unit, error) {
+	return systemd.New(systemd.Options{Unit: c.Unit, StartMax: c.StartMax, ExitMax: c.ExitMax, CallMax: systemd.DefaultCallMax})
+}
+
+// unit is the Cassandra of this host as the agent asks for it.
+type unit struct{ service }
+
+// Running names the process as the agent knows processes.
 func (u unit) Running(ctx context.Context) (agent.Process, bool, error) {
-	p, ok, err := u.Unit.Running(ctx)
+	p, ok, err := u.service.Running(ctx)
 	if err != nil || !ok {
 		return agent.Process{}, false, err
 	}
@@ -102,17 +135,17 @@ func (p ports) guarded(r nft.Report) (g agent.Guarded) {
 // Kill ends exactly the process that is meant: one that was started since the
 // caller looked is another one.
 func (u unit) Kill(ctx context.Context, meant agent.Process) error {
-	p, running, err := u.Unit.Running(ctx)
+	p, running, err := u.service.Running(ctx)
 	if err != nil || !running || p.Boot() != meant.Boot {
 		return err
 	}
 	return u.KillOnly(ctx, p)
 }
 
-// Start starts through the site's command, which asks the gate. A process that
+// Start starts through systemd or the site's command, behind the gate. A process that
 // runs already is what was wanted; a gate that refused is an error.
 func (u unit) Start(ctx context.Context) error {
-	err := u.Unit.Start(ctx)
+	err := u.service.Start(ctx)
 	switch {
 	case errors.Is(err, process.ErrRunning):
 		return nil
@@ -125,7 +158,7 @@ func (u unit) Start(ctx context.Context) error {
 // Watch is what the probe asks of the process: its boot, and a channel that
 // closes when it ends.
 func (u unit) Watch(ctx context.Context) (cluster.Boot, <-chan struct{}, error) {
-	p, ok, err := u.Unit.Running(ctx)
+	p, ok, err := u.service.Running(ctx)
 	if err != nil || !ok {
 		return "", nil, err
 	}

@@ -5,7 +5,6 @@
 package packages
 
 import (
-	"errors"
 	"os"
 	"os/exec"
 	"path/filepath"
@@ -140,48 +139,5 @@ func TestAnRPMComesAndGoesAroundCassandra(t *testing.T) {
 	}
 	if got := script(newer, "PREUN", "0") + script(newer, "POSTUN", "0"); got != whenRemoved {
 		t.Errorf("removed: %q", got)
-	}
-}
-
-// start-cassandra only ever asks systemd to start, and tells a refusal apart.
-func TestStartCassandra(t *testing.T) {
-	script := unpacked(t) + "/usr/lib/cassandra-supervisor/start-cassandra"
-	for _, row := range []struct {
-		why, state, pre string
-		starts          bool
-		exit            int
-	}{
-		{"started", "dead", "", true, 0},
-		{"refused by the gate", "dead", "{ path=/bin/sh ; argv[]=/bin/sh -c exec /usr/bin/supervisor gate --x ; code=exited ; status=3 }", false, 3},
-		{"another command before it ended with 3", "dead", "{ path=/bin/other ; status=3 }", false, 1},
-		{"an init script's unit, whose Cassandra has ended", "exited", "", true, 1},
-	} {
-		t.Run(row.why, func(t *testing.T) {
-			dir := t.TempDir()
-			start := "exit 1"
-			if row.starts {
-				start = "exit 0"
-			}
-			write(t, dir+"/systemctl", recorder+`case "$*" in
-*SubState*) echo "$STATE" ;;
-*ExecStartPre*) echo "ExecStartPre=$PRE" ;;
-*" start "*) `+start+` ;;
-esac
-`)
-			if err := os.Chmod(dir+"/systemctl", 0o755); err != nil {
-				t.Fatal(err)
-			}
-			cmd := exec.Command(script)
-			cmd.Env = append(os.Environ(), "PATH="+dir+":"+os.Getenv("PATH"), "CALLS="+dir+"/calls", "STATE="+row.state, "PRE="+row.pre)
-			out, err := cmd.CombinedOutput()
-			exit := 0
-			if failed := new(exec.ExitError); errors.As(err, &failed) {
-				exit = failed.ExitCode()
-			}
-			calls := read(t, dir+"/calls")
-			if exit != row.exit || strings.Contains(calls, "stop") || strings.Contains(calls, "restart") {
-				t.Errorf("exit %d, want %d: %s%s", exit, row.exit, out, calls)
-			}
-		})
 	}
 }

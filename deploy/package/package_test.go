@@ -112,7 +112,6 @@ var files = []string{
 	"0644 /usr/share/fish/vendor_completions.d/supervisor.fish",
 	"0644 /usr/share/polkit-1/rules.d/50-cassandra-supervisor.rules",
 	"0755 /usr/bin/supervisor",
-	"0755 /usr/lib/cassandra-supervisor/start-cassandra",
 }
 
 // Nothing else is in the packages, all of it is root's, and the one file below

@@ -114,10 +114,7 @@ func (l layout) agent(p place) ([]byte, error) {
 	}
 	c.Cassandra.CQL, c.Cassandra.Storage, c.Cassandra.Jolokia, c.Cassandra.DataDir = n.CQL(), n.Storage(), n.Jolokia(), n.DataDir()
 	c.Cassandra.PortGuard = portSocket
-	c.Cassandra.Command.Start = []string{"/usr/lib/cassandra-supervisor/start-cassandra"}
-	c.Cassandra.Command.PIDFile = pidFile
-	c.Cassandra.Command.Log = dataDir + "/log/start.log"
-	c.Gate.OptionsFile = "/run/cassandra/gate.options"
+	c.Cassandra.Unit, c.Cassandra.Command = cassandraUnit, settings.Command{}
 	b, err := yaml.Marshal(c)
 	if err != nil {
 		return nil, fmt.Errorf("encode the agent's file of %s: %w", p.name, err)

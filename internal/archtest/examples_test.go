@@ -48,7 +48,7 @@ func TestExamplesAreAccepted(t *testing.T) {
 // exampleAgent copies agent.yaml to where the files that it names exist.
 func exampleAgent(t *testing.T) string {
 	t.Helper()
-	const etc, lib = "/etc/cassandra-supervisor", "/usr/lib/cassandra-supervisor"
+	const etc = "/etc/cassandra-supervisor"
 	dir := t.TempDir()
 	text, err := os.ReadFile(examples + "agent.yaml")
 	if err != nil {
@@ -57,19 +57,14 @@ func exampleAgent(t *testing.T) string {
 	key := base64.StdEncoding.EncodeToString(make([]byte, 32))
 	certificate := string(pem.EncodeToMemory(&pem.Block{Type: "CERTIFICATE", Bytes: []byte("not looked into")}))
 	for name, content := range map[string]string{
-		"agent.yaml":      strings.NewReplacer(etc, dir, lib, dir).Replace(string(text)),
-		"gossip.key":      key + "\n",
-		"ca.pem":          certificate,
-		"client.pem":      certificate,
-		"client.key":      "not looked into\n",
-		"credentials":     "username = cassandra\npassword = cassandra\n",
-		"start-cassandra": "#!/bin/sh\n",
+		"agent.yaml":  strings.ReplaceAll(string(text), etc, dir),
+		"gossip.key":  key + "\n",
+		"ca.pem":      certificate,
+		"client.pem":  certificate,
+		"client.key":  "not looked into\n",
+		"credentials": "username = cassandra\npassword = cassandra\n",
 	} {
-		mode := os.FileMode(0o600)
-		if name == "start-cassandra" {
-			mode = 0o700
-		}
-		if err := os.WriteFile(filepath.Join(dir, name), []byte(content), mode); err != nil {
+		if err := os.WriteFile(filepath.Join(dir, name), []byte(content), 0o600); err != nil {
 			t.Fatal(err)
 		}
 	}

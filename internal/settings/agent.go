@@ -91,21 +91,24 @@ type Cassandra struct {
 	CredentialsFile string `yaml:"credentials_file"` // lines username = and password =; empty: no login
 	// PortGuard is the socket of this host's guard of ports; empty: none. Without
 	// one on every peer, a host that nobody reaches is not cut off from the ring.
-	PortGuard string  `yaml:"port_guard"`
-	Command   Command `yaml:"command"`
+	PortGuard string `yaml:"port_guard"`
+	// Unit is the service that systemd starts, behind its gate; empty: Command says
+	// how Cassandra is started. One of the two is given.
+	Unit     string        `yaml:"unit,omitempty"`
+	Command  Command       `yaml:"command,omitempty"`
+	StartMax time.Duration `yaml:"start_max"` // a start is waited for so long
+	ExitMax  time.Duration `yaml:"exit_max"`  // a stopped or killed process has ended by then
 }
 
-// Command is how the process is started and stopped: never by a shell, never
-// as a child of the agent.
+// Command is how the process is started and stopped where that is not systemd's:
+// never by a shell, never as a child of the agent.
 type Command struct {
-	Start    []string      `yaml:"start"` // argv; returns as soon as the process is started
-	Stop     []string      `yaml:"stop"`  // argv; empty: the terminate signal
-	PIDFile  string        `yaml:"pid_file"`
-	Match    string        `yaml:"match"`     // stands in the command line of the process
-	Log      string        `yaml:"log"`       // takes what the commands print; empty: nothing is kept
-	StartMax time.Duration `yaml:"start_max"` // the start command has returned by then
-	StopMax  time.Duration `yaml:"stop_max"`  // the stop command has returned by then
-	ExitMax  time.Duration `yaml:"exit_max"`  // a stopped or killed process has ended by then
+	Start   []string      `yaml:"start"` // argv; returns as soon as the process is started
+	Stop    []string      `yaml:"stop"`  // argv; empty: the terminate signal
+	PIDFile string        `yaml:"pid_file"`
+	Match   string        `yaml:"match"`    // stands in the command line of the process
+	Log     string        `yaml:"log"`      // takes what the commands print; empty: nothing is kept
+	StopMax time.Duration `yaml:"stop_max"` // the stop command has returned by then
 }
 
 // Gate is what `supervisor gate` works with before Cassandra starts.
@@ -124,8 +127,8 @@ func DefaultAgent() Agent {
 	return Agent{
 		StateDir: "/var/lib/cassandra-supervisor",
 		API:      API{Socket: "/run/cassandra-supervisor/api.sock"},
-		Cassandra: Cassandra{Command: Command{Match: "CassandraDaemon",
-			StartMax: 2 * time.Minute, StopMax: 2 * time.Minute, ExitMax: time.Minute}},
+		Cassandra: Cassandra{StartMax: 2 * time.Minute, ExitMax: time.Minute,
+			Command: Command{Match: "CassandraDaemon", StopMax: 2 * time.Minute}},
 		Gate: Gate{Timeout: 20 * time.Second},
 		Log:  Log{Level: "info"},
 	}
@@ -162,6 +165,9 @@ func ParseAgent(file string, text []byte) (Agent, error) {
 
 // complete fills in the defaults that follow from other fields.
 func (a *Agent) complete() {
+	if a.Cassandra.Unit != "" {
+		a.Cassandra.Command = Command{}
+	}
 	if e := a.Store.Embedded; e != nil && len(a.Store.Endpoints) == 0 {
 		for _, name := range sortedKeys(e.Members) {
 			a.Store.Endpoints = append(a.Store.Endpoints, a.Store.URL(e.Members[name].Client))

@@ -6,6 +6,7 @@ import (
 	"net"
 	"net/netip"
 	"net/url"
+	"regexp"
 	"slices"
 	"strings"
 	"time"
@@ -191,7 +192,28 @@ func (c agentCheck) cassandra() {
 	if s.PortGuard != "" {
 		c.absolute("cassandra.port_guard", s.PortGuard)
 	}
-	c.command(s.Command)
+	c.started(s)
+	c.within("cassandra.start_max", s.StartMax, time.Second, 5*time.Minute)
+	c.within("cassandra.exit_max", s.ExitMax, time.Second, 5*time.Minute)
+}
+
+// aService is a name of systemd's for what it can start: no template, no path.
+var aService = regexp.MustCompile(`^[A-Za-z0-9:_.\\-]+(@[A-Za-z0-9:_.\\-]+)?\.service$`)
+
+// started checks who starts Cassandra: systemd or a command, and not both.
+func (c agentCheck) started(s Cassandra) {
+	const path = "cassandra.unit"
+	unit, command := c.given(path), c.given("cassandra.command")
+	switch {
+	case unit && command:
+		c.fault(path, "stands beside cassandra.command; write unit for a Cassandra that systemd starts, command for any other, and not both")
+	case unit:
+		c.must(aService.MatchString(s.Unit) && len(s.Unit) < 256, path, "%q is no service; name it like cassandra.service", s.Unit)
+	case command:
+		c.command(s.Command)
+	default:
+		c.fault(path, "missing; name the service by which systemd starts Cassandra, like cassandra.service; where there is none, write command: with start and pid_file")
+	}
 }
 
 func (c agentCheck) command(m Command) {
@@ -207,13 +229,13 @@ func (c agentCheck) command(m Command) {
 	if m.Log != "" {
 		c.absolute(path+".log", m.Log)
 	}
-	c.within(path+".start_max", m.StartMax, time.Second, 5*time.Minute)
 	c.within(path+".stop_max", m.StopMax, time.Second, 5*time.Minute)
-	c.within(path+".exit_max", m.ExitMax, time.Second, 5*time.Minute)
 }
 
 func (c agentCheck) gate() {
-	c.absolute("gate.options_file", c.a.Gate.OptionsFile)
+	if c.given("cassandra.command") || c.a.Gate.OptionsFile != "" { // the gate of a unit has a place of its own
+		c.absolute("gate.options_file", c.a.Gate.OptionsFile)
+	}
 	c.within("gate.timeout", c.a.Gate.Timeout, time.Second, 2*time.Minute)
 }
 

@@ -41,6 +41,14 @@ func TestWrittenAgentFileReadsBackTheSame(t *testing.T) {
 			t.Errorf("%s: %v\n%+v\nwant\n%+v", row.why, err, got, a)
 		}
 	}
+	a.Cassandra.Unit, a.Cassandra.Command, a.Gate.OptionsFile = "cassandra.service", Command{}, ""
+	text, err := yaml.Marshal(a)
+	if err != nil {
+		t.Fatal(err)
+	}
+	if got, err := ParseAgent("agent.yaml", text); err != nil || !reflect.DeepEqual(got, a) {
+		t.Errorf("one that systemd starts: %v\n%+v\nwant\n%+v", err, got, a)
+	}
 	if !a.IsControl() {
 		t.Error("n1 is a control agent")
 	}

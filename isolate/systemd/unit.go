@@ -122,13 +122,19 @@ func (u *Unit) main(ctx context.Context, l *link) (process.Process, bool, error)
 // and the gate stands in front of it. Whether polkit lets the agent start it shows
 // only when it is started.
 func (u *Unit) Check(ctx context.Context) error {
-	return u.ask(ctx, func(ctx context.Context, l *link) error {
-		s, err := l.look(ctx, u.o.Unit)
-		if err != nil {
-			return err
-		}
-		return s.fit(u.o.Unit)
+	s, err := u.state(ctx)
+	if err != nil {
+		return fmt.Errorf("%s cannot be asked about; this wants its host, with systemd and a system bus: %w", u.o.Unit, err)
+	}
+	return s.fit(u.o.Unit)
+}
+
+func (u *Unit) state(ctx context.Context) (s state, err error) {
+	err = u.ask(ctx, func(ctx context.Context, l *link) (err error) {
+		s, err = l.look(ctx, u.o.Unit)
+		return err
 	})
+	return s, err
 }
 
 // KillOnly ends exactly this process at once and waits until its exit is seen. One
@@ -173,11 +179,7 @@ func (u *Unit) killMain(ctx context.Context, p process.Process) error {
 // ungated is the fault of a unit whose next process would ask no gate. A bus that
 // does not answer says nothing about it, and the process has ended.
 func (u *Unit) ungated(ctx context.Context) error {
-	var s state
-	err := u.ask(ctx, func(ctx context.Context, l *link) (err error) {
-		s, err = l.look(ctx, u.o.Unit)
-		return err
-	})
+	s, err := u.state(ctx)
 	if err != nil {
 		return nil //nolint:nilerr // the end of the process was seen, which is what was wanted
 	}
