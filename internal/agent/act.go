@@ -169,6 +169,11 @@ func (a *Agent) kill(ctx context.Context, e errand) error {
 	if err := a.o.Unit.Kill(ctx, p); err != nil {
 		return fmt.Errorf("kill process %d: %w", p.PID, err)
 	}
+	// Behind a fence the gate lets none start. One that is there all the same is said:
+	// the next look sees it too, and not that it was to be kept down.
+	if now, runs, err := a.o.Unit.Running(ctx); e.order.Once.Silent && err == nil && runs {
+		return fmt.Errorf("process %d was ended, and process %d runs already: whatever started it went past the gate", p.PID, now.PID)
+	}
 	return nil
 }
 

@@ -35,6 +35,7 @@ type fakeNode struct {
 	silent     bool // Jolokia does not answer
 	drained    bool
 	unwatched  error // of the agent's file in the data directory
+	ungated    bool  // its unit starts it again at once, past the gate
 	falseUp    bool  // n1 took it for alive while it began to gossip
 
 	slept, awake int  // repairs since this process began, by where it stood
@@ -142,6 +143,9 @@ func (u fakeUnit) Kill(_ context.Context, p Process) error {
 	u.n.r.touched(u.n.name, "kill")
 	u.n.falseUp = false
 	u.n.die()
+	if u.n.ungated {
+		u.n.begin(isolate.Normal)
+	}
 	return nil
 }
 

@@ -3,6 +3,7 @@
 package agent
 
 import (
+	"encoding/json"
 	"fmt"
 	"slices"
 	"strings"
@@ -45,6 +46,27 @@ func TestAHungNodeIsEndedAndComesBackProven(t *testing.T) {
 		}
 		if rec.Fenced == nil || len(rec.Fenced.Proof) != 2 || rec.Cause != membership.Hung {
 			t.Errorf("the archive says %+v of the fence, cause %s", rec.Fenced, rec.Cause)
+		}
+	})
+}
+
+// A unit that starts it again past the gate undoes its end: that is told, and the
+// node is repaired where it runs.
+func TestAHungNodeThatRunsAgainPastItsGateIsTold(t *testing.T) {
+	inRegion(t, incident.Auto, func(r *region) {
+		r.set("n3", func(n *fakeNode) { n.paused, n.ungated = true, true })
+		r.awaitClosed(1, 3*time.Minute)
+		told := false
+		for _, kv := range r.store.list(store.Logs) {
+			var e incident.Entry
+			if err := json.Unmarshal(kv.Value, &e); err != nil {
+				t.Fatal(err)
+			}
+			told = told || strings.Contains(e.Sentence(), "runs already: whatever started it went past the gate")
+		}
+		if kills := r.count("n3 kill"); !told || kills != 1 {
+			t.Errorf("told %v, %d kills: %v", told, kills, r.story)
+			r.print()
 		}
 	})
 }
