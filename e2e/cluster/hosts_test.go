@@ -61,6 +61,7 @@ func built(t *testing.T, path string) time.Time {
 func TestHosts(t *testing.T) {
 	tell(t, cluster.Options{}, []story{
 		{"a Cassandra that is killed is started through its unit and repaired before it is read", killed},
+		{"systemd is asked about the unit, and lets the agent's user start it and no more", asked},
 		{"a host that freezes is drained, and kept from readers when it wakes until it is repaired", frozen},
 		{"a host that freezes for longer is cut off by its peers, and let in again when nothing runs there", cutFromRing(false)},
 		{"one that carries the leader's agent likewise", cutFromRing(true)},
@@ -180,6 +181,49 @@ func killed(t *testing.T, c *cluster.Cluster) {
 	must(t, err)
 	if want := "MainPID=" + pid(t, n3); !strings.Contains(state, "ActiveState=active") || !strings.Contains(state, "SubState=running") || !strings.Contains(state, want) {
 		t.Errorf("its unit says %q, want an active one of %s", state, want)
+	}
+}
+
+// asked asks as the agent's user: what the gate's drop-in and the rule for polkit allow
+// is the host's own systemd to say.
+func asked(t *testing.T, c *cluster.Cluster) {
+	n3 := c.Host("n3")
+	const (
+		config = "/etc/cassandra-supervisor/agent.yaml"
+		dropIn = "/etc/systemd/system/cassandra.service.d/90-ungated.conf"
+	)
+	as := func(argv ...string) (string, error) {
+		return n3.Run(t.Context(), append([]string{"runuser", "-u", "cassandra", "--"}, argv...)...)
+	}
+	said, err := as("supervisor", "config", "check", config)
+	must(t, err)
+	if !strings.Contains(said, "cassandra.service is loaded and the gate stands in front of it") {
+		t.Errorf("gated: %s", said)
+	}
+	before := pid(t, n3)
+	for _, verb := range []string{"stop", "restart", "kill", "reload-or-restart"} {
+		if said, err := as("systemctl", "--no-ask-password", verb, "cassandra.service"); err == nil {
+			t.Errorf("the agent's user may %s it: %s", verb, said)
+		}
+	}
+	if said, err := as("systemctl", "--no-ask-password", "start", "cassandra-supervisor-ports.service"); err == nil {
+		t.Errorf("the agent's user may start another unit: %s", said)
+	}
+	if now := pid(t, n3); now != before {
+		t.Errorf("Cassandra is %s, was %s", now, before)
+	}
+	ungate := func(lines string) {
+		must(t, n3.Write(t.Context(), dropIn, []byte(lines), 0o644))
+		_, err := n3.Run(t.Context(), "systemctl", "daemon-reload")
+		must(t, err)
+	}
+	_, err = n3.Run(t.Context(), "mkdir", "-p", filepath.Dir(dropIn))
+	must(t, err)
+	ungate("[Service]\nExecStartPre=\n")
+	said, err = as("supervisor", "config", "check", config)
+	ungate("")
+	if err == nil || !strings.Contains(said, "would start past the gate") {
+		t.Errorf("without its gate: %v: %s", err, said)
 	}
 }
 

@@ -8,6 +8,7 @@ import (
 	"errors"
 	"io"
 	"maps"
+	"math"
 	"net"
 	"os"
 	"os/exec"
@@ -34,7 +35,9 @@ type fake struct {
 	jobs   []string // modes of the start jobs that were asked for
 	killed []string
 	resets int
-	mute   chan struct{} // while it is there, and not closed, no question is answered
+	muted  int           // so many connections, the first ones, get no answers
+	mute   chan struct{} // until this is closed
+	mains  []uint32      // what MainPID is said to be, one question after the other
 	done   sync.WaitGroup
 }
 
@@ -176,56 +179,63 @@ func (f *fake) open(s *served) {
 	if err != nil {
 		return
 	}
+	f.mu.Lock()
+	f.conns = append(f.conns, c)
+	n := side{f, len(f.conns)}
+	f.mu.Unlock()
 	for _, err := range []error{
-		c.Export(theBus{f}, "/org/freedesktop/DBus", "org.freedesktop.DBus"),
-		c.Export(theManager{f}, "/org/freedesktop/systemd1", "org.freedesktop.systemd1.Manager"),
-		c.Export(theUnit{f}, "/org/freedesktop/systemd1/unit/cassandra_2eservice", "org.freedesktop.DBus.Properties"),
+		c.Export(theBus{n}, "/org/freedesktop/DBus", "org.freedesktop.DBus"),
+		c.Export(theManager{n}, "/org/freedesktop/systemd1", "org.freedesktop.systemd1.Manager"),
+		c.Export(theUnit{n}, "/org/freedesktop/systemd1/unit/cassandra_2eservice", "org.freedesktop.DBus.Properties"),
 		c.Auth([]dbus.Auth{dbus.AuthExternal("0")}),
 	} {
 		if err != nil {
 			panic(err)
 		}
 	}
-	f.mu.Lock()
-	f.conns = append(f.conns, c)
-	f.mu.Unlock()
 }
 
-// waits holds an answer back while the fake is mute.
-func (f *fake) waits() {
-	f.mu.Lock()
-	mute := f.mute
-	f.mu.Unlock()
-	if mute != nil {
+// side is one connection, by when it was opened.
+type side struct {
+	f *fake
+	n int
+}
+
+// waits holds an answer back while its connection is mute.
+func (s side) waits() {
+	s.f.mu.Lock()
+	mute, muted := s.f.mute, s.n <= s.f.muted
+	s.f.mu.Unlock()
+	if muted {
 		<-mute
 	}
 }
 
-// hush makes the bus answer nobody, until the test ends or the returned function
-// is called.
-func (f *fake) hush(t *testing.T) func() {
+// hush makes the first connections get no answers, until the test ends or the
+// returned function is called.
+func (f *fake) hush(t *testing.T, first int) func() {
 	mute := make(chan struct{})
 	f.mu.Lock()
-	f.mute = mute
+	f.mute, f.muted = mute, first
 	f.mu.Unlock()
 	speak := sync.OnceFunc(func() { close(mute) })
 	t.Cleanup(speak)
 	return speak
 }
 
-type theBus struct{ f *fake }
+type theBus struct{ side }
 
 // Hello gives the client its name.
-func (b theBus) Hello() (string, *dbus.Error) { b.f.waits(); return ":1.1", nil }
+func (b theBus) Hello() (string, *dbus.Error) { b.waits(); return ":1.1", nil }
 
 // AddMatch takes every match: all signals go to all.
-func (b theBus) AddMatch(string) *dbus.Error { b.f.waits(); return nil }
+func (b theBus) AddMatch(string) *dbus.Error { b.waits(); return nil }
 
-type theUnit struct{ f *fake }
+type theUnit struct{ side }
 
 // GetAll is all that is known of the unit.
 func (u theUnit) GetAll(string) (map[string]dbus.Variant, *dbus.Error) {
-	u.f.waits()
+	u.waits()
 	u.f.mu.Lock()
 	defer u.f.mu.Unlock()
 	out := map[string]dbus.Variant{}
@@ -238,14 +248,20 @@ func (u theUnit) GetAll(string) (map[string]dbus.Variant, *dbus.Error) {
 // Get is one property.
 func (u theUnit) Get(_, name string) (dbus.Variant, *dbus.Error) {
 	all, err := u.GetAll("")
+	u.f.mu.Lock()
+	defer u.f.mu.Unlock()
+	if name == "MainPID" && len(u.f.mains) > 0 {
+		all[name] = dbus.MakeVariant(u.f.mains[0])
+		u.f.mains = u.f.mains[1:]
+	}
 	return all[name], err
 }
 
-type theManager struct{ f *fake }
+type theManager struct{ side }
 
 // ResetFailedUnit counts.
 func (m theManager) ResetFailedUnit(string) *dbus.Error {
-	m.f.waits()
+	m.waits()
 	m.f.mu.Lock()
 	defer m.f.mu.Unlock()
 	m.f.resets++
@@ -266,7 +282,7 @@ const job = dbus.ObjectPath("/org/freedesktop/systemd1/job/7")
 
 // StartUnit does what the script says.
 func (m theManager) StartUnit(unit, mode string) (dbus.ObjectPath, *dbus.Error) {
-	m.f.waits()
+	m.waits()
 	m.f.mu.Lock()
 	defer m.f.mu.Unlock()
 	m.f.jobs = append(m.f.jobs, mode)
@@ -364,7 +380,7 @@ func TestABusThatIsStuckDelaysNobodyElse(t *testing.T) {
 	if got, is, err := u.Running(context.Background()); got != p || !is || err != nil {
 		t.Fatalf("got %+v, %v, %v", got, is, err)
 	}
-	speak := f.hush(t)
+	speak := f.hush(t, math.MaxInt)
 	began := time.Now()
 	var all sync.WaitGroup
 	for range 8 {
@@ -392,10 +408,54 @@ func TestABusThatIsStuckDelaysNobodyElse(t *testing.T) {
 	}
 }
 
+// A connection that answers no more, and does not break either, is not asked twice.
+func TestAConnectionThatIsStuckIsGivenUp(t *testing.T) {
+	f := newFake(t)
+	p := sleeper(t)
+	f.set(running(p))
+	u := newUnit(t, time.Second)
+	u.o.CallMax = 300 * time.Millisecond
+	if _, is, err := u.Running(context.Background()); !is || err != nil {
+		t.Fatalf("%v, %v", is, err)
+	}
+	u.known.Store(nil)
+	f.hush(t, 2) // the two halves of the one that is kept
+	if _, is, err := u.Running(context.Background()); is || !errors.Is(err, context.DeadlineExceeded) {
+		t.Fatalf("it is stuck: %v, %v", is, err)
+	}
+	if got, is, err := u.Running(context.Background()); got != p || !is || err != nil {
+		t.Errorf("over another: %+v, %v, %v", got, is, err)
+	}
+}
+
+// The number of a process that has ended may be another's by the next look.
+func TestAMainProcessThatChangesIsLookedAtAgain(t *testing.T) {
+	f := newFake(t)
+	before, after := sleeper(t), sleeper(t)
+	f.set(running(after))
+	f.mains = []uint32{uint32(before.PID)}
+	u := newUnit(t, time.Second)
+	if got, is, err := u.Running(context.Background()); got != after || !is || err != nil {
+		t.Errorf("got %+v, %v, %v, want %+v", got, is, err, after)
+	}
+	f.mains = []uint32{0}
+	if got, is, err := u.Running(context.Background()); got != after || !is || err != nil {
+		t.Errorf("it came just now: %+v, %v, %v", got, is, err)
+	}
+	f.mains = []uint32{1, 2, 1, 2, 1, 2}
+	u.known.Store(nil)
+	if _, is, err := u.Running(context.Background()); is || err == nil || !strings.Contains(err.Error(), "again and again") {
+		t.Errorf("it changes all the time: %v, %v", is, err)
+	}
+}
+
 func TestABusThatBreaksIsOpenedAnew(t *testing.T) {
 	f := newFake(t)
 	p := sleeper(t)
-	u := newUnit(t, 10*time.Second)
+	u := newUnit(t, time.Minute)
+	if _, is, err := u.Running(context.Background()); is || err != nil {
+		t.Fatalf("%v, %v", is, err)
+	}
 	f.lay(t, "", script{after: props{"ActiveState": "activating"}}, nil)
 	started := make(chan error, 1)
 	go func() { started <- u.Start(context.Background()) }()
@@ -412,8 +472,9 @@ func TestABusThatBreaksIsOpenedAnew(t *testing.T) {
 	}
 	path := f.ln.Addr().String()
 	f.end()
-	if err := <-started; !errors.Is(err, process.ErrUncertain) {
-		t.Errorf("a job whose end nobody saw: %v", err)
+	broke := time.Now()
+	if err := <-started; !errors.Is(err, process.ErrUncertain) || time.Since(broke) > 10*time.Second {
+		t.Errorf("a job whose end nobody saw: %v after %v", err, time.Since(broke))
 	}
 	if _, is, err := u.Running(context.Background()); is || err == nil {
 		t.Errorf("without a bus: %v, %v", is, err)
