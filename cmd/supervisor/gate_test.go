@@ -219,6 +219,33 @@ func TestTheOptionsFile(t *testing.T) {
 	}
 }
 
+// A host with a unit needs no place for a script's options; a gate that is run there
+// as a script's says so before it asks, since an answer may be given once only.
+func TestTheGateOfAScriptOnAHostWithAUnit(t *testing.T) {
+	dir := t.TempDir()
+	text := strings.Replace(agentFile, "command: {start: [DIR/start], pid_file: DIR/pid}", "unit: cassandra.service", 1)
+	text = strings.Replace(text, "gate: {options_file: DIR/options}\n", "", 1)
+	for name, content := range map[string]string{
+		"agent.yaml":  strings.ReplaceAll(text, "DIR", dir),
+		"key":         "MDEyMzQ1Njc4OWFiY2RlZjAxMjM0NTY3ODlhYmNkZWY=\n",
+		"credentials": "username = a\npassword = b\n",
+	} {
+		if err := os.WriteFile(filepath.Join(dir, name), []byte(content), 0o600); err != nil {
+			t.Fatal(err)
+		}
+	}
+	if _, err := settings.ReadAgent(dir + "/agent.yaml"); err != nil {
+		t.Fatal(err)
+	}
+	var said strings.Builder
+	if exit := run([]string{"gate", "--config", dir + "/agent.yaml"}, &said, &said); exit != exitUsage || !strings.Contains(said.String(), "gate.options_file is missing") {
+		t.Errorf("exit %d: %s", exit, &said)
+	}
+	if _, err := os.Stat(dir + "/state"); !errors.Is(err, fs.ErrNotExist) {
+		t.Errorf("it has asked: %v", err)
+	}
+}
+
 func TestOptionsDoNotFollowALinkAndDoNotReplaceADirectory(t *testing.T) {
 	dir := t.TempDir()
 	precious, path := filepath.Join(dir, "precious"), filepath.Join(dir, "options")
