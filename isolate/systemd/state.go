@@ -172,6 +172,9 @@ func outcome(unit, result string, s state) error {
 
 // failure tells how a start failed.
 func (s state) failure(unit string) string {
+	if s.active == "activating" && s.result == "success" {
+		return fmt.Sprintf("%s did not start, and its Restart= has begun anew before systemd could say why: journalctl --unit %s", unit, unit)
+	}
 	why := fmt.Sprintf("%s did not start: result %s", unit, s.result)
 	if s.gate.there && s.gate.code != 0 && (s.gate.code != codeExited || s.gate.status != 0) {
 		why += fmt.Sprintf(", the gate ended with %d", s.gate.status)

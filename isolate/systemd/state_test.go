@@ -73,6 +73,7 @@ func TestWhatAJobComesTo(t *testing.T) {
 		{"the gate was killed by signal 3", "failed", map[string]any{"Result": "signal", "ExecStartPre": [][]any{gated(2, 3)}}, "result signal, the gate ended with 3"},
 		{"systemd has had enough", "failed", map[string]any{"Result": "start-limit-hit"}, "result start-limit-hit"},
 		{"it took too long for systemd", "failed", map[string]any{"Result": "timeout", "ExecStartPre": [][]any{gated(1, 0)}}, "result timeout: journalctl"},
+		{"its Restart= was faster than the question", "failed", map[string]any{"ActiveState": "activating", "SubState": "start-pre"}, "has begun anew before"},
 		{"somebody took it back", "canceled", nil, "somebody stopped"},
 		{"it waited for others", "timeout", nil, "JobTimeoutSec="},
 		{"another unit failed", "dependency", nil, "requires did not start"},
