@@ -6,6 +6,7 @@ package cluster_test
 
 import (
 	"os"
+	"slices"
 	"testing"
 	"time"
 
@@ -28,7 +29,9 @@ func TestUnharmed(t *testing.T) {
 		{"nobody hears a node for ten seconds", unharmed(mute)},
 		{"two nodes hear a third one and not each other", unharmed(notTransitive)},
 		{"a node loses 30 % of its packets for two minutes", unharmed(lossOfOne)},
-		{"all lose 30 % of their packets for two minutes", unharmed(lossOfAll)},
+		// Nobody leads for most of that time, and whoever does then has not seen how long a
+		// node was away: it may be kept from readers for a repair where it runs.
+		{"all lose 30 % of their packets for two minutes", unharmed(lossOfAll, "decided_repair_in_place", "decided_fence_reads")},
 	})
 }
 
@@ -39,8 +42,9 @@ func patient(p *incident.Policy) {
 	p.Return.TriesMax = 6 // of three nodes a peer sees about every second sleeper
 }
 
-// unharmed tells a story in which nothing is done to any Cassandra.
-func unharmed(tell func(*testing.T, *suite.Cluster)) func(*testing.T, *suite.Cluster) {
+// unharmed tells a story in which nothing is done to any Cassandra, but what is borne:
+// codes of the journal. No process is ended or started in any case.
+func unharmed(tell func(*testing.T, *suite.Cluster), borne ...string) func(*testing.T, *suite.Cluster) {
 	return func(t *testing.T, c *suite.Cluster) {
 		known := known(t, c.Hosts[0])
 		before := processes(t, c)
@@ -54,7 +58,7 @@ func unharmed(tell func(*testing.T, *suite.Cluster)) func(*testing.T, *suite.Clu
 				t.Errorf("Cassandra of %s is process %s, was %s", name, p, before[name])
 			}
 		}
-		unfenced(t, c, known)
+		unfenced(t, c, known, borne)
 	}
 }
 
@@ -69,7 +73,7 @@ func processes(t *testing.T, c *suite.Cluster) map[cluster.Name]string {
 }
 
 // unfenced wants no word of a fence in the journal since.
-func unfenced(t *testing.T, c *suite.Cluster, known map[string]bool) {
+func unfenced(t *testing.T, c *suite.Cluster, known map[string]bool, borne []string) {
 	t.Helper()
 	journal, err := c.Hosts[0].Journal(t.Context(), known)
 	must(t, err)
@@ -78,7 +82,7 @@ func unfenced(t *testing.T, c *suite.Cluster, known map[string]bool) {
 		t.Logf("%s %s %-8s %s", e.At, e.Incident, e.Kind, e.Sentence)
 		incidents[e.Incident] = true
 	}
-	fences := suite.Fences(journal)
+	fences := slices.DeleteFunc(suite.Fences(journal), func(e suite.Entry) bool { return slices.Contains(borne, e.Code) })
 	t.Logf("%d incidents, %d wrong fences", len(incidents), len(fences))
 	for _, e := range fences {
 		t.Errorf("a wrong fence of %s, %s: %s", e.Subject.Node, e.Code, e.Sentence)

@@ -168,9 +168,10 @@ func (g *Gossip) missing() []string {
 	return all
 }
 
-// SendDigest sends a signed digest to each named member, once, by UDP. It may
-// be lost on the way without a sign. Members who are not there are in the
-// error; the others got theirs.
+// SendDigest sends a signed digest to each named host, once, by UDP. It may
+// be lost on the way without a sign. A host that is no member is sent to where the
+// roster has it: an agent that hears nobody takes all others for dead, and its own
+// word still reaches them. Who is not known at all is in the error; the others got theirs.
 func (g *Gossip) SendDigest(to []cluster.Name, digest []byte) error {
 	if len(digest) == 0 || len(digest) > DigestMax {
 		return fmt.Errorf("send digest of %d bytes: 1 to %d", len(digest), DigestMax)
@@ -188,11 +189,22 @@ func (g *Gossip) LookNow(to []cluster.Name, subject cluster.Name) error {
 	return g.send(to, encode(kindLookNow, []byte(subject)))
 }
 
+// address is where a host is sent to.
+func (g *Gossip) address(name cluster.Name) (memberlist.Node, bool) {
+	if node, here := g.roll.find(name); here {
+		return node, true
+	}
+	g.mu.Lock()
+	defer g.mu.Unlock()
+	at, named := g.seeds[name]
+	return memberlist.Node{Name: string(name), Addr: at.Addr().AsSlice(), Port: at.Port()}, named
+}
+
 func (g *Gossip) send(to []cluster.Name, packet []byte) error {
 	var faults []error
 	for _, name := range to {
-		node, here := g.roll.find(name)
-		if !here {
+		node, known := g.address(name)
+		if !known {
 			faults = append(faults, fmt.Errorf("send to %s: no member", name))
 			continue
 		}

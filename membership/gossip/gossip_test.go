@@ -205,6 +205,34 @@ func TestSendingNamesWhoIsNotThere(t *testing.T) {
 	}
 }
 
+// An agent that hears nobody has no members. What it sees still reaches the others, who
+// else take its host for one that is gone.
+func TestADigestReachesWhoIsNoMember(t *testing.T) {
+	t.Parallel()
+	key := keyFile(t, gossip.NewKey())
+	other := options(t, "n2", 2, key)
+	heard, err := net.ListenPacket("udp", other.Bind.String())
+	if err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(func() { _ = heard.Close() })
+	own := options(t, "n1", 1, key)
+	g := start(t, own)
+	g.Join(roster(own, other))
+	digest := bytes.Repeat([]byte("d"), gossip.DigestMax)
+	if err := g.SendDigest([]cluster.Name{"n2"}, digest); err != nil {
+		t.Fatalf("send: %v", err)
+	}
+	if err := heard.SetReadDeadline(time.Now().Add(patience)); err != nil {
+		t.Fatal(err)
+	}
+	packet := make([]byte, 2*gossip.DigestMax)
+	if n, _, err := heard.ReadFrom(packet); err != nil || n < len(digest) {
+		t.Errorf("n2 got %d bytes: %v", n, err)
+	}
+	knows(t, g, "n1")
+}
+
 // A farewell still on its way may strike the newcomer once more; it refutes.
 func TestAHostThatLeftComesBackWithAnotherAddress(t *testing.T) {
 	t.Parallel()
