@@ -28,7 +28,7 @@ import (
 // That a node that lives still lives is new once in retold.
 func Judge(prev View, fresh [][]Report, t Topology, b Bars, now cluster.Moment) View {
 	u := begin(prev, t, b, now)
-	if !sameTopology(prev.Topology, t) || prev.Bars != b {
+	if !prev.Topology.Same(t) || prev.Bars != b {
 		u.reroster()
 	}
 	for _, digest := range fresh {
@@ -147,10 +147,9 @@ func (u *turn) reroster() {
 	}
 }
 
-// sameTopology tells whether the roster stayed as it was; mostly it is the very
-// same one.
-func sameTopology(a, b Topology) bool {
-	return a.seats != nil && a.seats == b.seats || maps.Equal(a.Nodes, b.Nodes) && maps.EqualFunc(a.Watch, b.Watch, slices.Equal)
+// Same tells whether the roster stayed as it was; mostly it is the very same one.
+func (t Topology) Same(o Topology) bool {
+	return t.seats != nil && t.seats == o.seats || maps.Equal(t.Nodes, o.Nodes) && maps.EqualFunc(t.Watch, o.Watch, slices.Equal)
 }
 
 // compareLooks is the order in which the reports of one observer are kept.

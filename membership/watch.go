@@ -32,6 +32,13 @@ func NewTopology(hosts []cluster.Host) Topology {
 	return t
 }
 
+// Seated is the topology ready for many turns, of one that was put together
+// otherwise than by NewTopology.
+func (t Topology) Seated() Topology {
+	t.seats = seated(t)
+	return t
+}
+
 // Assign gives every node its watchers, sorted: its own agent and up to Degree
 // others of its region. Each node asks the others in the order of candidates;
 // one that has WatchMax already keeps those it ranks highest, and who is turned

@@ -71,6 +71,22 @@ func (d Digest) Encode(sign func([]byte) []byte) ([]byte, error) {
 	return b, nil
 }
 
+// Rounded is the digest as those it is sent to read it, so that its sender
+// judges by the same words as they.
+func (d Digest) Rounded() Digest {
+	d.Looks = slices.Clone(d.Looks)
+	for i, l := range d.Looks {
+		d.Looks[i] = l.rounded()
+	}
+	return d
+}
+
+func (l Look) rounded() Look {
+	l.Held = l.Held.Truncate(time.Millisecond)
+	l.Age = (l.Age + time.Millisecond - 1).Truncate(time.Millisecond)
+	return l
+}
+
 func (d Digest) check() error {
 	for _, w := range []string{d.Cluster, string(d.Observer), string(d.Boot), string(d.Process)} {
 		if len(w) > wordMax {
@@ -140,8 +156,9 @@ func putLooks(b []byte, looks []Look) []byte {
 		for _, l := range g {
 			b = append(b, byte(l.Path)<<4|byte(l.Outcome))
 			b = binary.AppendUvarint(b, uint64(l.Misses))
+			l = l.rounded()
 			b = binary.AppendUvarint(b, uint64(l.Held/time.Millisecond))
-			b = binary.AppendUvarint(b, uint64((l.Age+time.Millisecond-1)/time.Millisecond))
+			b = binary.AppendUvarint(b, uint64(l.Age/time.Millisecond))
 		}
 		before = name
 	}
