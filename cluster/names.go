@@ -29,7 +29,8 @@ type (
 )
 
 // Moment is nanoseconds on the boot clock of whoever reads it. It is never
-// stored, never sent and never compared between hosts.
+// stored, never sent and never compared between hosts. Only a recording of one
+// agent's judge keeps its moments.
 type Moment int64
 
 // Add returns the moment d later.
