@@ -16,6 +16,7 @@ import (
 	"supervisor/incident"
 	"supervisor/internal/lead"
 	"supervisor/internal/obey"
+	"supervisor/internal/trace"
 	"supervisor/isolate"
 	"supervisor/membership"
 )
@@ -190,6 +191,8 @@ type desk struct {
 	log   *zap.Logger
 	state *lead.State
 	inbox membership.Inbox
+	// recorder keeps the judge's turns, so that they can be judged again.
+	recorder trace.Recorder
 
 	seq      uint64
 	looks    []membership.Look

@@ -15,6 +15,7 @@ import (
 
 	"supervisor/cluster"
 	"supervisor/internal/lead"
+	"supervisor/internal/trace"
 	"supervisor/membership"
 )
 
@@ -130,7 +131,7 @@ func (d *desk) sendDigest(now cluster.Moment) {
 	dg := membership.Digest{Cluster: d.a.o.Cluster, Observer: d.a.o.Self, Boot: d.a.o.Boot, Seq: d.seq,
 		Unwell: d.unwell(now), Process: d.process, Looks: d.looks}
 	if d.a.control() {
-		d.receive(dg, now)
+		d.receive(dg.Rounded(), now)
 	}
 	packets, err := d.packets(dg)
 	if err != nil && !d.mute {
@@ -234,18 +235,21 @@ func (d *desk) judge(reports []membership.Report, now cluster.Moment) {
 	if wake, due := before.Wake(); len(reports) == 0 && before.Began != 0 && (!due || wake > now) && now.Sub(before.At) < digestEvery {
 		return
 	}
-	view := membership.Judge(before, [][]membership.Report{reports}, d.state.Topology(), d.state.Bars(d.hints), now)
-	d.tellVerdicts(before, view)
+	t := trace.Turn{Now: now, Fresh: [][]membership.Report{reports}, Topology: d.state.Topology(), Rules: d.rules()}
+	view := membership.Judge(before, t.Fresh, t.Topology, t.Rules.Bars, now)
+	t.Changes = trace.Changes(before, view)
+	d.tellVerdicts(before, t.Changes)
+	d.recorder.Turn(before, t)
 	d.state.Look(view)
 }
 
 // tellVerdicts logs every answer or cause that changed.
-func (d *desk) tellVerdicts(before, after membership.View) {
-	for n, v := range after.Verdicts {
-		old := before.Verdicts[n]
+func (d *desk) tellVerdicts(before membership.View, changes []trace.Change) {
+	for _, v := range changes {
+		old := before.Verdicts[v.Node]
 		if old.Answer != v.Answer || old.Cause != v.Cause {
-			d.log.Info("verdict", zap.String("node", string(n)), zap.Stringer("answer", v.Answer), zap.Stringer("cause", v.Cause),
-				zap.Int("for", v.For), zap.Int("heard", v.Heard), zap.Int("of", v.Of), zap.Bool("drain", v.Drain))
+			d.log.Info("verdict", zap.String("node", string(v.Node)), zap.Stringer("answer", v.Answer), zap.Stringer("cause", v.Cause),
+				zap.Int("for", v.For), zap.Int("heard", v.For+v.Against), zap.Int("of", v.Of), zap.Bool("drain", v.Drain))
 		}
 	}
 }

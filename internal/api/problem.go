@@ -47,6 +47,7 @@ const (
 	AgentBusy         Code = "AGENT_BUSY"
 	AgentForeign      Code = "AGENT_FOREIGN"
 	GateForeign       Code = "GATE_FOREIGN"
+	RecordingNone     Code = "RECORDING_NONE"
 	Usage             Code = "USAGE"
 	RouteUnknown      Code = "ROUTE_UNKNOWN"
 	BodyTooLarge      Code = "BODY_TOO_LARGE"
@@ -88,6 +89,7 @@ var errorRows = []ErrorRow{
 	{AgentBusy, http.StatusServiceUnavailable, ExitUnreachable, "the agent did not answer in time", "try again; its log says what it waits for"},
 	{AgentForeign, 0, ExitUnreachable, "what answers there is no agent of this version", "compare: supervisor version"},
 	{GateForeign, http.StatusConflict, ExitRefused, "the gate and the agent are of different nodes", "compare the node names in both configurations"},
+	{RecordingNone, http.StatusConflict, ExitRefused, "this agent has no recording", "ask a control agent, which judges, a few seconds after its start"},
 	{Usage, http.StatusBadRequest, ExitUsage, "the request cannot be read", "see: supervisor --help"},
 	{RouteUnknown, http.StatusNotFound, ExitUsage, "no such path", "agent and command may be of different versions: supervisor version"},
 	{BodyTooLarge, http.StatusRequestEntityTooLarge, ExitUsage, "the document is too large", "a policy has at most 1 MiB"},
@@ -145,6 +147,9 @@ func (p *Problem) Error() string { return p.Detail }
 // ErrNoStore is what a Source returns when the store cannot be written.
 var ErrNoStore = errors.New("the store does not answer")
 
+// ErrNoRecording is what a Source returns when no judge was recorded.
+var ErrNoRecording = errors.New("there is no recording")
+
 // asProblem turns any error into a document.
 func asProblem(err error) *Problem {
 	var p *Problem
@@ -153,6 +158,8 @@ func asProblem(err error) *Problem {
 		return p
 	case errors.Is(err, ErrNoStore):
 		return problem(StoreUnavailable, "store", err.Error()).under("intent-first")
+	case errors.Is(err, ErrNoRecording):
+		return problem(RecordingNone, "", err.Error())
 	}
 	return problem(Internal, "", err.Error())
 }

@@ -143,6 +143,7 @@ func (s *Server) handler() http.Handler {
 	mux.HandleFunc("POST /v1/plans", s.guarded(s.plan))
 	mux.HandleFunc("POST "+ordersPath, s.guarded(s.order))
 	mux.HandleFunc("POST /v1/gate", s.guarded(s.gate))
+	mux.HandleFunc("GET "+recordingPath, s.guarded(s.recording))
 	mux.HandleFunc("/{rest...}", s.guarded(func(_ http.ResponseWriter, r *http.Request) error {
 		return problem(RouteUnknown, r.URL.Path, fmt.Sprintf("%s %s is no path of this interface", r.Method, r.URL.Path))
 	}))

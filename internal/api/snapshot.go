@@ -9,6 +9,7 @@ import (
 	"supervisor/cluster"
 	"supervisor/incident"
 	"supervisor/internal/lead"
+	"supervisor/internal/trace"
 	"supervisor/isolate"
 )
 
@@ -23,6 +24,9 @@ type Source interface {
 	Submit(ctx context.Context, w lead.Word) (request string, err error)
 	// Gate is the agent's answer to the gate in front of its own Cassandra.
 	Gate(ctx context.Context, q GateQuestion) (isolate.Answer, error)
+	// Recording is what the agent's judge was told lately; ErrNoRecording where
+	// there is no judge, or it has not begun.
+	Recording(ctx context.Context) (trace.Recording, error)
 }
 
 // GateQuestion is what the gate of a host tells its agent.

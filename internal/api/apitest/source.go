@@ -11,6 +11,7 @@ import (
 	"supervisor/incident"
 	"supervisor/internal/api"
 	"supervisor/internal/lead"
+	"supervisor/internal/trace"
 	"supervisor/isolate"
 )
 
@@ -25,6 +26,8 @@ type Source struct {
 	deaf  bool
 	mute  error // of every further word, which is taken in all the same
 	first func(*api.Snapshot)
+
+	recorded *trace.Recording
 }
 
 // NewSource answers with s.
@@ -141,6 +144,23 @@ func (s *Source) Gate(_ context.Context, q api.GateQuestion) (isolate.Answer, er
 	defer s.mu.Unlock()
 	s.asked = append(s.asked, q)
 	return isolate.Answer{Start: isolate.Hibernate, Rule: "returning", Why: "the return of this node is not finished: inc-dc1-42"}, s.err
+}
+
+// Record sets what is given as the recording.
+func (s *Source) Record(x trace.Recording) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	s.recorded = &x
+}
+
+// Recording is what was set.
+func (s *Source) Recording(context.Context) (trace.Recording, error) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	if s.recorded == nil {
+		return trace.Recording{}, api.ErrNoRecording
+	}
+	return *s.recorded, nil
 }
 
 // Words are what was submitted.
