@@ -45,7 +45,7 @@ func newPolicyInit() *cobra.Command {
 				_, err := c.OutOrStdout().Write(text)
 				return err
 			}
-			if err := writeNew(out, text); err != nil {
+			if err := writeNew(out, text, 0o644); err != nil {
 				return err
 			}
 			fmt.Fprintf(c.ErrOrStderr(), "%s written; edit it, then: supervisor policy check %s\n", out, out)
@@ -70,16 +70,19 @@ func rosterFile(path string) ([]cluster.Host, error) {
 	return hosts, nil
 }
 
-// writeNew writes a file that somebody will edit, and never over another one.
-func writeNew(path string, text []byte) error {
-	f, err := os.OpenFile(path, os.O_CREATE|os.O_EXCL|os.O_WRONLY, 0o644)
+// writeNew writes a file, and never over another one; half of one does not stay.
+func writeNew(path string, text []byte, mode os.FileMode) error {
+	f, err := os.OpenFile(path, os.O_CREATE|os.O_EXCL|os.O_WRONLY, mode)
 	if errors.Is(err, fs.ErrExist) {
 		return failure{err: fmt.Errorf("%s exists", path), code: "FILE_EXISTS", exit: exitRefused,
-			remedy: []string{"nothing was written; choose another name with -o"}}
+			remedy: []string{"nothing was written; choose another name"}}
 	}
 	if err != nil {
-		return fmt.Errorf("write policy: %w", err)
+		return fmt.Errorf("write a new file: %w", err)
 	}
 	_, err = f.Write(text)
-	return errors.Join(err, f.Close())
+	if err = errors.Join(err, f.Close()); err != nil {
+		return errors.Join(fmt.Errorf("write a new file: %w", err), os.Remove(path))
+	}
+	return nil
 }

@@ -15,6 +15,8 @@ import (
 	"supervisor/cluster"
 	"supervisor/internal/api"
 	"supervisor/internal/api/apitest"
+	"supervisor/internal/trace"
+	"supervisor/membership"
 )
 
 var update = flag.Bool("update", false, "write the golden files anew")
@@ -58,6 +60,7 @@ func TestPages(t *testing.T) {
 	plan := must(api.PlanPolicy(healthy, widened))
 	plan.Hash = "7f3a91c20b44"
 	for name, text := range map[string]string{
+		"replay": Replay(p, replayed(false)), "replay-differs": Replay(p, replayed(true)),
 		"status-healthy":     Status(p, through(t, healthy, api.StatusOf(healthy))),
 		"status-returning":   Status(p, through(t, returning, api.StatusOf(returning))),
 		"status-held":        Status(p, through(t, held, api.StatusOf(held))),
@@ -127,4 +130,20 @@ func waiting() api.Snapshot {
 	s := apitest.Observing()
 	s.World.Era, s.World.Recovery = 2, apitest.Recovered().World.Recovery
 	return s
+}
+
+// replayed is a recording in which n3 went, as this program judges it.
+func replayed(otherwise bool) trace.Replayed {
+	alive := trace.Standing{Answer: membership.Alive, Own: membership.Good, Against: 3, Of: 3}
+	gone := trace.Standing{Answer: membership.Gone, Cause: membership.ProcessDown, Drain: true, Own: membership.Exited, For: 3, Of: 3, Racks: 2}
+	x := trace.Replayed{Version: "0.1.0", Cluster: "orders", Agent: "n1", From: apitest.At.Add(-time.Hour), Until: apitest.At, Turns: 10800,
+		Nodes: []cluster.Name{"n1", "n2", "n3"}, Events: []trace.Event{
+			{MS: 61250, At: apitest.At.Add(-time.Minute), Node: "n3", Standing: gone, Lacks: []string{"min-age: a majority has stood for 300ms, needs 15s"}},
+			{MS: 75950, At: apitest.At.Add(-45 * time.Second), Node: "n3", Standing: gone, Fence: true},
+			{MS: 90000, At: apitest.At.Add(-30 * time.Second), Node: "n3", Standing: alive},
+		}}
+	if otherwise {
+		x.Events[0].Recorded, x.Differ = &alive, []cluster.Name{"n3"}
+	}
+	return x
 }
