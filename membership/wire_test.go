@@ -7,6 +7,7 @@ import (
 	"crypto/ed25519"
 	"errors"
 	"fmt"
+	"reflect"
 	"strings"
 	"testing"
 	"time"
@@ -228,5 +229,25 @@ func TestADigestTooLargeIsSplit(t *testing.T) {
 	}
 	if _, _, ok := (Digest{}).Split(); ok {
 		t.Error("an empty digest was parted")
+	}
+}
+
+// A sender that judges its own digest goes by the words that others read of it.
+func TestADigestIsRoundedAsItIsSent(t *testing.T) {
+	k := newKeys(t, "n1")
+	d := Digest{Cluster: "c", Observer: "n1", Boot: "a", Seq: 1, Looks: []Look{
+		{Subject: "n1", Path: CQL, Outcome: Good, Held: 1999999, Age: 1000001},
+		{Subject: "n2", Path: CQL, Outcome: Silent, Misses: 2, Held: time.Millisecond, Age: time.Millisecond},
+		{Subject: "n3", Path: CQL, Outcome: Good, Held: 0, Age: 1}}}
+	b, err := d.Encode(k.sign("n1"))
+	if err != nil {
+		t.Fatal(err)
+	}
+	read, err := Decode(b, k.public)
+	if got := d.Rounded(); err != nil || !reflect.DeepEqual(got, read) {
+		t.Errorf("rounded %+v\nread    %+v: %v", got, read, err)
+	}
+	if d.Looks[0].Age != 1000001 || read.Looks[0].Age != 2*time.Millisecond || read.Looks[0].Held != time.Millisecond {
+		t.Errorf("of %+v was read %+v: ages go up and spans down", d.Looks[0], read.Looks[0])
 	}
 }
