@@ -284,10 +284,12 @@ func TestWhatCannotBeReplayed(t *testing.T) {
 	damaged[len(damaged)-3] ^= 1
 	endless := slices.Clone(file[:line])
 	endless = append(endless, 0xff, 0xff, 0xff, 0xff, 0, 0, 0, 0)
-	empty := Recorder{}
-	var none bytes.Buffer
-	if _, err := empty.Recording(Header{}).WriteTo(&none); err != nil {
-		t.Fatal(err)
+	written := func(r *Recorder, h Header) []byte {
+		var b bytes.Buffer
+		if _, err := r.Recording(h).WriteTo(&b); err != nil {
+			t.Fatal(err)
+		}
+		return b.Bytes()
 	}
 	for why, tt := range map[string]struct {
 		file []byte
@@ -302,7 +304,8 @@ func TestWhatCannotBeReplayed(t *testing.T) {
 		"a bit turned":          {damaged, "block 1 of 1 is damaged, its checksum is another"},
 		"too large":             {endless, "it has more than 64 MiB with its header"},
 		"something behind it":   {append(slices.Clone(file), 'x'), "something follows its last block"},
-		"no turn":               {none.Bytes(), "no turn of the judge is in it"},
+		"words for a terminal":  {written(&j.rec, Header{Cluster: "c\x1b[2J"}), "its header is malformed"},
+		"no turn":               {written(&Recorder{}, Header{}), "no turn of the judge is in it"},
 	} {
 		_, err := Replay(bytes.NewReader(tt.file), "")
 		if !errors.Is(err, ErrUnreadable) || !strings.Contains(err.Error(), tt.says) {

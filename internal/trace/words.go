@@ -8,6 +8,7 @@ import (
 	"reflect"
 	"slices"
 	"strings"
+	"unicode"
 
 	"supervisor/cluster"
 	"supervisor/membership"
@@ -162,6 +163,10 @@ func (r *reader) word() string {
 	n := r.count()
 	s := string(r.rest[:n])
 	r.rest = r.rest[n:]
+	if strings.ContainsFunc(s, unicode.IsControl) {
+		r.fail() // no name has one, and words end up on somebody's terminal
+		return ""
+	}
 	r.words = append(r.words, s)
 	return s
 }
