@@ -33,8 +33,14 @@ func StandingOf(x membership.Verdict) Standing {
 }
 
 // Votes are those for Gone, all that count, and all who may vote, as
-// membership.Describe has them.
-func (s Standing) Votes() string { return fmt.Sprintf("%d/%d/%d", s.For, s.For+s.Against, s.Of) }
+// membership.Describe has them, and who is heard and says nothing.
+func (s Standing) Votes() string {
+	votes := fmt.Sprintf("%d/%d/%d", s.For, s.For+s.Against, s.Of)
+	if s.Abstain > 0 {
+		votes += fmt.Sprintf(" abstain=%d", s.Abstain)
+	}
+	return votes
+}
 
 // String says it in one breath.
 func (s Standing) String() string {
