@@ -40,6 +40,7 @@ const suite = "e2e/cluster"
 var pureBack = map[string][]string{
 	"internal/store":       {"cluster"},
 	"internal/store/model": {"cluster", "internal/store"},
+	"internal/trend":       {"cluster"},
 	"internal/lead":        {fronts, "internal/store"},
 	"internal/obey":        {fronts, "internal/store"},
 	"internal/sim":         {fronts, "internal/store", "internal/store/model", "internal/lead", "internal/obey"},
@@ -59,7 +60,7 @@ var back = map[string][]string{
 	"internal/api/...":         {fronts, "internal/store", "internal/lead", "internal/obey", "internal/trace", "internal/api/..."},
 	"internal/render":          {fronts, "internal/api", "internal/trace"},
 	"internal/agent": {fronts, "internal/store", "internal/lead", "internal/obey", "internal/api",
-		"internal/cassandra", "internal/trace"},
+		"internal/cassandra", "internal/trace", "internal/trend"},
 	"internal/demo/...": {fronts, adapters, "internal/cassandra", "internal/settings", "internal/etcd",
 		"internal/store", "internal/api", "internal/demo/..."},
 	"cmd/...": {anything},
