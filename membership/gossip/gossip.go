@@ -23,10 +23,11 @@ import (
 // Gossip is this agent in the pool of its region. Its methods may be called
 // by several goroutines.
 type Gossip struct {
-	o     Options
-	list  *memberlist.Memberlist
-	roll  *roll
-	inbox *inbox
+	o      Options
+	list   *memberlist.Memberlist
+	roll   *roll
+	inbox  *inbox
+	clocks *clocks
 
 	strangers strangers
 
@@ -45,7 +46,7 @@ func Start(o Options) (*Gossip, error) {
 	if err := o.check(); err != nil {
 		return nil, fmt.Errorf("gossip options: %w", err)
 	}
-	g := &Gossip{o: o, roll: newRoll(o), inbox: newInbox(o.InboxMax), wake: make(chan struct{}, 1)}
+	g := &Gossip{o: o, roll: newRoll(o), inbox: newInbox(o.InboxMax), clocks: newClocks(), wake: make(chan struct{}, 1)}
 	cfg, err := g.config()
 	if err != nil {
 		return nil, err
@@ -92,6 +93,7 @@ func (g *Gossip) config() (*memberlist.Config, error) {
 	// What we send is small, and compressing it costs more than it saves.
 	c.EnableCompression = false
 	c.Delegate = delegate{g.inbox, self}
+	c.Ping = g.clocks
 	c.Events, c.Alive, c.Merge, c.Conflict = g.roll, g.roll, g.roll, g.roll
 	c.Logger = log.New(levels{g.o.Logger.Named("gossip"), &g.strangers}, "", 0)
 	return c, nil

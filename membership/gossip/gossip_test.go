@@ -371,3 +371,20 @@ func TestStartRefusesWhatIsNotSafe(t *testing.T) {
 		}
 	}
 }
+
+// All three are on one host: their clocks are one.
+func TestPingsTellTheClocksOfTheOthers(t *testing.T) {
+	t.Parallel()
+	_, gs := three(t)
+	for i, g := range gs {
+		eventually(t, "both clocks", func() (string, bool) {
+			all := g.Clocks()
+			return fmt.Sprint(all), len(all) == 2
+		})
+		for name, c := range g.Clocks() {
+			if c.Error <= 0 || c.Ahead.Abs() > c.Error+100*time.Millisecond {
+				t.Errorf("n%d sees the clock of %s %v ahead, more or less %v", i+1, name, c.Ahead, c.Error)
+			}
+		}
+	}
+}

@@ -1,18 +1,18 @@
 // SPDX-License-Identifier: Apache-2.0
 
-package trend
+package membership
 
 import (
 	"slices"
 	"time"
 )
 
-// Sight is how far the wall clock of another host was seen ahead of this one's;
-// it may be Error more or less.
-type Sight struct{ Ahead, Error time.Duration }
+// Clock is how far the wall clock of another host was seen ahead of this one's; it
+// may be Error more or less.
+type Clock struct{ Ahead, Error time.Duration }
 
-// Apart is how this host's wall clock stands against those of others.
-type Apart struct {
+// Drift is how this host's wall clock stands against those of others.
+type Drift struct {
 	Ahead time.Duration // of this host's clock; negative: it is behind
 	Error time.Duration // of the least sure of those that count
 	Count int           // hosts that it surely differs from, all in one direction
@@ -23,12 +23,12 @@ type Apart struct {
 // that differ nobody knows which is wrong.
 const othersMin = 2
 
-// Stands compares this host's clock with others. Only when it surely differs from
+// Drifts compares this host's clock with others. Only when it surely differs from
 // more than half of them, all in one direction, is it this one that is wrong: a host
 // whose clock is right sees that of one host differ, and not of most.
-func Stands(others []Sight, bound time.Duration) (Apart, bool) {
+func Drifts(others []Clock, bound time.Duration) (Drift, bool) {
 	if len(others) < othersMin {
-		return Apart{}, false
+		return Drift{}, false
 	}
 	for _, sign := range []time.Duration{1, -1} {
 		var ahead []time.Duration
@@ -41,8 +41,8 @@ func Stands(others []Sight, bound time.Duration) (Apart, bool) {
 		}
 		if 2*len(ahead) > len(others) {
 			slices.Sort(ahead)
-			return Apart{Ahead: sign * ahead[(len(ahead)-1)/2], Error: off, Count: len(ahead), Of: len(others)}, true
+			return Drift{Ahead: sign * ahead[(len(ahead)-1)/2], Error: off, Count: len(ahead), Of: len(others)}, true
 		}
 	}
-	return Apart{}, false
+	return Drift{}, false
 }
