@@ -93,7 +93,7 @@ func Diagnose(w World) []Finding {
 func (row Row) finding(s Subjected, w World) Finding {
 	f := Finding{Code: row.Code, Severity: row.Severity, Scope: row.Scope, Subject: s.Subject, Args: s.Args,
 		Runbook: row.Runbook, Mutable: row.Mutable, Sentence: Sentence(row.Code, s.Args)}
-	if row.Scope == ScopeNode {
+	if row.Scope == ScopeNode && !w.toldBy(s.Subject, row.Code) {
 		for _, r := range w.Open {
 			if string(r.Node) == s.Subject && r.Phase != Held && r.Mode != Observe {
 				f.Handled = r.ID

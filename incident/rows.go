@@ -18,7 +18,7 @@ import (
 var rows []Row
 
 func init() {
-	rows = slices.Concat(supervisorRows(), nodeRows(), clusterRows(), agentRows(), poolRows())
+	rows = slices.Concat(supervisorRows(), nodeRows(), clusterRows(), trendRows(), agentRows(), poolRows())
 }
 
 // supervisorRows are about the supervisor's own footing.
@@ -56,6 +56,8 @@ func nodeRows() []Row {
 	return []Row{
 		{"DISK_WRITE_FAILED", Error, ScopeNode, "{node} cannot write its data disk ({votes})",
 			"replace the disk, then replace the node; never return old data from it", false, caused(membership.DiskFailed)},
+		trouble("DISK_FULL", Error, ScopeNode, "compaction on {node} cannot finish any more, its data disk is full: {detail}",
+			"make room now: old snapshots (nodetool clearsnapshot), then more disk or more nodes; never delete SSTables by hand", false),
 		{"NODE_EXPIRED", Error, ScopeNode, "{node} was away past the deadline of {table}: deleted rows could come back",
 			"it must not return; replace it", false, expired},
 		{"CASS_PROCESS_DOWN", Error, ScopeNode, "Cassandra on {node} is down ({votes})",

@@ -19,15 +19,15 @@ type Drift struct {
 	Of    int           // hosts that were seen
 }
 
-// othersMin is from how many hosts on the word of others counts: of two clocks
+// ClocksMin is from how many hosts on the word of others counts: of two clocks
 // that differ nobody knows which is wrong.
-const othersMin = 2
+const ClocksMin = 2
 
 // Drifts compares this host's clock with others. Only when it surely differs from
 // more than half of them, all in one direction, is it this one that is wrong: a host
 // whose clock is right sees that of one host differ, and not of most.
 func Drifts(others []Clock, bound time.Duration) (Drift, bool) {
-	if len(others) < othersMin {
+	if len(others) < ClocksMin {
 		return Drift{}, false
 	}
 	for _, sign := range []time.Duration{1, -1} {

@@ -183,6 +183,7 @@ func (j *joinery) agent(ctx context.Context) (*agent.Agent, error) {
 		Horizon: seen, Seen: seenBy(client),
 		Journal: client, Election: client, Pulse: client, Courier: g, Observer: look,
 		Unit: unit{u}, Ports: portsOf(cfg.Cassandra), Admin: admin, Reader: reader{cassandra.SessionOptions{Timeout: 2 * time.Second, Credentials: credentials}},
+		Space:   func() (agent.Space, error) { return spaceOf(cfg.Cassandra.DataDir) },
 		Proxies: newProxy, Clock: agent.BootClock{}, Counters: j.counters, Log: j.log,
 	}), nil
 }
@@ -307,6 +308,16 @@ func device(path string) (uint64, error) {
 		return device(filepath.Dir(path))
 	}
 	return st.Dev, err
+}
+
+// spaceOf is the room on the disk under a directory. What is kept for root is
+// neither used nor free.
+func spaceOf(dir string) (agent.Space, error) {
+	var st syscall.Statfs_t
+	if err := syscall.Statfs(dir, &st); err != nil {
+		return agent.Space{}, fmt.Errorf("look at the room of %s: %w", dir, err)
+	}
+	return agent.Space{Used: int64(st.Blocks-st.Bfree) * st.Bsize, Free: int64(st.Bavail) * st.Bsize}, nil
 }
 
 func (j *joinery) gossip() (*gossip.Gossip, error) {

@@ -57,6 +57,9 @@ type Options struct {
 	Ports    Ports // nil: no port of this host can be closed
 	Admin    Admin
 	Reader   Reader
+	// Space is the room on the disk under Cassandra's data; it may wait for that
+	// disk for ever.
+	Space func() (Space, error)
 	// Proxies makes the runtime client of a proxy; called once per socket and
 	// backend of the policy.
 	Proxies func(name, socket, backend string) (Proxy, error)
@@ -127,6 +130,7 @@ func (a *Agent) Run(ctx context.Context) error {
 	run(a.keepHorizon)
 	run(a.beat)
 	run(a.readSchema)
+	run(a.watchVitals)
 	run(a.keepFences)
 	run(a.keepPools)
 	run(func(ctx context.Context) { a.execute(ctx, a.orders[0]) })

@@ -43,7 +43,9 @@ type fakeNode struct {
 	rows         bool // known rows were read through it
 	changedAt    time.Time
 	old          int // old rows that the next comparisons find
-	counters     int // previews that find ks.c, a table of counters, to differ
+	vitals       cassandra.Vitals
+	free         int64 // of a disk of a thousand
+	counters     int   // previews that find ks.c, a table of counters, to differ
 }
 
 const (
@@ -180,6 +182,21 @@ func (a fakeAdmin) Settings(context.Context) (cassandra.Settings, error) {
 	a.n.r.mu.Lock()
 	defer a.n.r.mu.Unlock()
 	return cassandra.Settings{HintWindow: a.n.r.hints}, nil
+}
+
+func (a fakeAdmin) Vitals(ctx context.Context, _ bool) (cassandra.Vitals, error) {
+	if err := a.call(ctx); err != nil {
+		return cassandra.Vitals{}, err
+	}
+	defer a.n.r.mu.Unlock()
+	return a.n.vitals, nil
+}
+
+// space is the room on the disk under the node's data.
+func (n *fakeNode) space() (Space, error) {
+	n.r.mu.Lock()
+	defer n.r.mu.Unlock()
+	return Space{Used: 1000 - n.free, Free: n.free}, nil
 }
 
 func (a fakeAdmin) State(ctx context.Context) (cassandra.NodeState, error) {

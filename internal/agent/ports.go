@@ -52,6 +52,9 @@ type Courier interface {
 	Join(hosts []cluster.Host)
 	// Unwell is true while this agent does not answer in time by its own measure.
 	Unwell() bool
+	// Clocks are the wall clocks of other agents against this one's, as far as they
+	// were told in the last minutes.
+	Clocks() map[cluster.Name]membership.Clock
 }
 
 // Observer looks at this node and its peers.
@@ -114,6 +117,8 @@ type Ports interface {
 type Admin interface {
 	State(ctx context.Context) (cassandra.NodeState, error)
 	Settings(ctx context.Context) (cassandra.Settings, error)
+	// Vitals with tables also looks at the size of every table.
+	Vitals(ctx context.Context, tables bool) (cassandra.Vitals, error)
 	SetSeverity(ctx context.Context, v float64) error
 	JoinRing(ctx context.Context) error
 	StartNativeTransport(ctx context.Context) error

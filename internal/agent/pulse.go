@@ -333,6 +333,7 @@ func (d *desk) trouble(code string, pairs ...string) {
 	d.note(t)
 }
 
+// note is trouble for one that is put together.
 func (d *desk) note(t incident.Trouble) {
 	if _, known := d.troubles[t.Code]; !known {
 		args := map[string]string{"node": string(d.a.o.Self)}

@@ -9,6 +9,7 @@ import (
 	"encoding/json"
 	"errors"
 	"fmt"
+	"maps"
 	"path/filepath"
 	"strings"
 	"sync"
@@ -114,7 +115,7 @@ func newRegion(t *testing.T, dir string, mode incident.Mode) *region {
 		if err != nil {
 			t.Fatal(err)
 		}
-		r.nodes[n] = &fakeNode{r: r, name: n, disk: disk, cluster: "demo", generation: int64(100 * (i + 1))}
+		r.nodes[n] = &fakeNode{r: r, name: n, disk: disk, cluster: "demo", free: 500, generation: int64(100 * (i + 1))}
 		r.nodes[n].begin(isolate.Normal)
 	}
 	r.found(mode)
@@ -188,7 +189,7 @@ func (r *region) start(n cluster.Name, change ...func(*Options)) *run {
 	h.client.believe(horizon.EtcdCluster)
 	o := Options{Cluster: "demo", Region: "eu", Self: n, Boot: h.boot, Version: "test", Key: r.keys[n], Control: names, Member: func() string { return "" }, Around: func() []incident.Trouble { return nil },
 		Disk: r.nodes[n].disk, Horizon: horizon, Seen: h.client.seen, Journal: h.client, Election: h.client, Pulse: h.client, Courier: h.mail, Observer: h.looks,
-		Unit: fakeUnit{r.nodes[n]}, Admin: fakeAdmin{r.nodes[n]}, Reader: fakeReader{r},
+		Unit: fakeUnit{r.nodes[n]}, Admin: fakeAdmin{r.nodes[n]}, Space: r.nodes[n].space, Reader: fakeReader{r},
 		Proxies: func(name, _, _ string) (Proxy, error) { return r.proxyOf(name), nil },
 		Clock:   bubbleClock{}, Counters: noCounters{}, Log: zap.New(core)}
 	for _, f := range change {
@@ -459,6 +460,7 @@ func (noCounters) Lag(float64)                             {}
 // fakeCourier carries digests between the agents of the region; one that is
 // full loses them, as datagrams are lost.
 type fakeCourier struct {
+	clocks  map[cluster.Name]membership.Clock
 	r       *region
 	name    cluster.Name
 	ready   chan struct{}
@@ -481,6 +483,12 @@ func (c *fakeCourier) deliver(to []cluster.Name, put func(*fakeCourier)) {
 			wake(h.mail.ready)
 		}
 	}
+}
+
+func (c *fakeCourier) Clocks() map[cluster.Name]membership.Clock {
+	c.r.mu.Lock()
+	defer c.r.mu.Unlock()
+	return maps.Clone(c.clocks)
 }
 
 func (c *fakeCourier) SendDigest(to []cluster.Name, digest []byte) error {
