@@ -307,13 +307,11 @@ func (f *forecast) takeHints(v vitals, out map[string]incident.Trouble) {
 }
 
 func (f *forecast) takeClock(v vitals, out map[string]incident.Trouble) {
+	d, apart := membership.Drifts(v.clocks, driftMax)
 	if len(v.clocks) < membership.ClocksMin {
 		f.clock = f.clock.Missed(clockRule, v.at)
-	}
-	d, apart := membership.Drifts(v.clocks, driftMax)
-	if len(v.clocks) >= membership.ClocksMin {
-		surely := max(0, d.Ahead.Abs()-d.Error)
-		f.clock = f.clock.Read(clockRule, v.at, surely.Seconds(), driftMax.Seconds())
+	} else {
+		f.clock = f.clock.Read(clockRule, v.at, d.Ahead.Abs().Seconds(), driftMax.Seconds())
 	}
 	if _, leads := f.clock.Told(); !leads {
 		return

@@ -5,7 +5,6 @@ package agent
 import (
 	"context"
 	"errors"
-	"strings"
 	"testing"
 	"testing/synctest"
 	"time"
@@ -16,50 +15,44 @@ import (
 	"supervisor/membership"
 )
 
-// What an agent reads of its own host is a finding for everybody, and nothing is
-// done for it.
+// What an agent reads of its own host is a finding for everybody, its sentence
+// rests, and nothing is done for it.
 func TestWhatReadingsLeadToIsAFindingAndNothingIsDone(t *testing.T) {
-	for _, row := range []struct {
-		code, says string
-		begins     func(*fakeNode, *fakeCourier)
-		ends       func(*fakeNode, *fakeCourier)
-	}{
-		{"DISK_FULL", "5 B of 1000 B are free", func(n *fakeNode, _ *fakeCourier) { n.free = 5 }, func(n *fakeNode, _ *fakeCourier) { n.free = 500 }},
-		{"CASS_QUEUE_SATURATING", "tasks that wait for ReadStage", func(n *fakeNode, _ *fakeCourier) {
-			n.vitals.Pools = []cassandra.ThreadPool{{Name: "ReadStage", Pending: 50, Threads: 4, QueueMax: 40}}
-		}, func(n *fakeNode, _ *fakeCourier) { n.vitals.Pools[0].Pending = 0 }},
-		{"HINTS_BACKLOG", "hints for n2 on n3", func(n *fakeNode, _ *fakeCourier) {
-			n.vitals.Hint = cassandra.OldestHint{For: hostID("n2"), At: time.Now().Add(-2 * time.Hour)}
-		}, func(n *fakeNode, _ *fakeCourier) { n.vitals.Hint = cassandra.OldestHint{} }},
-		{"CLOCK_DRIFT", "of n3 is 2s ahead of those of 2 of 2 other hosts", func(_ *fakeNode, c *fakeCourier) {
-			c.clocks = map[cluster.Name]membership.Clock{"n1": {Ahead: -2 * time.Second, Error: time.Millisecond}, "n2": {Ahead: -2 * time.Second, Error: time.Millisecond},
-				"n3": {}, "a host that is not on the roster": {}}
-		}, func(_ *fakeNode, c *fakeCourier) {
-			c.clocks["n1"], c.clocks["n2"] = membership.Clock{}, membership.Clock{}
-		}},
-	} {
-		t.Run(row.code, func(t *testing.T) {
-			inRegion(t, incident.Auto, func(r *region) {
-				change := func(f func(*fakeNode, *fakeCourier)) {
-					mail := r.host("n3").mail
-					r.set("n3", func(n *fakeNode) { f(n, mail) })
-				}
-				change(row.begins)
-				r.wait(row.code+" at the leader", 10*time.Minute, func() bool { return r.leader().finds(row.code) })
-				if !r.host("n3").logged(row.says) {
-					t.Errorf("nothing in the log says %q", row.says)
-				}
-				revision := r.leader().snapshot().Revision
-				time.Sleep(5 * time.Minute)
-				if wrote := r.leader().snapshot().Revision - revision; wrote > 1 {
-					t.Errorf("%d writes in five minutes of the same", wrote)
-				}
-				r.quiet()
-				change(row.ends)
-				r.wait("the finding gone", 20*time.Minute, func() bool { return !r.leader().finds(row.code) })
-			})
-		})
+	says := map[string]string{
+		"DISK_FULL":             "5 B of 1000 B are free",
+		"CASS_QUEUE_SATURATING": "tasks that wait for ReadStage",
+		"HINTS_BACKLOG":         "hints for n2 on n3",
+		"CLOCK_DRIFT":           "of n3 is 2s ahead of those of 2 of 2 other hosts",
 	}
+	inRegion(t, incident.Auto, func(r *region) {
+		mail := r.host("n3").mail
+		r.set("n3", func(n *fakeNode) {
+			n.free = 5
+			n.vitals.Pools = []cassandra.ThreadPool{{Name: "ReadStage", Pending: 50, Threads: 4, QueueMax: 40}}
+			n.vitals.Hint = cassandra.OldestHint{For: hostID("n2"), At: time.Now().Add(-2 * time.Hour)}
+			behind := membership.Clock{Ahead: -2 * time.Second, Error: time.Millisecond}
+			mail.clocks = map[cluster.Name]membership.Clock{"n1": behind, "n2": behind, "n3": {}, "a host that is not on the roster": {}}
+		})
+		for code, text := range says {
+			r.wait(code+" at the leader", 10*time.Minute, func() bool { return r.leader().finds(code) })
+			if !r.host("n3").logged(text) {
+				t.Errorf("nothing in the log says %q", text)
+			}
+		}
+		revision := r.leader().snapshot().Revision
+		time.Sleep(5 * time.Minute)
+		if wrote := r.leader().snapshot().Revision - revision; wrote > 4 {
+			t.Errorf("%d writes in five minutes of the same", wrote)
+		}
+		r.quiet()
+		r.set("n3", func(n *fakeNode) {
+			n.free, n.vitals, mail.clocks = 500, cassandra.Vitals{}, map[cluster.Name]membership.Clock{"n1": {}, "n2": {}}
+			n.vitals.Pools = []cassandra.ThreadPool{{Name: "ReadStage", Threads: 4, QueueMax: 40}}
+		})
+		for code := range says {
+			r.wait(code+" gone", 15*time.Minute, func() bool { return !r.leader().finds(code) })
+		}
+	})
 }
 
 // A disk that hangs is asked once, and holds nobody.
@@ -97,21 +90,38 @@ func TestADiskThatHangsIsAskedOnce(t *testing.T) {
 	})
 }
 
+// replaced is an observer that sees another process at each look.
+type replaced struct {
+	Observer
+	boots []cluster.Boot
+}
+
+func (r *replaced) Process() cluster.Boot {
+	boot := r.boots[0]
+	r.boots = r.boots[1:]
+	return boot
+}
+
+// wordy is an admin interface that says something.
+type wordy struct{ Admin }
+
+func (wordy) Vitals(context.Context, bool) (cassandra.Vitals, error) { return cassandra.Vitals{}, nil }
+
 // What one process said is not taken for the word of the next.
 func TestVitalsOfAProcessThatWasReplacedAreNotTaken(t *testing.T) {
-	inRegion(t, incident.Auto, func(r *region) {
-		h := r.host("n3")
+	for _, row := range []struct {
+		why         string
+		before, now cluster.Boot
+		said        bool
+	}{
+		{"it runs", "p1", "p1", true},
+		{"it was replaced while it was asked", "p1", "p2", false},
+		{"none runs", "", "p1", false},
+	} {
+		a := &Agent{o: Options{Admin: wordy{}, Observer: &replaced{boots: []cluster.Boot{row.before, row.now}}}}
 		var v vitals
-		h.agent.askVitals(r.t.Context(), &v, false)
-		if v.said == nil || !strings.HasPrefix(string(v.process), "p-n3") {
-			t.Errorf("of a process that runs: %+v", v)
+		if a.askVitals(t.Context(), &v, false); (v.said != nil) != row.said || v.process != row.before {
+			t.Errorf("%s: %+v", row.why, v)
 		}
-		r.crash("n3")
-		r.wait("no process", time.Minute, func() bool { return h.looks.Process() == "" })
-		v = vitals{}
-		if h.agent.askVitals(r.t.Context(), &v, false); v.said != nil || v.process != "" {
-			t.Errorf("of none: %+v", v)
-		}
-		r.awaitClosed(1, 15*time.Minute)
-	})
+	}
 }

@@ -28,6 +28,7 @@ func TestClocks(t *testing.T) {
 		{"nobody answered", nil, 0, false, 0},
 		{"there and back", []heard{{ms, ms, 0}}, 0, true, 2 * ms},
 		{"a way that is long in one direction only", []heard{{400 * ms, 0, 0}}, 0, true, 400 * ms},
+		{"or in the other", []heard{{0, 400 * ms, 0}}, 0, true, 400 * ms},
 		{"the quickest way back tells most", []heard{{300 * ms, 300 * ms, 0}, {ms, ms, 0}, {200 * ms, 200 * ms, 0}}, 0, true, 2 * ms},
 		{"what lay here before it was read is not believed", []heard{{ms, ms, 900 * ms}, {100 * ms, 100 * ms, 0}}, 0, true, 200 * ms},
 		{"only the last three count", []heard{{ms, ms, 0}, {50 * ms, 50 * ms, 0}, {60 * ms, 60 * ms, 0}, {70 * ms, 70 * ms, 0}}, 0, true, 100 * ms},
