@@ -165,14 +165,3 @@ func (r Rule) judge(l Line, points int, limit float64) answer {
 
 // Told is what there is to say; false: nothing.
 func (w Watch) Told() (Word, bool) { return w.told, w.on }
-
-// Newest is the last reading that counted and its limit; false: there is none.
-func (w Watch) Newest() (value, limit float64, known bool) {
-	switch {
-	case w.opened:
-		return w.open.Value, w.limit, true
-	case len(w.points) > 0:
-		return w.points[len(w.points)-1].Value, w.limit, true
-	}
-	return 0, 0, false
-}

@@ -229,7 +229,7 @@ func TestWordsChangeBySteps(t *testing.T) {
 	}
 	for left, want := range map[time.Duration]time.Duration{0: 0, 10*time.Minute - 1: 0, 10 * time.Minute: 10 * time.Minute,
 		89 * time.Minute: time.Hour, 24*time.Hour - 1: 18 * time.Hour, 47 * time.Hour: 24 * time.Hour, 49 * time.Hour: 48 * time.Hour} {
-		if got, _ := step(left); got != want {
+		if got := step(left); got != want {
 			t.Errorf("%v is told as %v, want %v", left, got, want)
 		}
 	}

@@ -25,28 +25,25 @@ type Word struct {
 var steps = [...]time.Duration{10 * time.Minute, 20 * time.Minute, 30 * time.Minute, 45 * time.Minute, time.Hour, 90 * time.Minute,
 	2 * time.Hour, 3 * time.Hour, 4 * time.Hour, 6 * time.Hour, 8 * time.Hour, 12 * time.Hour, 18 * time.Hour, 24 * time.Hour}
 
-// step rounds down, for what is told must not be too late. above is where the
-// next step begins.
-func step(left time.Duration) (at, above time.Duration) {
-	day := steps[len(steps)-1]
-	if left >= day {
-		at = left - left%day
-		return at, at + day
+// step rounds down, for what is told must not be too late.
+func step(left time.Duration) time.Duration {
+	if day := steps[len(steps)-1]; left >= day {
+		return left - left%day
 	}
+	at := time.Duration(0)
 	for _, s := range steps {
-		if left < s {
-			return at, s
+		if left >= s {
+			at = s
 		}
-		at = s
 	}
-	return at, 2 * at
+	return at
 }
 
 func (r Rule) word(l Line, limit float64) Word {
 	w := Word{There: l.To >= limit, From: l.From, To: l.To, Limit: limit, Over: l.Over}
 	left, comes := l.Left(limit)
 	if comes && (w.There || l.Rising >= climbsNot && left < reach*l.Over) {
-		w.Left, _ = step(left)
+		w.Left = step(left)
 		w.Known = true
 	}
 	return w
