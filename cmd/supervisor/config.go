@@ -90,7 +90,7 @@ func onThisHost(ctx context.Context, a settings.Agent) (lines []string) {
 			lines = append(lines, fmt.Sprintf("api.group: there is no group %q on this host", a.API.Group))
 		}
 	}
-	return lines
+	return append(lines, powerOnThisHost(a)...)
 }
 
 // unfit is a file that is in order by itself and not on this host.

@@ -3,6 +3,9 @@
 package main
 
 import (
+	"crypto/sha256"
+	"errors"
+	"fmt"
 	"os"
 	"path/filepath"
 	"strings"
@@ -84,5 +87,53 @@ func TestConfigCheckOfAUnitWantsItsHost(t *testing.T) {
 	exit, out, errs := typed("config", "check", dir+"/agent.yaml")
 	if exit != 2 || out != "" || strings.Count(errs, "\n") != 2 || !strings.Contains(errs, "cassandra.unit: cassandra.service cannot be asked about; this wants its host") {
 		t.Errorf("exit %d %q %q", exit, out, errs)
+	}
+}
+
+func TestConfigCheckLooksAtThePowerHook(t *testing.T) {
+	const program = "#!/bin/sh\nexit 2\n"
+	sum := fmt.Sprintf("%x", sha256.Sum256([]byte(program)))
+	for _, tt := range []struct {
+		why, sum, options string
+		mode              os.FileMode
+		exit              int
+		says              string
+	}{
+		{"in order", sum, "passwd=x\n", 0o755, 0, "is in order: host n1"},
+		{"another program", strings.Repeat("0", 64), "passwd=x\n", 0o755, 2, "is pinned; if the new one is right, write its checksum"},
+		{"everybody's program", sum, "passwd=x\n", 0o777, 2, "power.command: "},
+		{"options that choose the action", sum, "action=on\n", 0o755, 2, "options:1: action is said by the agent"},
+		{"both", sum, "x\n", 0o644, 2, "power.options_file: "},
+	} {
+		dir := t.TempDir()
+		if err := os.Chmod(dir, 0o700); err != nil {
+			t.Fatal(err)
+		}
+		text := strings.Replace(agentFile, "  credentials_file: DIR/credentials\n", "", 1) +
+			"power: {command: [DIR/fence], sha256: \"" + tt.sum + "\", options_file: DIR/power.options, plugs: {n3: \"7\"}}\n"
+		for name, content := range map[string]string{ // order: each by itself
+			"agent.yaml": strings.ReplaceAll(text, "DIR", dir), "key": "MDEyMzQ1Njc4OWFiY2RlZjAxMjM0NTY3ODlhYmNkZWY=\n",
+			"start": "#!/bin/sh\n", "fence": program, "power.options": tt.options,
+		} {
+			mode := os.FileMode(0o600)
+			switch name {
+			case "start":
+				mode = 0o700
+			case "fence":
+				mode = tt.mode
+			}
+			path := filepath.Join(dir, name)
+			if err := errors.Join(os.WriteFile(path, []byte(content), mode), os.Chmod(path, mode)); err != nil {
+				t.Fatal(err)
+			}
+		}
+		file := filepath.Join(dir, "agent.yaml")
+		exit, out, errs := typed("config", "check", file)
+		if exit != tt.exit || !strings.Contains(out+errs, tt.says) {
+			t.Errorf("%s: exit %d %q %q, want %d with %q", tt.why, exit, out, errs, tt.exit, tt.says)
+		}
+		if _, err := settings.ReadAgent(file); err != nil {
+			t.Errorf("%s: an agent must start with it: %v", tt.why, err)
+		}
 	}
 }

@@ -26,6 +26,7 @@ type Agent struct {
 	Store         Store          `yaml:"store"`
 	Cassandra     Cassandra      `yaml:"cassandra"`
 	Gate          Gate           `yaml:"gate"`
+	Power         *Power         `yaml:"power,omitempty"` // nil: this agent turns no host off
 	Log           Log            `yaml:"log"`
 }
 
@@ -149,6 +150,9 @@ func ReadAgent(path string) (Agent, error) {
 func ParseAgent(file string, text []byte) (Agent, error) {
 	a := DefaultAgent()
 	d := parse(file, "nothing was started", text, &a)
+	if a.Power != nil && !d.given("power.timeout") {
+		a.Power.Timeout = powerTimeout
+	}
 	c := agentCheck{d, a}
 	c.identity()
 	c.control()
@@ -156,6 +160,7 @@ func ParseAgent(file string, text []byte) (Agent, error) {
 	c.store()
 	c.cassandra()
 	c.gate()
+	c.power()
 	if err := d.err(); err != nil {
 		return Agent{}, err
 	}

@@ -226,11 +226,10 @@ func TestWhatIsNotAsPinnedIsNotRun(t *testing.T) {
 		{"not executable", func(t *testing.T, s *site) { chmod(t, s.o.Command[0], 0o644) }, "is not executable; make it 0755"},
 		{"directory of everybody", func(t *testing.T, s *site) { chmod(t, s.dir, 0o777) }, "others may put another file there"},
 		{"somebody else's", func(t *testing.T, s *site) {
-			s.o.User = -1
-			if os.Geteuid() == 0 { // root's files are everybody's to run
-				if err := os.Chown(s.o.Command[0], 12345, -1); err != nil {
-					t.Fatal(err)
-				}
+			if os.Geteuid() != 0 {
+				s.o.User = -1
+			} else if err := os.Chown(s.o.Command[0], 12345, -1); err != nil { // root's files are everybody's to run
+				t.Fatal(err)
 			}
 		}, "belongs to neither root nor the agent's user"},
 		{"not there", func(_ *testing.T, s *site) { s.o.Command[0] += "x" }, "there is no file"},
@@ -280,6 +279,21 @@ func TestWhatIsNotAsPinnedIsNotRun(t *testing.T) {
 	}
 	if err := newSite(t, "exit 0").hook(t).Check(); err != nil {
 		t.Errorf("in order: %v", err)
+	}
+}
+
+func TestOptionsOfRootAloneAreNoUse(t *testing.T) {
+	if os.Geteuid() != 0 {
+		t.Skip("only root makes a file of root")
+	}
+	s := newSite(t, "exit 0")
+	s.o.User = 12345
+	if err := s.hook(t).Check(); err == nil || !strings.Contains(err.Error(), "the agent's user (12345) cannot read it") {
+		t.Errorf("got %v", err)
+	}
+	chmod(t, s.o.OptionsFile, 0o640)
+	if err := s.hook(t).Check(); err != nil {
+		t.Errorf("its group may read it: %v", err)
 	}
 }
 

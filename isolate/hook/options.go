@@ -9,6 +9,7 @@ import (
 	"regexp"
 	"slices"
 	"strings"
+	"syscall"
 	"unicode/utf8"
 )
 
@@ -37,6 +38,9 @@ func readOptions(path string, user int) ([]option, error) {
 	defer f.Close()
 	if perm := info.Mode().Perm(); perm&0o037 != 0 {
 		return nil, fmt.Errorf("options_file: %s has mode %04o, others may read or change it; make it 0600 or 0640", path, perm)
+	}
+	if stat, ok := info.Sys().(*syscall.Stat_t); ok && user != 0 && int(stat.Uid) != user && info.Mode().Perm()&0o040 == 0 {
+		return nil, fmt.Errorf("options_file: %s has mode %04o and belongs to root: the agent's user (%d) cannot read it; give it to that user, or make it 0640 with the user's group", path, info.Mode().Perm(), user)
 	}
 	text, err := io.ReadAll(io.LimitReader(f, optionsMax+1))
 	if err != nil {

@@ -30,24 +30,24 @@ func (h *Hook) program() (*os.File, error) {
 	path := h.o.Command[0]
 	f, info, err := openTrusted(path, h.o.User)
 	if err != nil {
-		return nil, fmt.Errorf("program: %w", err)
+		return nil, fmt.Errorf("command: %w", err)
 	}
 	defer f.Close()
 	switch perm := info.Mode().Perm(); {
 	case perm&0o022 != 0:
-		return nil, fmt.Errorf("program: %s has mode %04o, others may change it; make it 0755", path, perm)
+		return nil, fmt.Errorf("command: %s has mode %04o, others may change it; make it 0755", path, perm)
 	case perm&0o111 == 0:
-		return nil, fmt.Errorf("program: %s has mode %04o and is not executable; make it 0755", path, perm)
+		return nil, fmt.Errorf("command: %s has mode %04o and is not executable; make it 0755", path, perm)
 	case info.Size() > programMax:
-		return nil, fmt.Errorf("program: %s is larger than %d MiB", path, programMax>>20)
+		return nil, fmt.Errorf("command: %s is larger than %d MiB", path, programMax>>20)
 	}
 	copied, sum, err := sealed(f)
 	if err != nil {
-		return nil, fmt.Errorf("program: copy %s: %w", path, err)
+		return nil, fmt.Errorf("command: copy %s: %w", path, err)
 	}
 	if !strings.EqualFold(sum, h.o.SHA256) {
 		_ = copied.Close()
-		return nil, fmt.Errorf("program: %s has the SHA-256 %s, and %s is pinned; if the new one is right, write its checksum into the agent's file", path, sum, strings.ToLower(h.o.SHA256))
+		return nil, fmt.Errorf("command: %s has the SHA-256 %s, and %s is pinned; if the new one is right, write its checksum into the agent's file", path, sum, strings.ToLower(h.o.SHA256))
 	}
 	return copied, nil
 }
