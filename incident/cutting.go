@@ -33,15 +33,19 @@ func outOfReach(v membership.Verdict) bool {
 
 // wantsCut has the peers of a host that nobody reaches cut it off from the ring,
 // when the evidence is as old as a fence needs it: what stands still may go on at
-// any moment, and believes then that it serves. Where they cannot, a person is
-// asked; a process there is ended by nobody.
+// any moment, and believes then that it serves. Where they cannot, its power is
+// turned off by the site's hook, and without one a person is asked.
 func (t *turn) wantsCut(v membership.Verdict) {
-	switch f := t.cutFault(v); {
+	levels := t.cutOrOff()
+	switch f := t.cutFault(v, levels); {
 	case f == nil && t.w.mode(t.r.Datacenter) == Auto:
-		t.beginCut(v)
+		t.beginCut(v, levels)
+	case f == nil && levels.Has(isolate.Power):
+		t.holdAsking(RuleFencing, fmt.Sprintf("%s; mode %s asks before it turns a host off: approve the plan, or bring the host of %s back",
+			t.unguarded(), t.w.mode(t.r.Datacenter), t.r.Node), levels)
 	case f == nil:
 		t.holdAsking(RuleFencing, fmt.Sprintf("mode %s asks before a fence: approve the plan to have its peers cut %s off from the ring, or bring its host back",
-			t.w.mode(t.r.Datacenter), t.r.Node), cutLevels)
+			t.w.mode(t.r.Datacenter), t.r.Node), levels)
 	case f.held:
 		t.holdAsking(f.rule, f.reason, byHand)
 	default:
@@ -51,7 +55,7 @@ func (t *turn) wantsCut(v membership.Verdict) {
 
 // cutFault holds a cut against all that must be true before it. What is only
 // missing is waited for, as long again as the evidence has to be old.
-func (t *turn) cutFault(v membership.Verdict) *fault {
+func (t *turn) cutFault(v membership.Verdict, levels isolate.Levels) *fault {
 	age := t.w.Policy.Ages.Fence
 	late := t.w.InStep >= 2*age
 	met, missing := membership.FenceBar(v, t.w.Policy.Bars(), age, t.w.Now)
@@ -59,7 +63,7 @@ func (t *turn) cutFault(v membership.Verdict) *fault {
 	switch {
 	case !met && t.w.InStep < age:
 		return &fault{rule: RuleMinAge}
-	case guard != nil:
+	case guard != nil && !levels.Has(isolate.Power):
 		return guard
 	case !met:
 		return missingFault(missing, late, "nobody reaches its host, and it is not cut off", "when the node answers, or when its process is gone")
@@ -73,22 +77,34 @@ func (t *turn) cutFault(v membership.Verdict) *fault {
 // or when its own Cassandra is back. One that was away with its agent is asked by
 // its gate when it comes.
 func (t *turn) guardFault() *fault {
+	why := t.unguarded()
+	if why == "" {
+		return nil
+	}
+	return &fault{RuleFencing, why + "; it goes on when the node answers or its process is gone" + t.orPower(), true}
+}
+
+// unguarded names who could not cut the node off; empty: everybody can.
+func (t *turn) unguarded() string {
 	without := t.w.members(t.r.Node, func(m cluster.Name) bool {
 		a, there := t.w.Agents[m]
 		return !a.Cuts && (there || t.w.mayRead(m))
 	})
 	if len(without) == 0 {
-		return nil
+		return ""
 	}
-	return &fault{RuleFencing, fmt.Sprintf("%s: its peers would have to cut it off from the ring, and no guard of ports answers on %s; it goes on when the node answers or its process is gone",
-		cluster.Title(t.r.Cause.String()), names(without)), true}
+	return fmt.Sprintf("%s: its peers would have to cut it off from the ring, and no guard of ports answers on %s", cluster.Title(t.r.Cause.String()), names(without))
 }
 
 // beginCut writes what every peer is to do, and what keeps the node from clients
-// and readers when it wakes up.
-func (t *turn) beginCut(v membership.Verdict) {
+// and readers when it wakes up; with level power, who turns its host off as well.
+func (t *turn) beginCut(v membership.Verdict, levels isolate.Levels) {
 	t.r.Fenced = &Fenced{Process: t.r.Process, Cut: true}
 	t.ledger = t.ledger.fenced(t.r.Node, t.w.Wall, t.w.Policy.Budgets.told().FencesWindow).with(t.r, HoldsFence)
+	if levels.Has(isolate.Power) {
+		t.beginPower(v, t.unguarded())
+		return
+	}
 	t.enter(Fencing)
 	t.raiseCut(v)
 	t.cite(v)
@@ -106,6 +122,7 @@ func (t *turn) raiseCut(v membership.Verdict) {
 func (t *turn) behindCut(v membership.Verdict) {
 	_, told := t.w.own(t.r.Node)
 	nothing := t.ended(v) && len(membership.Answering(v)) == 0
+	t.heardAgain(v)
 	switch {
 	case !t.w.Fences[t.r.Node].Levels.Has(isolate.Ring):
 		t.cutAnew(v)
@@ -117,10 +134,14 @@ func (t *turn) behindCut(v membership.Verdict) {
 		t.wait(RuleReach, "waits_own", "node", string(t.r.Node))
 	case v.Own == membership.Good && v.Process != "":
 		t.endBehindCut(v)
+	case t.r.Phase == Fencing && t.r.Fenced.Power.Wanted:
+		t.awaitPower(v)
 	case t.r.Phase == Fencing:
 		t.awaitCut(v)
 	case t.w.InStep < exitBelieved:
 		t.wait(RuleReach, "waits_fencer", "node", string(t.r.Node)) // a word about it may be on its way
+	case t.r.Fenced.Power.Off != "":
+		t.hold(RuleReach, fmt.Sprintf("its host is turned off: when it is mended turn the host of %s on again; its gate lets nothing start, and it returns by itself", t.r.Node))
 	default:
 		t.hold(RuleReach, fmt.Sprintf("its host is cut off from the ring, and nobody is heard there: bring the host of %s back; the agent ends what runs there, and it returns by itself", t.r.Node))
 	}
@@ -148,6 +169,7 @@ func (t *turn) cutAnew(v membership.Verdict) {
 	case !t.staysCut():
 		t.inPlace()
 	case t.quorumAllows():
+		t.r.Fenced.Power = PowerOff{} // what a hook said is of an earlier era
 		t.nextStep()
 		t.raiseCut(v)
 	}
@@ -168,7 +190,7 @@ func (t *turn) awaitCut(v membership.Verdict) {
 	case !silent:
 		t.wait(RuleReach, "waits_fencer", "node", string(t.r.Node))
 	case late:
-		t.hold(RuleVerify, fmt.Sprintf("%s is not cut off by %s: %s", t.r.Node, names(rest), t.uncut(rest)))
+		t.notCut(v, rest)
 	default:
 		t.wait(RuleVerify, "waits_cut", "peers", names(rest), "node", string(t.r.Node))
 	}
@@ -269,25 +291,29 @@ func (t *turn) letInFault() *fault {
 func (t *turn) heldBehindCut(v membership.Verdict, renewed bool) {
 	heard := v.Own == membership.Exited || v.Own == membership.Good && t.r.Fenced.Tries < killsMax
 	silent, cut, _ := t.cutStands(v)
+	p := t.r.Fenced.Power
+	proven := silent && (cut || p.Off != "")
+	// Somebody can turn it off by now, and nobody need be asked.
+	turnsOff := silent && (p.Wanted || t.w.mode(t.r.Datacenter) == Auto) && p.Tries < offsMax && t.powerAgent("") != "" && t.powerFault(v) == nil
 	switch {
 	case diskFailed(v):
 		t.wantsReplacement()
 	case renewed:
-		t.r.Fenced.Tries = 0
+		t.r.Fenced.Tries, t.r.Fenced.Power.Tries, t.r.Fenced.Power.Why = 0, 0, ""
 		t.release(t.r.HeldFrom)
-	case heard, t.r.HeldFrom == Fencing && silent && cut:
+	case heard, t.r.HeldFrom == Fencing && (proven || turnsOff):
 		t.release(t.r.HeldFrom)
 	}
 }
 
 // mayCut holds a cut that a person has approved against all that holds where
 // nobody is asked.
-func (t *turn) mayCut() *Refusal {
+func (t *turn) mayCut(levels isolate.Levels) *Refusal {
 	v := t.w.verdict(t.r.Node)
 	if v.Answer != membership.Gone || !outOfReach(v) {
 		return refuse(RuleEvidence, "%s is %s by now, and its host is reached", t.r.Node, v.Answer)
 	}
-	if f := t.cutFault(v); f != nil {
+	if f := t.cutFault(v, levels); f != nil {
 		return refuse(f.rule, "cutting %s off: %s", t.r.Node, cmp.Or(f.reason, "the evidence is not as old yet as a fence needs it"))
 	}
 	return nil

@@ -320,7 +320,7 @@ func (t *turn) afterDrain(v membership.Verdict) {
 			t.hold(RuleMinAge, "the JVM lives and its native transport is off: was it turned off by hand? turn it on, or fence the node")
 		}
 	case membership.Hung:
-		if outOfReach(v) && t.guardFault() == nil {
+		if outOfReach(v) && (t.guardFault() == nil || t.powerAgent("") != "") {
 			t.wantsCut(v)
 			return
 		}

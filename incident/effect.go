@@ -32,16 +32,18 @@ type Verb uint8
 
 // The verbs. VerbUnknown is refused.
 const (
-	VerbUnknown  Verb = iota
-	VerbStart         // start Cassandra through the gate, hibernated
-	VerbKill          // end the verified process at once
-	VerbJoinRing      // leave hibernation
-	VerbRepair        // a batch of segments, coordinated by this agent's Cassandra
-	VerbPreview       // compare without streaming, by another coordinator
-	VerbReadRows      // known rows at ONE through the node, against QUORUM through another
+	VerbUnknown     Verb = iota
+	VerbStart            // start Cassandra through the gate, hibernated
+	VerbKill             // end the verified process at once
+	VerbJoinRing         // leave hibernation
+	VerbRepair           // a batch of segments, coordinated by this agent's Cassandra
+	VerbPreview          // compare without streaming, by another coordinator
+	VerbReadRows         // known rows at ONE through the node, against QUORUM through another
+	VerbPowerOff         // turn the power of the target's host off, by the site's hook
+	VerbPowerStatus      // look by the hook whether it is off; done only if it is
 )
 
-var verbWords = cluster.Words{"unknown", "start", "kill", "join_ring", "repair", "preview", "read_rows"}
+var verbWords = cluster.Words{"unknown", "start", "kill", "join_ring", "repair", "preview", "read_rows", "power_off", "power_status"}
 
 // Verbs lists every wire word.
 func Verbs() []string { return append([]string(nil), verbWords...) }

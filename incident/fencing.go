@@ -206,6 +206,10 @@ func (t *turn) fenceGoesOn(v membership.Verdict) {
 // killEnded folds in what became of an order to end the process. Done is the
 // executor's claim; the proof is looked for.
 func (t *turn) killEnded(e Effect, ev Finished) {
+	if e.Once.Verb.power() {
+		t.powerEnded(e, ev)
+		return
+	}
 	switch ev.Outcome {
 	case Done:
 		t.nextStep() // its end may take a moment to be seen
@@ -252,7 +256,7 @@ func (t *turn) fencesAsAsked() bool {
 	if t.w.mode(t.r.Datacenter) != Auto || t.r.HeldFrom != Draining || v.Answer != membership.Gone {
 		return false
 	}
-	return v.Cause == membership.Hung && t.fenceFault(v) == nil || outOfReach(v) && t.cutFault(v) == nil
+	return v.Cause == membership.Hung && t.fenceFault(v) == nil || outOfReach(v) && t.cutFault(v, t.cutOrOff()) == nil
 }
 
 // heldFenced lets go of a fence that is held when the word that was missing is

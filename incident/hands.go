@@ -321,8 +321,10 @@ func (t *turn) approved(a Ask) *Refusal {
 	f := t.allowed()
 	switch {
 	case f != nil:
+	case p.Levels.Has(isolate.Power):
+		f = t.mayTurnOff()
 	case p.Levels.Has(isolate.Ring):
-		f = t.mayCut()
+		f = t.mayCut(p.Levels)
 	case ends:
 		f = t.mayEnd()
 	default:
@@ -336,12 +338,16 @@ func (t *turn) approved(a Ask) *Refusal {
 		t.fenceHeld(p.Levels)
 		return nil
 	}
+	v := t.w.verdict(t.r.Node)
 	t.r.Held, t.r.HeldRule, t.r.HeldFrom = "", "", PhaseUnknown
-	if p.Levels.Has(isolate.Ring) {
-		t.beginCut(t.w.verdict(t.r.Node))
-		return nil
+	switch {
+	case t.r.cutOff():
+		t.beginPower(v, fmt.Sprintf("%s approves it", a.Who))
+	case p.Levels.Has(isolate.Ring):
+		t.beginCut(v, p.Levels&t.cutOrOff())
+	default:
+		t.beginFence(v)
 	}
-	t.beginFence(t.w.verdict(t.r.Node))
 	return nil
 }
 

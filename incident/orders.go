@@ -185,7 +185,7 @@ func (t *turn) slowButOn(e Effect, res Result) bool {
 		if t.r.Return.Comparison().Complete() {
 			t.compared()
 		}
-	case VerbUnknown, VerbStart, VerbKill, VerbJoinRing, VerbReadRows:
+	case VerbUnknown, VerbStart, VerbKill, VerbJoinRing, VerbReadRows, VerbPowerOff, VerbPowerStatus:
 		return false
 	}
 	t.r.Return.Uncertain = 0
@@ -208,7 +208,7 @@ func (t *turn) orderFailed(e Effect, ev Finished) {
 	case VerbPreview:
 		t.previewTold(*e.Once, ev.Result, false)
 		t.countFailure(fmt.Sprintf("%s failed: %s", e.Once.Verb, ev.Result.Why))
-	case VerbUnknown, VerbJoinRing, VerbReadRows:
+	case VerbUnknown, VerbJoinRing, VerbReadRows, VerbPowerOff, VerbPowerStatus:
 		t.countFailure(fmt.Sprintf("%s failed: %s", e.Once.Verb, ev.Result.Why))
 	}
 }
@@ -251,7 +251,7 @@ func (t *turn) orderDone(e Effect, res Result) {
 		t.previewGoesOn()
 	case VerbReadRows:
 		t.rowsRead(*e.Once, res)
-	case VerbUnknown:
+	case VerbUnknown, VerbPowerOff, VerbPowerStatus:
 	}
 }
 

@@ -116,6 +116,8 @@ type Fenced struct {
 	// are to let it in again.
 	Cut bool `json:"cut,omitempty"`
 	Let bool `json:"let,omitempty"`
+	// Power is about the end of the host's power, where the cut could not be had.
+	Power PowerOff `json:"power,omitzero"`
 }
 
 // Pending effects never exceed this, so that a commit stays below sixteen

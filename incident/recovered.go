@@ -67,6 +67,9 @@ func (t *turn) recovered() {
 	if t.r.Return != nil {
 		t.r.Return.Step, t.r.Return.Job, t.r.Return.InPlace = Preflight, nil, true
 	}
+	if t.r.Fenced != nil {
+		t.r.Fenced.Power = PowerOff{} // what a hook said
+	}
 	if t.r.Phase == Held || untouched {
 		return
 	}

@@ -120,6 +120,8 @@ func agentRows() []Row {
 			"let the agent's user write there, or make room; the node is watched by its other paths", true),
 		trouble("PORT_GUARD_SILENT", Warning, ScopeAgent, "no port of {node} can be closed: {detail}",
 			"look at cassandra-supervisor-ports.service there; hosts that stand still are not cut off until it answers", true),
+		trouble("POWER_HOOK_FAILS", Warning, ScopeAgent, "the power hook of {node} cannot turn {hosts} off: {detail}",
+			"mend what the detail names, then supervisor config check; without it a host that its peers cannot cut off waits for a person", true),
 		trouble("GATE_UNASKED", Warning, ScopeAgent, "Cassandra on {node} started without an answer of the agent",
 			"look at the agent", true),
 		trouble("STORE_MEMBER_DOWN", Warning, ScopeAgent, "the store's member on {node} does not run: {detail}",

@@ -211,8 +211,14 @@ func (s *stage) agentSays(names []cluster.Name, args map[string]string) string {
 	facts := &CassandraFacts{Version: "5.0.9", Tokens: 1, Seeds: []string{"n1", "n2", "n3"}}
 	var alive time.Time
 	unrepaired, cuts := false, false
+	var power *Powers
 	for k, v := range args {
 		switch k {
+		case "power": // power=n3: its hook told whether the host of n3 is on; power=no: it could not
+			power = &Powers{Can: []cluster.Name{cluster.Name(v)}}
+			if v == "no" {
+				power = &Powers{Cannot: map[cluster.Name]string{"n3": "exit_code_1"}}
+			}
 		case "unrepaired":
 			unrepaired = true
 		case "cuts":
@@ -243,7 +249,7 @@ func (s *stage) agentSays(names []cluster.Name, args map[string]string) string {
 			s.t.Fatalf("an agent has no %q", k)
 		}
 	}
-	s.w.Agents[n] = Agent{Cassandra: facts, Alive: alive, Unrepaired: unrepaired, Cuts: cuts}
+	s.w.Agents[n] = Agent{Cassandra: facts, Alive: alive, Unrepaired: unrepaired, Cuts: cuts, Power: power, Control: power != nil}
 	return ""
 }
 

@@ -102,7 +102,9 @@ type Agent struct {
 	Policy  int64        `json:"policy"` // version it goes by
 	// Cuts is true while the guard of its host's ports stands ready to cut another
 	// host off.
-	Cuts      bool            `json:"cuts,omitempty"`
+	Cuts bool `json:"cuts,omitempty"`
+	// Power is what the site's power hook can do there; nil: it has none.
+	Power     *Powers         `json:"power,omitempty"`
 	Cassandra *CassandraFacts `json:"cassandra,omitempty"`
 	Troubles  []Trouble       `json:"troubles,omitempty"`
 	// Alive is the wall time at which its Cassandra was last NORMAL before the
@@ -253,11 +255,11 @@ func (w *World) mayRead(n cluster.Name) bool {
 }
 
 // provenCut tells whether a node is known to be cut off from the ring by all
-// others.
+// others. One whose host was turned off instead is not: it may be on again.
 func (w *World) provenCut(n cluster.Name) bool {
 	f, stands := w.Fences[n]
 	return stands && f.Levels.Has(isolate.Ring) && slices.ContainsFunc(w.Open, func(r Record) bool {
-		return r.Node == n && r.cutOff() && len(r.Fenced.Proof) > 0
+		return r.Node == n && r.cutOff() && len(r.Fenced.Proof) > 0 && !r.Fenced.Power.Wanted
 	})
 }
 

@@ -14,16 +14,18 @@ import (
 type Levels uint8
 
 // The levels. Each can be undone but the stop of a process, which ends in a
-// start through the gate. Ring is kept by everybody but the node.
+// start through the gate, and the end of a host's power, which a person or the
+// site turns on again. Ring is kept by everybody but the node.
 const (
 	Clients Levels = 1 << iota // native transport off: no client reaches the node
 	Reads                      // Severity up: coordinators stop choosing this replica
 	Process                    // stopped, and kept from starting by the gate
 	Ring                       // cut off: its peers drop what it and they say to each other on the storage port
+	Power                      // its host is turned off, by order to a control agent that has the site's hook
 )
 
 // levelNames are in the order of the bits.
-var levelNames = cluster.Words{"clients", "reads", "process", "ring"}
+var levelNames = cluster.Words{"clients", "reads", "process", "ring", "power"}
 
 // Has tells whether all of want stand in l.
 func (l Levels) Has(want Levels) bool { return l&want == want }

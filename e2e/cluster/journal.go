@@ -46,10 +46,11 @@ func (h *Host) Journal(ctx context.Context, known map[string]bool) ([]Entry, err
 }
 
 // forceful are the codes of what is done to a node that may be well: its clients or
-// its process are fenced off, its peers cut it off, or it is started behind a fence. A
+// its process are fenced off, its peers cut it off, its host is turned off, or it is started behind a fence. A
 // drain is none: it takes no process and is over when the node answers.
-var forceful = []string{"decided_fence", "decided_fence_again", "decided_fence_reads", "decided_cut", "decided_repair_in_place",
-	"did_kill", "did_start", "proved_fence", "proved_cut"}
+var forceful = []string{"decided_fence", "decided_fence_again", "decided_fence_reads", "decided_cut", "decided_power", "decided_power_again",
+	"decided_repair_in_place",
+	"did_kill", "did_start", "did_power_off", "proved_fence", "proved_cut", "proved_power"}
 
 // Fences are the entries of a journal by which a node was fenced, ended or started
 // again. After a fault that broke no Cassandra there may be none.

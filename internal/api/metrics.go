@@ -176,7 +176,7 @@ func (g gauges) nodes(s Snapshot) {
 		for v, w := range Votes() {
 			g.set(descObservers, float64(max(0, votes[membership.Vote(v)])), name, w)
 		}
-		for _, level := range []string{"clients", "reads", "process"} {
+		for _, level := range []string{"clients", "reads", "process", "ring", "power"} {
 			g.set(descFence, truth(slices.Contains(line.Fenced, level)), name, level)
 		}
 		if r, open := openAt(s, h.Name); open && !r.Outage.Deadline.IsZero() {

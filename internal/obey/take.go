@@ -32,6 +32,10 @@ const Cassandra = "cassandra"
 // Looks is the resource of orders that only read, also through other nodes.
 const Looks = "looks"
 
+// Power is the resource of orders about the power of another host. They wait for
+// nothing that a repair or a comparison does.
+const Power = "power"
+
 // Resource names what an order touches. ok is false for a verb that nobody
 // taught this program.
 func Resource(v incident.Verb) (resource string, ok bool) {
@@ -40,6 +44,8 @@ func Resource(v incident.Verb) (resource string, ok bool) {
 		return Cassandra, true
 	case incident.VerbPreview, incident.VerbReadRows:
 		return Looks, true
+	case incident.VerbPowerOff, incident.VerbPowerStatus:
+		return Power, true
 	case incident.VerbUnknown:
 		return "", false
 	}
