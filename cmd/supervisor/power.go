@@ -3,13 +3,51 @@
 package main
 
 import (
+	"context"
+	"errors"
 	"os"
 	"strings"
 	"syscall"
 
+	"supervisor/cluster"
+	"supervisor/internal/agent"
 	"supervisor/internal/settings"
 	"supervisor/isolate/hook"
 )
+
+// power is the site's hook as the agent asks it.
+type power struct{ *hook.Hook }
+
+// powerOf is the hook that the agent's file names; nil: none.
+func powerOf(p *settings.Power) (agent.Power, error) {
+	if p == nil {
+		return nil, nil
+	}
+	h, err := hookOf(*p, os.Geteuid())
+	if err != nil {
+		return nil, err
+	}
+	return power{h}, nil
+}
+
+func (p power) Off(ctx context.Context, n cluster.Name) error { return ofHook(p.Hook.Off(ctx, n)) }
+
+func (p power) Status(ctx context.Context, n cluster.Name) (off bool, err error) {
+	s, err := p.Hook.Status(ctx, n)
+	return s == hook.Off, ofHook(err)
+}
+
+// ofHook tells the agent which errors mean that nothing was begun.
+func ofHook(err error) error {
+	if errors.Is(err, hook.ErrRefused) {
+		return notRun{err}
+	}
+	return err
+}
+
+type notRun struct{ error }
+
+func (notRun) Is(target error) bool { return target == agent.ErrNotRun }
 
 // hookOf is the site's program that turns hosts off; user is whom it runs as.
 func hookOf(p settings.Power, user int) (*hook.Hook, error) {

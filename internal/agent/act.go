@@ -36,6 +36,10 @@ func (a *Agent) act(ctx context.Context, e errand) (incident.Result, error) {
 		return a.preview(ctx, e)
 	case incident.VerbReadRows:
 		return a.readRows(ctx, e)
+	case incident.VerbPowerOff:
+		return incident.Result{}, a.powerOff(ctx, e)
+	case incident.VerbPowerStatus:
+		return incident.Result{}, a.isOff(ctx, o.Target)
 	case incident.VerbUnknown:
 	}
 	return incident.Result{}, refusal{incident.IntentFirst, fmt.Sprintf("verb %s is not done here", e.order.Once.Verb)}

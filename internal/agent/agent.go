@@ -55,6 +55,7 @@ type Options struct {
 	Observer Observer
 	Unit     Unit
 	Ports    Ports // nil: no port of this host can be closed
+	Power    Power // nil: this agent turns no host off
 	Admin    Admin
 	Reader   Reader
 	// Space is the room on the disk under Cassandra's data; it may wait for that
@@ -81,7 +82,7 @@ type Agent struct {
 	opened  chan struct{}      // from the desk: the first incident is open, read ring and schema
 	relists chan struct{}      // from the desk: read everything anew
 	resigns chan struct{}      // from the desk: let the lease go
-	orders  [2]chan errand     // to the executors: cassandra, looks
+	orders  [3]chan errand     // to the executors: cassandra, looks, power
 	pools   chan poolWork      // to the pool keeper
 	wanted  chan fenceWork     // to the fence keeper
 	settled chan settledErrand // from the executors
@@ -133,8 +134,12 @@ func (a *Agent) Run(ctx context.Context) error {
 	run(a.watchVitals)
 	run(a.keepFences)
 	run(a.keepPools)
-	run(func(ctx context.Context) { a.execute(ctx, a.orders[0]) })
-	run(func(ctx context.Context) { a.execute(ctx, a.orders[1]) })
+	for _, orders := range a.orders {
+		run(func(ctx context.Context) { a.execute(ctx, orders) })
+	}
+	if a.o.Power != nil {
+		run(a.keepPower)
+	}
 	if a.control() {
 		run(a.campaign)
 	}
@@ -223,6 +228,7 @@ type desk struct {
 	twinTold      cluster.Moment
 	passed        cluster.Moment // when keepers and executors were last given their work
 	cassandra     *incident.CassandraFacts
+	power         *incident.Powers // what the power hook said last; nil: nothing yet, or there is none
 	process       cluster.Boot
 	mode          string
 	unrepaired    bool           // its gate started it unasked, or asleep, and no return has taken it since

@@ -24,6 +24,7 @@ type fakeNode struct {
 
 	running    bool
 	paused     bool // SIGSTOP
+	dark       bool // its host is off, or nobody reaches it
 	boots      int
 	began      time.Time // of the process
 	hibernated bool      // out of the ring

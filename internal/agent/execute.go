@@ -80,8 +80,11 @@ func (d *desk) caughtUp(key string) bool {
 
 // lane is the executor of a resource.
 func lane(resource string) int {
-	if resource == obey.Cassandra {
+	switch resource {
+	case obey.Cassandra:
 		return 0
+	case obey.Power:
+		return 2
 	}
 	return 1
 }

@@ -113,6 +113,17 @@ type Ports interface {
 	Close(ctx context.Context, want isolate.Closed, standstill uint64, why string) (Guarded, error)
 }
 
+// ErrNotRun is in a power hook's error that nothing was begun with.
+var ErrNotRun = errors.New("not run")
+
+// Power is the site's hook that turns the power of hosts off. Off is done by its
+// own word; Status is the look, and any error of it means that nobody knows.
+type Power interface {
+	Hosts() []cluster.Name
+	Off(ctx context.Context, n cluster.Name) error
+	Status(ctx context.Context, n cluster.Name) (off bool, err error)
+}
+
 // Admin is the admin interface of this host's Cassandra.
 type Admin interface {
 	State(ctx context.Context) (cassandra.NodeState, error)

@@ -21,11 +21,13 @@ const (
 	poolRounds             // reads proxies back
 	fenceRound             // converges on fences
 	ownActs                // acts of orders in lane 0: the own Cassandra
-	lookActs               // in lane 1: all others
+	lookActs               // in lane 1: those that look
+	powerActs              // in lane 2: the power of other hosts
+	powerRound             // asks the power hook
 	parts
 )
 
-var partNames = [parts]string{"reading this host's Cassandra", "the pool keeper", "the fence keeper", "an order for Cassandra", "an order to look"}
+var partNames = [parts]string{"reading this host's Cassandra", "the pool keeper", "the fence keeper", "an order for Cassandra", "an order to look", "an order about a host's power", "the power hook"}
 
 // roundMax is twice the limit of an order, and no other round comes near that.
 const roundMax = 10 * time.Minute

@@ -202,6 +202,7 @@ func (d *desk) lookAround() {
 		d.clear("DATA_DIR_UNWATCHED")
 	}
 	d.portsTrouble()
+	d.powerTrouble()
 	if d.a.o.Disk.Unasked(d.a.o.Clock.Wall()) {
 		d.trouble("GATE_UNASKED")
 	} else {
@@ -357,6 +358,7 @@ func (d *desk) self() incident.Agent {
 	me := incident.Agent{Boot: d.a.o.Boot, Version: d.a.o.Version, Level: lead.LevelNow, Control: d.a.control(), Cassandra: d.cassandra, Alive: d.lastAlive(), Unrepaired: d.unrepaired,
 		Missed: d.state.Missed(d.a.o.Clock.Now(), d.a.o.Clock.Wall()), Lapsed: d.state.Lapsed()}
 	_, me.Cuts, _ = d.a.closedPorts.state()
+	me.Power = d.power
 	if p := d.state.Picture.Policy.Value; p != nil {
 		me.Policy = p.Version
 	}

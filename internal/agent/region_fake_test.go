@@ -595,6 +595,9 @@ func (o *fakeObserver) Looks() []membership.Look {
 		node := o.r.nodes[n]
 		see(n, membership.CQL, node.look())
 		see(n, membership.Storage, node.storageLook())
+		if node.dark {
+			see(n, membership.Phi, membership.Silent)
+		}
 	}
 	own := o.r.nodes[o.self]
 	process, admin := membership.Good, membership.Good
@@ -614,7 +617,7 @@ func (o *fakeObserver) Looks() []membership.Look {
 // look is what an OPTIONS frame gets.
 func (n *fakeNode) look() membership.Outcome {
 	switch {
-	case n.paused:
+	case n.paused, n.dark:
 		return membership.Silent
 	case n.serves():
 		return membership.Good
@@ -624,7 +627,7 @@ func (n *fakeNode) look() membership.Outcome {
 
 func (n *fakeNode) storageLook() membership.Outcome {
 	switch {
-	case n.paused:
+	case n.paused, n.dark:
 		return membership.Silent
 	case n.running:
 		return membership.Good
