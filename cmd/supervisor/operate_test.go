@@ -42,7 +42,7 @@ func TestCommandsThatOrder(t *testing.T) {
 		{"its numbers", apitest.Returning(), "fence n1 --yes --reason disk", 3, "it would leave a range of orders with 1 of 3 replicas, need 2; out already: n3 (inc-dc1-42)"},
 		{"nobody is there to confirm", apitest.Healthy(), "fence n1 --reason disk", 3, "CONFIRM_WRONG, exit 3\n  nothing was done; add --yes"},
 		{"a plan that was seen before", apitest.Healthy(), "fence n1 --yes --plan 7f3a91c20b44 --reason disk", 3, "PLAN_STALE, exit 3"},
-		{"a level that nobody knows", apitest.Healthy(), "fence n1 --level power --reason disk", 2, "--level power"},
+		{"a level that nobody knows", apitest.Healthy(), "fence n1 --level voltage --reason disk", 2, "--level voltage"},
 		{"a level that is not raised by hand", apitest.Healthy(), "fence n1 --level process --yes --reason disk", 3, "rule fencing. Nothing was done."},
 		{"a node that nobody knows", apitest.Healthy(), "fence n33 --yes --reason disk", 4, "NODE_UNKNOWN, exit 4"},
 		{"under a pause", apitest.Paused(), "fence n1 --yes --reason disk", 3, byTheClock().Times("ana paused the region until 2026-11-22T04:02:00.000Z: new switch; resume first")},
