@@ -141,7 +141,7 @@ func (t *turn) behindCut(v membership.Verdict) {
 	case t.w.InStep < exitBelieved:
 		t.wait(RuleReach, "waits_fencer", "node", string(t.r.Node)) // a word about it may be on its way
 	case t.r.Fenced.Power.Off != "":
-		t.hold(RuleReach, fmt.Sprintf("its host is turned off: when it is mended turn the host of %s on again; its gate lets nothing start, and it returns by itself", t.r.Node))
+		t.hold(RuleReach, fmt.Sprintf("its host was turned off: when it is mended turn the host of %s on again; its gate lets nothing start, and it returns by itself", t.r.Node))
 	default:
 		t.hold(RuleReach, fmt.Sprintf("its host is cut off from the ring, and nobody is heard there: bring the host of %s back; the agent ends what runs there, and it returns by itself", t.r.Node))
 	}
@@ -197,9 +197,13 @@ func (t *turn) awaitCut(v membership.Verdict) {
 }
 
 // cutStands tells whether nobody has an answer of the host, and names the peers
-// that have not said that they keep it out.
+// that have not said that they keep it out. Where its host is to be turned off a
+// peer may have no guard, and while it is away itself nobody could ask it.
 func (t *turn) cutStands(v membership.Verdict) (silent, cut bool, rest []cluster.Name) {
 	cut, rest = isolate.AllCut(t.sights(), t.w.livePeers(t.r.Node), t.w.Fences[t.r.Node].Token)
+	if cut && t.r.Fenced.Power.Wanted {
+		cut = len(t.w.members(t.r.Node, func(m cluster.Name) bool { return !t.w.Agents[m].Cuts })) == 0
+	}
 	return v.Answer == membership.Gone && len(membership.Answering(v)) == 0, cut, rest
 }
 

@@ -166,7 +166,7 @@ func (t *turn) awaitPower(v membership.Verdict) {
 // is bounded.
 func (t *turn) powerGoesOn(v membership.Verdict, late bool) {
 	p := t.r.Fenced.Power
-	why := cmp.Or(p.Why, "no word")
+	why := cmp.Or(p.Why, "nothing tells that it is off")
 	switch f := t.powerFault(v); {
 	case p.Tries >= offsMax:
 		t.hold(RuleFencing, fmt.Sprintf("the host of %s is not known to be off after %d orders, the last to %s: %s; mend that and retry, or turn it off by hand", t.r.Node, p.Tries, p.By, why))
@@ -242,7 +242,7 @@ func (t *turn) heardAgain(v membership.Verdict) {
 		t.r.Pending = slices.DeleteFunc(t.r.Pending, about)
 		t.say(Saw, "saw_heard", "node", string(t.r.Node))
 	}
-	if p.Off != "" {
+	if p.Off != "" && t.r.Phase == Fencing { // behind the proof it is history
 		p.Off, t.changed = "", true
 	}
 }

@@ -111,7 +111,7 @@ func TestAHostThatNobodyCanCutOffIsTurnedOffAndComesBackProven(t *testing.T) {
 		if took := time.Since(began); took < 15*time.Second {
 			t.Errorf("it was turned off after %v, want 15 s at the least", took)
 		}
-		r.awaitHeld(time.Minute, "its host is turned off")
+		r.awaitHeld(time.Minute, "its host was turned off")
 		rec, _ := r.open()
 		if p := rec.Fenced.Power; len(rec.Fenced.Proof) != 2 || p.Off == "" || p.Off == p.By || p.Tries != 1 {
 			t.Errorf("fenced: %+v", rec.Fenced)
@@ -253,7 +253,7 @@ func TestAnAgentRestartedWhileAHostIsTurnedOffGoesOn(t *testing.T) {
 				})
 				r.halt(who, false)
 				r.start(who, func(o *Options) { o.Power = hooks[who] })
-				r.awaitHeld(20*time.Minute, "its host is turned off")
+				r.awaitHeld(20*time.Minute, "its host was turned off")
 				for _, n := range []cluster.Name{"n1", "n2"} {
 					if r.count(string(n)+" dies") != 0 {
 						t.Errorf("%s was touched: %v", n, r.story)

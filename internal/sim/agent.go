@@ -39,6 +39,7 @@ type agent struct {
 	fooled     bool          // it is told that its lease stands
 	unanswered bool          // the store takes its word and does not answer
 	closed     string        // why it obeys nothing
+	hookWorks  bool          // its power hook did, when it was asked last
 	dieAt      crashPoint
 
 	state   *lead.State
@@ -108,6 +109,7 @@ func (a *agent) boot() {
 		a.every(a.w.pace, a.judge)
 		a.every(5*second, a.readSchema)
 	}
+	a.bootHook()
 }
 
 // crash loses the memory; the lease lives on for a while.
@@ -119,7 +121,7 @@ func (a *agent) crash() bool {
 	a.w.rep.Crashes++
 	a.up, a.frozen, a.waiting = false, false, nil
 	a.w.memoryLost()
-	for _, resource := range []string{obey.Cassandra, obey.Looks} {
+	for _, resource := range []string{obey.Cassandra, obey.Looks, obey.Power} {
 		delete(a.w.acting, string(a.n.name)+"/"+resource)
 	}
 	lease := a.lease
@@ -128,7 +130,7 @@ func (a *agent) crash() bool {
 		a.n.marks = nil
 	}
 	a.w.after(a.w.between(second, 25*second), func() {
-		if !a.up {
+		if !a.up && !a.n.off { // else it boots with its host
 			a.boot()
 		}
 	})
@@ -424,7 +426,7 @@ type selfLook struct {
 	boot                   cluster.Boot
 	alive                  time.Time
 	odd, moving, snitchOff bool
-	unrepaired             bool
+	unrepaired, hookWorks  bool
 	silences               string // as they are told
 }
 
@@ -439,7 +441,7 @@ func (a *agent) tellSelf() {
 		a.n.alive, a.n.aliveAt = a.n.wall(), a.w.now
 	}
 	missed, lapsed := a.state.Missed(a.now(), a.n.wall()), a.state.Lapsed()
-	look := selfLook{a.id, alive, a.n.oddSchema, a.w.moving, a.n.snitchOff && !a.w.bug(snitchUnsaid), a.n.unrepaired, fmt.Sprint(missed, lapsed)}
+	look := selfLook{a.id, alive, a.n.oddSchema, a.w.moving, a.n.snitchOff && !a.w.bug(snitchUnsaid), a.n.unrepaired, a.hookWorks, fmt.Sprint(missed, lapsed)}
 	if a.self.look == look && a.showsSelf(look) {
 		return
 	}
@@ -465,7 +467,7 @@ func (a *agent) selfAs(look selfLook) incident.Agent {
 	if look.moving {
 		facts.Moving = []string{"a newcomer"}
 	}
-	return incident.Agent{Boot: a.id, Level: lead.LevelNow, Control: a.control, Cassandra: &facts, Alive: look.alive, Unrepaired: look.unrepaired, Cuts: !a.n.guardless}
+	return incident.Agent{Boot: a.id, Level: lead.LevelNow, Control: a.control, Cassandra: &facts, Alive: look.alive, Unrepaired: look.unrepaired, Cuts: !a.n.guardless, Power: a.powers(look.hookWorks)}
 }
 
 // showsSelf tells whether the store shows what this agent told of itself: a word
@@ -475,7 +477,7 @@ func (a *agent) showsSelf(look selfLook) bool {
 	if a.w.now.Sub(a.self.at) < 2*landed {
 		return true
 	}
-	return there && is.Boot == look.boot && is.Alive.Equal(look.alive) && is.Unrepaired == look.unrepaired && fmt.Sprint(is.Missed, is.Lapsed) == look.silences && is.Cassandra != nil &&
+	return there && is.Boot == look.boot && is.Alive.Equal(look.alive) && is.Unrepaired == look.unrepaired && (is.Power != nil && len(is.Power.Can) > 0) == look.hookWorks && fmt.Sprint(is.Missed, is.Lapsed) == look.silences && is.Cassandra != nil &&
 		is.Cassandra.SnitchOff == look.snitchOff && (len(is.Cassandra.Moving) > 0) == look.moving && (is.Cassandra.Schema == "s2") == look.odd
 }
 

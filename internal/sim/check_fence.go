@@ -33,6 +33,10 @@ func (w *world) fences(n *node) {
 // fenceHolds holds a proof against the truth.
 func (w *world) fenceHolds(r incident.Record) {
 	n := w.byName[r.Node]
+	if r.Fenced != nil && r.Fenced.Power.Off != "" {
+		w.offProven(r)
+		return
+	}
 	if r.Fenced != nil && r.Fenced.Cut {
 		w.notAsked()
 		w.cutProven(r)

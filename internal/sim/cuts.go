@@ -82,13 +82,14 @@ func (w *world) notAsked() {
 	}
 }
 
-// cutsHold wants what was proven to stand until it is lifted.
+// cutsHold wants what was proven to stand until it is lifted. Nothing rests on the
+// cut of a host that was to be turned off.
 func (w *world) cutsHold() {
 	if w.cutting == 0 {
 		return
 	}
 	for _, r := range w.open() {
-		if r.Fenced != nil && r.Fenced.Cut && len(r.Fenced.Proof) > 0 && w.raised[r.Node].Levels.Has(isolate.Ring) {
+		if r.Fenced != nil && r.Fenced.Cut && len(r.Fenced.Proof) > 0 && !r.Fenced.Power.Wanted && w.raised[r.Node].Levels.Has(isolate.Ring) {
 			w.cutProven(r)
 		}
 	}

@@ -160,6 +160,8 @@ func (a *agent) act(o incident.Order, ended outcome) {
 		a.preview(o, ended)
 	case incident.VerbReadRows:
 		a.readRows(o, ended)
+	case incident.VerbPowerOff, incident.VerbPowerStatus:
+		a.power(o, ended)
 	default:
 		ended(incident.TurnedAway, incident.Result{Rule: incident.IntentFirst})
 	}

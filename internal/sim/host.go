@@ -39,7 +39,9 @@ type node struct {
 	process    cluster.Boot
 	mode       string
 	hung       bool
-	sleeps     bool // started hibernated, or about to be
+	off        bool   // its host, by a power hook
+	offAt      moment // when it was turned off last
+	sleeps     bool   // started hibernated, or about to be
 	generation int64
 	severity   float64
 	native     bool
@@ -130,6 +132,9 @@ func (w *world) addNode(i int, h cluster.Host) {
 		diskSays: membership.Good, bootOff: time.Duration(w.rng.Int63n(int64(1000 * time.Hour)))}
 	n.etcd, n.era = firstEtcd, 1
 	n.guardless = w.o.Seed%5 == 0 && int(w.o.Seed/5)%max(1, w.o.Nodes) == i
+	if w.o.Hooks != nil && slices.Contains(w.o.Hooks.Guardless, i) {
+		n.guardless = true
+	}
 	n.mode, n.native, n.met, n.shown, n.generation, n.process = normal, true, true, true, 1, cluster.Boot(fmt.Sprintf("%s-p0", h.Name))
 	w.nodes, w.byName[h.Name] = append(w.nodes, n), n
 	n.agent = newAgent(n, slices.Contains(w.control, h.Name))
@@ -250,7 +255,7 @@ func (n *node) losesPower(back time.Duration) bool {
 
 // unitStart asks the gate and starts, as a unit with Restart= or a person does.
 func (n *node) unitStart(since moment) {
-	if n.runs() {
+	if n.runs() || n.off {
 		return
 	}
 	a := n.gate(n.w.now.Sub(since))
@@ -489,7 +494,7 @@ func (n *node) settle() {
 	}
 	n.doomed = 0
 	n.agent.dieAt = 0
-	if !n.agent.up {
+	if !n.agent.up && !n.off {
 		n.agent.boot()
 	}
 }

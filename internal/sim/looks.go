@@ -69,7 +69,7 @@ func (a *agent) soon() {
 
 func cqlLook(t *node, there bool) membership.Outcome {
 	switch {
-	case !there, t.runs() && t.hung:
+	case !there, t.off, t.runs() && t.hung:
 		return membership.Silent
 	case t.answers() && t.slow:
 		return membership.Late
@@ -81,7 +81,7 @@ func cqlLook(t *node, there bool) membership.Outcome {
 
 func storageLook(t *node, there bool) membership.Outcome {
 	switch {
-	case !there, t.hung && t.agent.frozen: // the host itself stands still
+	case !there, t.off, t.hung && t.agent.frozen: // the host itself stands still
 		return membership.Silent
 	case t.runs() && t.mode != draining:
 		return membership.Good

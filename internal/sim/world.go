@@ -36,6 +36,7 @@ type Options struct {
 	Only []string
 	// Recovery is a loss of the store that ends with an older copy of it; nil: none.
 	Recovery *Recovery
+	Hooks    *Hooks // of the site, to turn hosts off; nil: none
 	// Bug is the name of one that is planted; empty: none.
 	Bug string
 	// Blind is the name of a check that is left out; empty: none.
@@ -71,6 +72,7 @@ type Report struct {
 	Opened, Closed, Held       int
 	Kills, Crashes, Lost, Cold int
 	Fenced                     int // processes that were ended because they hung
+	TurnedOff                  int // hosts, by order
 	Nodes                      int
 	Played                     time.Duration // simulated time
 	Active                     time.Duration // of it with a fault or an open incident
