@@ -19,7 +19,7 @@ export SOURCE_DATE_EPOCH VERSION ARCH
 stage=$(mktemp -d)
 trap 'rm -rf "$stage"' EXIT
 
-cp -r bin/supervisor deploy/package/. deploy/examples docs/hosts.md CHANGELOG.md NOTICE LICENSE "$stage/"
+cp -r bin/supervisor deploy/package/. deploy/examples docs/hosts.md docs/power.md CHANGELOG.md NOTICE LICENSE "$stage/"
 for shell in bash zsh fish; do
 	bin/supervisor completion $shell >"$stage/completion.$shell"
 done
