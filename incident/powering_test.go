@@ -82,3 +82,22 @@ func TestTheApprovalOfACutTurnsNoHostOff(t *testing.T) {
 		}
 	}
 }
+
+// Others go by a proof that stands, also while its incident is held.
+func TestARecoveredStoreProvesNothing(t *testing.T) {
+	s := newStage(t)
+	s.ring(3)
+	for _, line := range [][]string{{"agent", "n1", "power=n3"}, {"agent", "n3"},
+		{"node", "n3", "answer=gone", "cause=host_gone", "own=no_word", "looks=silent"}, {"begin", "n3"}, {"stand"}, {"wait", "for=16s"}, {"order", "n3", "done"}, {"order", "n3", "done"}, {"wait", "for=4s"}} {
+		s.do(line)
+		s.settle()
+	}
+	if r := s.records["n3"]; r.Phase != Held || len(r.Fenced.Proof) != paths {
+		t.Fatalf("%s, fenced %+v", r.Phase, r.Fenced)
+	}
+	s.do([]string{"recover"})
+	s.settle()
+	if f := s.records["n3"].Fenced; len(f.Proof) != 0 || f.Power != (PowerOff{}) || s.records["n3"].HeldFrom != Fencing {
+		t.Errorf("fenced: %+v", f)
+	}
+}

@@ -67,8 +67,11 @@ func (t *turn) recovered() {
 	if t.r.Return != nil {
 		t.r.Return.Step, t.r.Return.Job, t.r.Return.InPlace = Preflight, nil, true
 	}
-	if t.r.Fenced != nil {
-		t.r.Fenced.Power = PowerOff{} // what a hook said
+	if t.r.cutOff() { // what peers and a hook said
+		t.r.Fenced.Proof, t.r.Fenced.Power = nil, PowerOff{}
+		if t.r.HeldFrom == Deciding {
+			t.r.HeldFrom = Fencing
+		}
 	}
 	if t.r.Phase == Held || untouched {
 		return
@@ -85,11 +88,16 @@ func (t *turn) fenceAgain() bool {
 	}
 	t.nextStep()
 	t.say(Decided, "decided_fence_reads", "node", string(t.r.Node))
+	behindCut := t.r.cutOff()
 	if t.staysCut() {
 		t.fence(cutLevels, isolate.Refuse)
 		return true
 	}
 	t.fence(isolate.Clients|isolate.Reads, isolate.Hibernate)
+	if behindCut && t.r.HeldRule != RuleEra && !t.r.handStands() {
+		t.r.Held, t.r.HeldRule, t.r.HeldFrom = "", "", PhaseUnknown
+		t.inPlace() // its proof was of a cut that is none any more
+	}
 	return true
 }
 

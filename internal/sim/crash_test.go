@@ -45,6 +45,7 @@ const turnedOffStory = "a host that is turned off"
 
 // crashStories are incidents that together need every verb.
 var crashStories = map[string][]Stroke{
+	"a host that stands still":      {{At: time.Second, Fault: "host-frozen", Node: 2, Salt: 1}},
 	"a kill":                        {{At: time.Second, Fault: "kill", Node: 2, Salt: 1}},
 	"a hibernation that is missed":  {{At: 0, Fault: "hibernation-missed", Node: 2, Salt: 1}, {At: time.Second, Fault: "kill", Node: 2, Salt: 1}},
 	"a pause beyond the hints":      {{At: time.Second, Fault: "vm-pause", Node: 2, Salt: 3}},
@@ -54,8 +55,12 @@ var crashStories = map[string][]Stroke{
 	"a leader that is killed aside": {{At: time.Second, Fault: "kill", Node: 2, Salt: 1}, {At: 3 * time.Second, Fault: "kill-anyway", Node: 0, Salt: 1}},
 }
 
-func crashOptions(strokes []Stroke) Options {
-	return Options{Seed: 3, Nodes: 3, Storm: 90 * time.Second, Calm: 45 * time.Minute, Strokes: strokes}
+func crashOptions(story string, strokes []Stroke) Options {
+	o := Options{Seed: 3, Nodes: 3, Storm: 90 * time.Second, Calm: 45 * time.Minute, Strokes: strokes}
+	if story == turnedOffStory {
+		o.Hooks = &Hooks{Guardless: []int{1}}
+	}
+	return o
 }
 
 // The cases are generated from a run without a death: one at each moment at
@@ -67,10 +72,7 @@ func TestEveryCrashPoint(t *testing.T) {
 	for name, strokes := range crashStories {
 		t.Run(name, func(t *testing.T) {
 			told++
-			o := crashOptions(strokes)
-			if name == turnedOffStory {
-				o.Hooks = &Hooks{Guardless: []int{1}}
-			}
+			o := crashOptions(name, strokes)
 			passages := 0
 			o.Passage = func(n int, _ cluster.Name, at Passage) { passages, seen[at] = n, true }
 			if r := play(t, o); r.Violation != "" || r.Opened == 0 {

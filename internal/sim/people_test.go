@@ -31,7 +31,7 @@ var wordStories = map[string]Options{
 func TestEveryCrashPointOfAWord(t *testing.T) {
 	for name, story := range wordStories {
 		t.Run(name, func(t *testing.T) {
-			o := crashOptions([]Stroke{})
+			o := crashOptions("", []Stroke{})
 			o.Strokes, o.Said, o.Policy, o.Truths = append(o.Strokes, story.Strokes...), story.Said, story.Policy, []Truth{allServe()}
 			passages := 0
 			o.Passage = func(n int, _ cluster.Name, _ Passage) { passages = n }

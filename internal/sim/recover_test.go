@@ -23,7 +23,7 @@ func TestEveryRecovery(t *testing.T) {
 	cases := 0
 	for name, strokes := range crashStories {
 		t.Run(name, func(t *testing.T) {
-			o := crashOptions(strokes)
+			o := crashOptions(name, strokes)
 			o.Storm = 3 * time.Minute
 			for copied := time.Duration(0); copied <= 36*time.Second; copied += *pace {
 				for lost := copied; lost <= copied+36*time.Second; lost += *pace {
@@ -58,7 +58,7 @@ func TestRecoveriesAmidFaults(t *testing.T) {
 }
 
 func TestARecoveryIsOverBeforeTheStorm(t *testing.T) {
-	o := crashOptions(nil)
+	o := crashOptions("", nil)
 	for _, r := range []Recovery{{Copied: 2, Lost: 1, Back: 3, Acknowledged: 4}, {Lost: 1, Back: 1, Acknowledged: 4}, {Back: 3, Acknowledged: 2}, {Back: 1, Acknowledged: o.Storm}} {
 		o.Recovery = &r
 		if _, err := Run(o); err == nil || !strings.Contains(err.Error(), "before the storm") {
