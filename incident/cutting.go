@@ -87,13 +87,13 @@ func (t *turn) guardFault() *fault {
 // unguarded names who could not cut the node off; empty: everybody can.
 func (t *turn) unguarded() string {
 	without := t.w.members(t.r.Node, func(m cluster.Name) bool {
-		a, there := t.w.Agents[m]
+		a, there := t.w.agent(m)
 		return !a.Cuts && (there || t.w.mayRead(m))
 	})
 	if len(without) == 0 {
 		return ""
 	}
-	return fmt.Sprintf("%s: its peers would have to cut it off from the ring, and no guard of ports answers on %s", cluster.Title(t.r.Cause.String()), names(without))
+	return fmt.Sprintf("%s: its peers would have to cut it off from the ring, and no guard of ports answers on %s%s", cluster.Title(t.r.Cause.String()), names(without), t.w.silentRegions(without))
 }
 
 // beginCut writes what every peer is to do, and what keeps the node from clients
@@ -200,9 +200,9 @@ func (t *turn) awaitCut(v membership.Verdict) {
 // that have not said that they keep it out. Where its host is to be turned off a
 // peer may have no guard, and while it is away itself nobody could ask it.
 func (t *turn) cutStands(v membership.Verdict) (silent, cut bool, rest []cluster.Name) {
-	cut, rest = isolate.AllCut(t.sights(), t.w.livePeers(t.r.Node), t.w.Fences[t.r.Node].Token)
+	cut, rest = isolate.AllCut(t.sights(), t.w.keepers(t.r.Node), t.w.Fences[t.r.Node].Token)
 	if cut && t.r.Fenced.Power.Wanted {
-		cut = len(t.w.members(t.r.Node, func(m cluster.Name) bool { return !t.w.Agents[m].Cuts })) == 0
+		cut = len(t.w.members(t.r.Node, func(m cluster.Name) bool { a, _ := t.w.agent(m); return !a.Cuts })) == 0
 	}
 	return v.Answer == membership.Gone && len(membership.Answering(v)) == 0, cut, rest
 }
@@ -221,7 +221,7 @@ func (t *turn) uncut(rest []cluster.Name) string {
 func (t *turn) cutProven(v membership.Verdict) {
 	token := t.w.Fences[t.r.Node].Token
 	t.r.Fenced.Proof = []string{
-		fmt.Sprintf("%s drop what it says on the storage port, behind fence %s", names(t.w.livePeers(t.r.Node)), token),
+		fmt.Sprintf("%s drop what it says on the storage port, behind fence %s", names(t.w.keepers(t.r.Node)), token),
 		fmt.Sprintf("nobody has an answer of its host, behind fence %s", token),
 	}
 	t.enter(Deciding)

@@ -91,10 +91,15 @@ const keeperSkew = 10 * time.Second
 // gone with it. Who was away before kept none. One that is only cut off hands
 // them over when it is back.
 func (t *turn) lostKeeper() bool {
-	return slices.ContainsFunc(t.w.Open, func(o Record) bool {
-		lost := o.Cause == membership.ProcessDown || o.Cause == membership.DiskFailed
-		return o.Node != t.r.Node && lost && o.Began.After(t.r.Began.Add(-keeperSkew))
+	return slices.ContainsFunc(t.w.Open, t.lostHints) || slices.ContainsFunc(t.w.foreigners(), func(n cluster.Name) bool {
+		r := t.w.Abroad[n].Record
+		return r != nil && t.lostHints(*r)
 	})
+}
+
+func (t *turn) lostHints(o Record) bool {
+	lost := o.Cause == membership.ProcessDown || o.Cause == membership.DiskFailed
+	return o.Node != t.r.Node && lost && o.Began.After(t.r.Began.Add(-keeperSkew))
 }
 
 // outageBegan is when the node began to lack writes, on this leader's clock.
@@ -107,6 +112,12 @@ func (t *turn) outageBegan() cluster.Moment {
 // gate started unasked may lack some before anybody opened an incident.
 func (w *World) lacking(n cluster.Name) (Record, bool) {
 	r := Record{Node: n}
+	if f, foreign := w.Abroad[n]; foreign {
+		if f.Record != nil {
+			r = *f.Record
+		}
+		return r, f.lacks(w, n)
+	}
 	i := slices.IndexFunc(w.Open, func(o Record) bool { return o.Node == n })
 	if i >= 0 {
 		r = w.Open[i]

@@ -35,6 +35,10 @@ const coldSkew = 2 * time.Second
 // to answer since. One of which nobody knows counts as unknown says, but one that
 // was seen alive before may have gone on until it is known to be gone.
 func takesWrites(w World, n cluster.Name, after cluster.Moment, unknown bool) bool {
+	if f, foreign := w.Abroad[n]; foreign {
+		s := f.Agent.Sights
+		return unknown || f.Lost || f.Heard && (s == nil || s.Runs) // nobody here sees whether one out of reach goes on
+	}
 	v := w.verdict(n)
 	switch {
 	case v.Answer == membership.Unknown:
@@ -130,11 +134,11 @@ func (t *turn) quorumFault() string {
 }
 
 // watched is the schema without the keyspaces that have replicas where nobody
-// is on the roster: of those replicas nothing is known, and a quorum over all
-// datacenters cannot be counted.
+// is on the roster, nor heard from another region: of those replicas nothing is
+// known, and a quorum over all datacenters cannot be counted.
 func (w *World) watched() cluster.Schema {
 	s := *w.Schema
-	here := w.datacenters()
+	here := w.known()
 	s.Keyspaces = slices.DeleteFunc(slices.Clone(s.Keyspaces), func(ks cluster.Keyspace) bool {
 		for dc, rf := range ks.Replication.Factors { // order: only whether there is one
 			if rf > 0 && !slices.Contains(here, dc) {

@@ -30,6 +30,9 @@ func (t *turn) jobLives() bool {
 // the others have deleted and forgotten: a repair would bring it to all of them.
 func (t *turn) mayRepairWith(peer cluster.Name) bool {
 	expired := slices.ContainsFunc(t.w.Open, func(o Record) bool { return o.Node == peer && o.Outage.expired(t.w.Wall) })
+	if r := t.w.Abroad[peer].Record; r != nil {
+		expired = r.Outage.expired(t.w.Wall)
+	}
 	return t.w.compares(peer) && !expired
 }
 

@@ -108,7 +108,7 @@ func (t *turn) powerFault(v membership.Verdict) *fault {
 // notCut is a cut that a peer does not confirm: the host's power is turned off
 // where somebody can, and a person is asked elsewhere. The cut stays raised.
 func (t *turn) notCut(v membership.Verdict, rest []cluster.Name) {
-	why := fmt.Sprintf("%s is not cut off by %s: %s", t.r.Node, names(rest), t.uncut(rest))
+	why := fmt.Sprintf("%s is not cut off by %s%s: %s", t.r.Node, names(rest), t.w.silentRegions(rest), t.uncut(rest))
 	switch f := t.powerFault(v); {
 	case t.powerAgent("") == "":
 		t.hold(RuleVerify, why+t.orPower())

@@ -274,7 +274,7 @@ func (t *turn) seedFault() *fault {
 func (t *turn) seeds() []string {
 	var seeds []string
 	for _, p := range append(t.w.livePeers(t.r.Node), t.r.Node) {
-		if facts := t.w.Agents[p].Cassandra; facts != nil {
+		if facts := t.w.facts(p); facts != nil {
 			seeds = append(seeds, facts.Seeds...)
 		}
 	}
@@ -291,7 +291,7 @@ func (t *turn) changeFault() *fault {
 	}
 	schema, of := "", cluster.Name("")
 	for _, p := range t.w.livePeers(t.r.Node) {
-		facts := t.w.Agents[p].Cassandra
+		facts := t.w.facts(p)
 		switch {
 		case facts == nil:
 		case facts.Schema != "" && schema != "" && facts.Schema != schema:
@@ -308,7 +308,7 @@ func (t *turn) changeFault() *fault {
 
 func (t *turn) movingFault() *fault {
 	for _, p := range t.w.livePeers(t.r.Node) {
-		if facts := t.w.Agents[p].Cassandra; facts != nil && len(facts.Moving) > 0 {
+		if facts := t.w.facts(p); facts != nil && len(facts.Moving) > 0 {
 			return &fault{RulePreflight, fmt.Sprintf("%s sees a change of the ring under way: %s", p, strings.Join(facts.Moving, ", ")), false}
 		}
 	}
@@ -318,20 +318,29 @@ func (t *turn) movingFault() *fault {
 // untoldFault wants to know of every peer that may read how its Cassandra is made
 // up; what an agent said that went since may be untrue by now.
 func (t *turn) untoldFault() *fault {
-	untold := slices.DeleteFunc(t.w.livePeers(t.r.Node), func(n cluster.Name) bool { return t.w.Agents[n].Cassandra != nil })
+	untold := slices.DeleteFunc(t.w.livePeers(t.r.Node), func(n cluster.Name) bool { return t.w.facts(n) != nil })
 	if len(untold) == 0 {
 		return nil
 	}
-	return &fault{RuleReach, fmt.Sprintf("no word from %s whether Severity has an effect there", names(untold)), t.w.InStep > sightMax}
+	return &fault{RuleReach, fmt.Sprintf("no word from %s%s whether Severity has an effect there", names(untold), t.w.silentRegions(untold)), t.w.InStep > sightMax}
 }
 
 func (t *turn) snitchFault() *fault {
 	for _, p := range t.w.livePeers(t.r.Node) {
-		if facts := t.w.Agents[p].Cassandra; facts != nil && facts.SnitchOff {
-			return &fault{RulePreflight, "Severity has no effect on " + string(p) + ": its dynamic snitch is off", true}
+		if facts := t.w.facts(p); facts != nil && facts.SnitchOff {
+			return snitchOff(p)
+		}
+	}
+	for _, p := range t.w.foreigners() { // also one that is out of reach: it may come back any moment
+		if facts := t.w.Abroad[p].Agent.Cassandra; facts != nil && facts.SnitchOff {
+			return snitchOff(p)
 		}
 	}
 	return nil
+}
+
+func snitchOff(p cluster.Name) *fault {
+	return &fault{RulePreflight, "Severity has no effect on " + string(p) + ": its dynamic snitch is off", true}
 }
 
 func (t *turn) ringFault() *fault {

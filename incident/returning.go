@@ -4,7 +4,6 @@ package incident
 
 import (
 	"fmt"
-	"maps"
 	"slices"
 	"time"
 
@@ -246,17 +245,7 @@ func (t *turn) startOver(code, reason string) {
 
 // sights are the words about the node of those agents that are there to say
 // something new. What an agent wrote before it went may be long untrue.
-func (t *turn) sights() map[cluster.Name]isolate.Seen {
-	seen := t.w.Seen[t.r.Node]
-	for n := range seen { // order: whether there is one that went
-		if _, there := t.w.Agents[n]; !there {
-			seen = maps.Clone(seen)
-			maps.DeleteFunc(seen, func(n cluster.Name, _ isolate.Seen) bool { _, there := t.w.Agents[n]; return !there })
-			break
-		}
-	}
-	return seen
-}
+func (t *turn) sights() map[cluster.Name]isolate.Seen { return t.w.sightings(t.r.Node) }
 
 // awaitDown is the check that makes hibernation a fence.
 func (t *turn) awaitDown() {
@@ -275,7 +264,7 @@ func (t *turn) awaitDown() {
 			t.say(Proved, "proved_down", "peers", names(peers), "node", string(t.r.Node))
 		}
 	case t.w.InStep > sightMax:
-		t.hold(RuleHibernation, fmt.Sprintf("no word from %s whether the hibernated node is DOWN there; start their agents, or stop a Cassandra that is to be replaced", names(missing)))
+		t.hold(RuleHibernation, fmt.Sprintf("no word from %s%s whether the hibernated node is DOWN there; start their agents, or stop a Cassandra that is to be replaced", names(missing), t.w.silentRegions(missing)))
 	default:
 		t.wait(RuleHibernation, "waits_down", "peers", names(missing))
 	}

@@ -23,6 +23,9 @@ func Storm(w World, dc cluster.Datacenter) (bool, string) {
 	if storm, reason := membership.Storm(suspects, w.Topology, w.Policy.Bars(), dc); storm {
 		return true, reason
 	}
+	if reason, is := w.alsoAbroad(suspects); is {
+		return true, reason
+	}
 	if a, b, overlap := overlapping(w, suspects); overlap {
 		return true, fmt.Sprintf("%s and %s are both suspect and replicate the same ranges", a, b)
 	}

@@ -602,10 +602,14 @@ func (s *stage) peersSay(names []cluster.Name, args map[string]string) string {
 }
 
 func (s *stage) see(node, agent cluster.Name, seen isolate.Seen) {
-	if s.w.Seen[node] == nil {
-		s.w.Seen[node] = map[cluster.Name]isolate.Seen{}
+	all := s.w.Seen
+	if _, foreign := s.w.Abroad[agent]; foreign {
+		all = s.w.SeenAbroad
 	}
-	s.w.Seen[node][agent] = seen
+	if all[node] == nil {
+		all[node] = map[cluster.Name]isolate.Seen{}
+	}
+	all[node][agent] = seen
 }
 
 // ended settles the pending order of a node: order n3 done gen=5 process=p2.

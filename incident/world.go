@@ -43,6 +43,10 @@ type World struct {
 	// Lapsed are nodes that were silent after their return had gone too far for it,
 	// when nobody could decide: the store took nothing, or nobody led.
 	Lapsed map[cluster.Name]bool
+	// Abroad are the ring members that are not on the roster, by name, and SeenAbroad
+	// what agents of other regions say of nodes here that are fenced, by node, by agent.
+	Abroad     map[cluster.Name]Foreign
+	SeenAbroad map[cluster.Name]map[cluster.Name]isolate.Seen
 	// Joined are the processes behind fences that are seen in the ring.
 	Joined map[cluster.Name]Joined
 	// Open are the open incidents of the region, also the one that is decided upon.
@@ -119,6 +123,9 @@ type Agent struct {
 	// those that no incident is open about, and nodes whose return they spoil.
 	Missed []Silence      `json:"missed,omitempty"`
 	Lapsed []cluster.Name `json:"lapsed,omitempty"`
+	// Sights are for other regions, and about them; nil where no other region is
+	// named, and while its Cassandra does not answer it.
+	Sights *Sights `json:"sights,omitempty"`
 }
 
 // Silence is one that is over, of a node that may lack writes of it.
@@ -148,7 +155,13 @@ type CassandraFacts struct {
 
 // hintWindow is how long hints are kept, as coordinators tell now or told last.
 func (w *World) hintWindow() time.Duration {
-	if window := HintWindow(w.Agents); window > 0 {
+	window := HintWindow(w.Agents)
+	for n := range w.Abroad { // order: the smallest is the same in any
+		if facts := w.facts(n); facts != nil && facts.HintWindow > 0 && (window == 0 || facts.HintWindow < window) {
+			window = facts.HintWindow
+		}
+	}
+	if window > 0 {
 		return window
 	}
 	return w.Hints
@@ -185,6 +198,9 @@ func (w *World) verdict(n cluster.Name) membership.Verdict {
 // of which nobody knows does not: nothing may rest on it. Whether it may be
 // kept from clients or readers is another question, see Sign and quorumFault.
 func (w *World) Serves(n cluster.Name) bool {
+	if f, foreign := w.Abroad[n]; foreign {
+		return f.serves()
+	}
 	return w.verdict(n).Answer == membership.Alive && !w.fenced(n)
 }
 
@@ -217,7 +233,9 @@ func (w *World) Sign(n cluster.Name) loadbalancer.Sign {
 
 // livePeers are the ring members other than n whose gossip may be alive, by
 // name. Every one of them must agree on a hibernation.
-func (w *World) livePeers(n cluster.Name) []cluster.Name { return w.members(n, w.mayRead) }
+func (w *World) livePeers(n cluster.Name) []cluster.Name {
+	return w.members(n, func(m cluster.Name) bool { return w.mayRead(m) || w.saysUp(m, n) })
+}
 
 // members lists the ring members other than n that are so, by name; none while no
 // ring is known.
@@ -241,7 +259,12 @@ func (w *World) members(n cluster.Name, so func(cluster.Name) bool) []cluster.Na
 // goes on coordinating, or was stopped by its disk_failure_policy and is opened
 // like that: what ends it is the end of its process. Of that its own agent's
 // word is not enough while others reach the node: a copy of its host says so too.
+// One of another region may read until nothing has passed between it and this
+// region for long enough.
 func (w *World) mayRead(n cluster.Name) bool {
+	if f, foreign := w.Abroad[n]; foreign {
+		return !f.Lost
+	}
 	v := w.verdict(n)
 	switch {
 	case w.provenCut(n):
