@@ -24,6 +24,7 @@ type Gate struct {
 	Whole   bool              // the store was read once
 	Answers bool              // it answers now, and is the one that is meant
 	Waited  time.Duration     // how long this gate has been asking
+	At      cluster.Moment    // when it asks
 	Guard   bool              // this host is to have a guard of ports, whether it answers or not
 	Cuts    []cluster.Name    // the hosts that it has cut off, read back
 }
@@ -48,10 +49,14 @@ func (s *State) Asked(g Gate) isolate.Asked {
 		q.Standing = &f
 	}
 	if g.Guard {
-		q.Uncut = p.uncut(s.Self, g.Cuts)
+		q.Uncut = append(p.uncut(s.Self, g.Cuts), s.uncutAbroad(g.Cuts)...)
 	}
 	q.Incident = p.Opens[s.Self].Value
 	q.PeersAnswering, q.Peers = membership.PeersAnswering(s.Self, g.Looks, s.Topology().Watched(s.Self), p.Policy.Value.Bars().MissesMax)
+	running, known := s.runAbroad(g.At)
+	if q.PeersAnswering += running; !known && q.PeersAnswering == 0 {
+		q.Peers = 0 // another region may have gone on: nobody can say that no other node answers
+	}
 	return q
 }
 

@@ -45,6 +45,7 @@ type Picture struct {
 	Pools      map[string]At[loadbalancer.Pool]
 	Seen       map[cluster.Name]map[cluster.Name]isolate.Seen // by node, by agent
 	PoolSeen   map[string]map[cluster.Name]incident.PoolSeen  // by pool, by agent
+	Abroad     map[cluster.Region]seenBy                      // what agents say of nodes of other regions
 	Orders     map[string]OrderAt                             // by key
 	Inbox      map[string]At[Word]                            // by request
 	Leader     cluster.Name                                   // who holds the leader key
@@ -107,8 +108,8 @@ func (p *Picture) reset() {
 		Log: map[cluster.Datacenter][]incident.Entry{}, Chain: map[cluster.Datacenter]int64{}, tails: map[cluster.Datacenter]string{},
 		Fences: map[cluster.Name]At[isolate.Fence]{}, Pools: map[string]At[loadbalancer.Pool]{},
 		Seen:     map[cluster.Name]map[cluster.Name]isolate.Seen{},
-		PoolSeen: map[string]map[cluster.Name]incident.PoolSeen{},
-		Orders:   map[string]OrderAt{}, Inbox: map[string]At[Word]{}, Strange: map[string]string{}, mods: map[string]int64{}, candidates: map[string]candidate{},
+		PoolSeen: map[string]map[cluster.Name]incident.PoolSeen{}, Abroad: map[cluster.Region]seenBy{},
+		Orders: map[string]OrderAt{}, Inbox: map[string]At[Word]{}, Strange: map[string]string{}, mods: map[string]int64{}, candidates: map[string]candidate{},
 	}
 }
 
@@ -215,6 +216,8 @@ func (p *Picture) place(kv store.KV) error {
 		return putAt(p.memo, p.Inbox, rest(store.Inbox), kv)
 	case store.Seens:
 		return p.placeSeen(kv)
+	case store.Abroads:
+		return p.placeAbroad(kv)
 	case store.Orders:
 		return p.placeOrder(kv, gone)
 	case store.Logs:
@@ -281,6 +284,24 @@ func (p *Picture) placeSeen(kv store.KV) error {
 		return putIn(p.memo, p.PoolSeen[parts[2]], agent, kv)
 	}
 	return nil
+}
+
+// seenBy is what agents say of fenced nodes, by node, by agent.
+type seenBy map[cluster.Name]map[cluster.Name]isolate.Seen
+
+func (p *Picture) placeAbroad(kv store.KV) error {
+	parts := store.Split(kv.Key, store.Abroads)
+	if len(parts) != 3 {
+		return fmt.Errorf("key has %d parts, want 3", len(parts))
+	}
+	region, node := cluster.Region(parts[1]), cluster.Name(parts[2])
+	if p.Abroad[region] == nil {
+		p.Abroad[region] = seenBy{}
+	}
+	if p.Abroad[region][node] == nil {
+		p.Abroad[region][node] = map[cluster.Name]isolate.Seen{}
+	}
+	return putIn(p.memo, p.Abroad[region][node], cluster.Name(parts[0]), kv)
 }
 
 func (p *Picture) placeOrder(kv store.KV, gone bool) error {

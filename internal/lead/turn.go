@@ -31,7 +31,9 @@ type State struct {
 	resign bool // an invariant broke: let somebody else lead after the hold is written
 	forgot bool // the store was gone over from, and what it knew with it
 	served map[cluster.Datacenter]string
-	broken map[cluster.Name]bool // nodes whose opening broke an invariant
+	abroad map[cluster.Region]*abroad      // the stores of other regions
+	missed map[cluster.Name]cluster.Moment // see incident.World.NowLost
+	broken map[cluster.Name]bool           // nodes whose opening broke an invariant
 	view   membership.View
 	// silent are the verdicts that were worth an incident that nobody opened.
 	silent map[cluster.Name]silence
@@ -80,6 +82,13 @@ type (
 	Viewed struct{ View membership.View }
 	// Schemed is a fresh reading of ring and keyspaces.
 	Schemed struct{ Schema cluster.Schema }
+	// Abroad is a piece of another region's store; an empty one tells that nothing
+	// else is new there.
+	Abroad struct {
+		Region      cluster.Region
+		Batch       store.Batch
+		EtcdCluster string // as its answers name it
+	}
 	// Ticked passes time.
 	Ticked struct{}
 	// Won and Lost begin and end a term.
@@ -95,6 +104,7 @@ type (
 
 func (Changed) input()  {}
 func (Viewed) input()   {}
+func (Abroad) input()   {}
 func (Schemed) input()  {}
 func (Ticked) input()   {}
 func (Won) input()      {}
@@ -141,6 +151,8 @@ func (s *State) Turn(in Input, now cluster.Moment, wall time.Time) Out {
 	case Schemed:
 		schema := in.Schema.Ready()
 		s.Schema = &schema
+	case Abroad:
+		s.readAbroad(in, now)
 	case Ticked:
 	case Won:
 		s.term = &in.Term
@@ -157,6 +169,7 @@ func (s *State) Turn(in Input, now cluster.Moment, wall time.Time) Out {
 	}
 	s.notePauses(now, wall)
 	s.noteJoined(now, wall)
+	s.noteMissed(now, wall)
 	s.decide(&out, now, wall)
 	return out
 }
@@ -459,6 +472,7 @@ func (s *State) World(dc cluster.Datacenter, now cluster.Moment, wall time.Time)
 			w.Fences[n] = incident.StandingFence{Fence: f, Token: token}
 		}
 	}
+	s.lookAbroad(&w)
 	for n, pool := range p.Pools {
 		w.Pools[n] = incident.StandingPool{Pool: pool.Value, Token: p.Token(pool.Mod), Older: p.Older(pool.Mod)}
 	}

@@ -24,7 +24,7 @@ func (p *Picture) unreadable(keys ...string) bool {
 // written again.
 func (p *Picture) Unread() []string {
 	return slices.DeleteFunc(slices.Sorted(maps.Keys(p.Strange)), func(key string) bool {
-		return strings.HasPrefix(key, store.Logs) || strings.HasPrefix(key, store.Archive) || strings.HasPrefix(key, store.Seens)
+		return strings.HasPrefix(key, store.Logs) || strings.HasPrefix(key, store.Archive) || strings.HasPrefix(key, store.Seens) || strings.HasPrefix(key, store.Abroads)
 	})
 }
 

@@ -36,6 +36,7 @@ const (
 	Fences    = "fence/"
 	Pools     = "pool/"
 	Seens     = "seen/"
+	Abroads   = "abroad/"
 	Orders    = "order/"
 	Archive   = "archive/"
 	Leaders   = "leader/"
@@ -70,6 +71,12 @@ func SeenFence(agent, node cluster.Name) string {
 	return Seens + string(agent) + "/fence/" + string(node)
 }
 
+// SeenAbroad is where an agent says how it sees a fenced node of another region, for
+// that region's leader, who reads it here.
+func SeenAbroad(agent cluster.Name, region cluster.Region, node cluster.Name) string {
+	return Abroads + string(agent) + "/" + string(region) + "/" + string(node)
+}
+
 // SeenPool is where an agent says what it read back from a pool's proxies.
 func SeenPool(agent cluster.Name, pool string) string { return Seens + string(agent) + "/pool/" + pool }
 
@@ -84,6 +91,16 @@ func PolicyVersion(n int64) string { return fmt.Sprintf("%s%012d", Policies, n) 
 
 // Word is an operator's word that waits for the leader.
 func Word(request string) string { return Inbox + request }
+
+// ReadAbroad are the folders that agents of another region read: what stands of hosts
+// and fences, and, if they judge, what is said and open here.
+func ReadAbroad(judges bool) []string {
+	folders := []string{"meta/", Hosts, Fences}
+	if judges {
+		folders = append(folders, Agents, Incidents, Abroads)
+	}
+	return folders
+}
 
 // Split returns the parts of a key below its folder: Split("seen/a/fence/b",
 // Seens) is ["a", "fence", "b"]. It returns nil for a key of another folder.
