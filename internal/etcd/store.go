@@ -10,6 +10,7 @@ import (
 	"sync"
 	"time"
 
+	"go.etcd.io/etcd/api/v3/mvccpb"
 	clientv3 "go.etcd.io/etcd/client/v3"
 	"google.golang.org/grpc"
 	"google.golang.org/grpc/backoff"
@@ -38,6 +39,17 @@ type Store struct {
 // Dial makes a client. It does not wait for the store: an agent starts, and
 // observes, also while etcd is away. Close it.
 func Dial(o Options) (*Store, error) {
+	s, err := connect(o)
+	if err != nil {
+		return nil, err
+	}
+	s.own.init()
+	s.wg.Go(s.keepLease)
+	return s, nil
+}
+
+// connect makes a client that holds no lease.
+func connect(o Options) (*Store, error) {
 	if err := o.check(); err != nil {
 		return nil, fmt.Errorf("store options: %w", err)
 	}
@@ -58,8 +70,6 @@ func Dial(o Options) (*Store, error) {
 	}
 	s.client = client
 	s.horizon.rev, s.horizon.cluster = o.SeenRev, o.SeenCluster
-	s.own.init()
-	s.wg.Go(s.keepLease)
 	return s, nil
 }
 
@@ -106,11 +116,15 @@ func (s *Store) List(ctx context.Context, prefix string) ([]store.KV, int64, err
 	if err := s.horizon.note(resp.Header, floor); err != nil {
 		return nil, 0, fmt.Errorf("list %q: %w", prefix, err)
 	}
-	kvs := make([]store.KV, 0, len(resp.Kvs))
-	for _, kv := range resp.Kvs {
+	return s.read(resp.Kvs), resp.Header.Revision, nil
+}
+
+func (s *Store) read(found []*mvccpb.KeyValue) []store.KV {
+	kvs := make([]store.KV, 0, len(found))
+	for _, kv := range found {
 		kvs = append(kvs, store.KV{Key: s.relative(kv.Key), Value: kv.Value, Mod: kv.ModRevision, Create: kv.CreateRevision})
 	}
-	return kvs, resp.Header.Revision, nil
+	return kvs
 }
 
 func (s *Store) relative(key []byte) string { return strings.TrimPrefix(string(key), s.o.Prefix) }

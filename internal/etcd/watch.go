@@ -30,7 +30,13 @@ var (
 // begins again with a whole batch. The channel closes when ctx or the store
 // ends. A store that went back sends nothing more; Health says so.
 func (s *Store) Watch(ctx context.Context, prefix string) <-chan store.Batch {
-	w := watch{s: s, prefix: prefix, out: make(chan store.Batch, s.o.WatchQueueMax)}
+	return s.watch(ctx, &watch{prefix: prefix, every: progressEvery, ask: s.askProgress,
+		read:  func(ctx context.Context) ([]store.KV, int64, error) { return s.List(ctx, prefix) },
+		takes: func(string) bool { return true }})
+}
+
+func (s *Store) watch(ctx context.Context, w *watch) <-chan store.Batch {
+	w.s, w.out = s, make(chan store.Batch, s.o.WatchQueueMax)
 	s.wg.Go(func() {
 		ctx, cancel := context.WithCancel(ctx)
 		defer cancel()
@@ -45,6 +51,10 @@ func (s *Store) Watch(ctx context.Context, prefix string) <-chan store.Batch {
 type watch struct {
 	s      *Store
 	prefix string
+	every  time.Duration               // how often the store is asked
+	ask    func(context.Context) error // what it is asked; an error begins the watch anew
+	read   func(context.Context) ([]store.KV, int64, error)
+	takes  func(key string) bool
 	out    chan store.Batch
 	reach  int64 // the revision delivered so far
 }
@@ -65,7 +75,7 @@ func (w *watch) run(ctx context.Context) {
 // waits for room without a watch being open, so nothing piles up behind a
 // slow reader.
 func (w *watch) listAndFollow(ctx context.Context) error {
-	kvs, rev, err := w.s.List(ctx, w.prefix)
+	kvs, rev, err := w.read(ctx)
 	if err != nil {
 		return err
 	}
@@ -82,7 +92,7 @@ func (w *watch) follow(ctx context.Context) error {
 	ctx, cancel := context.WithCancel(clientv3.WithRequireLeader(ctx))
 	defer cancel()
 	changes := w.s.client.Watch(ctx, w.s.o.Prefix+w.prefix, clientv3.WithPrefix(), clientv3.WithRev(w.reach+1))
-	progress := time.NewTicker(progressEvery)
+	progress := time.NewTicker(w.every)
 	defer progress.Stop()
 	for {
 		select {
@@ -94,7 +104,7 @@ func (w *watch) follow(ctx context.Context) error {
 				return err
 			}
 		case <-progress.C:
-			if err := w.s.askProgress(ctx); err != nil {
+			if err := w.ask(ctx); err != nil {
 				return err
 			}
 		}
@@ -119,7 +129,9 @@ func (w *watch) take(resp clientv3.WatchResponse) error {
 		if ev.Type == mvccpb.Event_PUT {
 			kv.Value, kv.Mod, kv.Create = ev.Kv.Value, ev.Kv.ModRevision, ev.Kv.CreateRevision
 		}
-		b.KVs = append(b.KVs, kv)
+		if w.takes(kv.Key) {
+			b.KVs = append(b.KVs, kv)
+		}
 		// Not the header's revision: it may be ahead of what was delivered.
 		b.Rev = max(b.Rev, ev.Kv.ModRevision)
 	}

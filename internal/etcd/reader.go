@@ -1,0 +1,117 @@
+// SPDX-License-Identifier: Apache-2.0
+
+package etcd
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"strings"
+	"time"
+
+	clientv3 "go.etcd.io/etcd/client/v3"
+
+	"supervisor/internal/store"
+)
+
+// beatEvery is how often the store of another region is asked whether it answers:
+// what it said last counts for a few seconds only.
+const beatEvery = 2 * time.Second
+
+// Reader reads the store of another region over a connection of its own. It has no
+// lease, and nothing of it writes.
+type Reader struct{ s *Store }
+
+// DialReader makes a client that reads. It does not wait for the store. Close it.
+func DialReader(o Options) (*Reader, error) {
+	s, err := connect(o)
+	if err != nil {
+		return nil, err
+	}
+	return &Reader{s}, nil
+}
+
+// Watch is Store.Watch over some folders, which are read in one transaction. While
+// nothing changes in them an empty batch every two seconds tells that the store
+// answers.
+func (r *Reader) Watch(ctx context.Context, folders []string) <-chan store.Batch {
+	in := func(key string) bool {
+		for _, f := range folders {
+			if strings.HasPrefix(key, f) {
+				return true
+			}
+		}
+		return false
+	}
+	w := &watch{every: beatEvery, takes: in,
+		read: func(ctx context.Context) ([]store.KV, int64, error) { return r.list(ctx, folders) }}
+	w.ask = func(ctx context.Context) error {
+		if _, err := r.s.pulse(ctx); err != nil {
+			return err
+		}
+		select {
+		case w.out <- store.Batch{Rev: w.reach}:
+		default: // whoever has not taken what is there needs no beat
+		}
+		return nil
+	}
+	return r.s.watch(ctx, w)
+}
+
+// list reads some folders at one revision.
+func (r *Reader) list(ctx context.Context, folders []string) ([]store.KV, int64, error) {
+	ctx, cancel := context.WithTimeout(ctx, r.s.o.RequestTimeout)
+	defer cancel()
+	ops := make([]clientv3.Op, len(folders))
+	for i, f := range folders {
+		ops[i] = clientv3.OpGet(r.s.o.Prefix+f, clientv3.WithPrefix())
+	}
+	floor := r.s.horizon.floor()
+	resp, err := r.s.client.Txn(ctx).Then(ops...).Commit()
+	if err != nil {
+		return nil, 0, fmt.Errorf("list %v: %w", folders, err)
+	}
+	if err := r.s.horizon.note(resp.Header, floor); err != nil {
+		return nil, 0, fmt.Errorf("list %v: %w", folders, err)
+	}
+	var kvs []store.KV
+	for _, part := range resp.Responses {
+		kvs = append(kvs, r.s.read(part.GetResponseRange().Kvs)...)
+	}
+	return kvs, resp.Header.Revision, nil
+}
+
+// List reads everything under prefix, as Store.List does.
+func (r *Reader) List(ctx context.Context, prefix string) ([]store.KV, int64, error) {
+	return r.s.List(ctx, prefix)
+}
+
+// Pulse tells whether the store answers. ErrWentBack: it is not to be believed, and
+// may be looked at and followed.
+func (r *Reader) Pulse(ctx context.Context) error {
+	_, err := r.s.pulse(ctx)
+	return err
+}
+
+// Look reads the store that answers, without believing it.
+func (r *Reader) Look(ctx context.Context) (store.Sight, error) { return r.s.Look(ctx) }
+
+// Follow goes over to a store that was looked at.
+func (r *Reader) Follow(sight store.Sight) error { return r.s.Follow(sight) }
+
+// Seen is the etcd cluster that answers, as agents spell it; empty: none did yet.
+func (r *Reader) Seen() string {
+	id, _ := r.s.Seen()
+	return store.EtcdCluster(id)
+}
+
+// Close ends all watches.
+func (r *Reader) Close() error {
+	r.s.cancel()
+	err := r.s.client.Close()
+	r.s.wg.Wait()
+	if err != nil && !errors.Is(err, context.Canceled) {
+		return fmt.Errorf("close the store of another region: %w", err)
+	}
+	return nil
+}
