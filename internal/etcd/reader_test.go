@@ -5,6 +5,7 @@ package etcd_test
 import (
 	"errors"
 	"fmt"
+	"strings"
 	"testing"
 	"time"
 
@@ -53,6 +54,11 @@ func TestTheStoreOfAnotherRegionIsRead(t *testing.T) {
 	}
 	eventually(t, "a change there", func() error {
 		b := batch(t, ch)
+		for _, key := range keys(b) {
+			if strings.HasPrefix(key, "log/") {
+				t.Errorf("nobody asked for %s", key)
+			}
+		}
 		if fmt.Sprint(keys(b)) == "[fence/b2]" {
 			return nil
 		}
