@@ -116,6 +116,8 @@ func agentRows() []Row {
 			"look at the JVM; nothing that needs its admin interface is done", true),
 		trouble("SCHEMA_UNREAD", Warning, ScopeAgent, "the agent on {node} cannot read ring and schema: {detail}",
 			"look at its CQL user; until then margins and returns rest on an older reading, or wait for one", true),
+		trouble("REGION_UNREAD", Warning, ScopeAgent, "the agent on {node} has not read the store of region {region} since {since}: {detail}",
+			"look at that store and the way to it; this region goes on, and what needs a word from there waits", true),
 		trouble("DATA_DIR_UNWATCHED", Warning, ScopeAgent, "the agent on {node} cannot write to Cassandra's data directory, whose disk is not watched: {detail}",
 			"let the agent's user write there, or make room; the node is watched by its other paths", true),
 		trouble("PORT_GUARD_SILENT", Warning, ScopeAgent, "no port of {node} can be closed: {detail}",

@@ -48,6 +48,10 @@ type Options struct {
 	// Trouble is what was found wrong while the agent was put together.
 	Trouble []incident.Trouble
 
+	// Regions are the stores of the other regions of this Cassandra cluster that are
+	// read; none: it has one region, or one store for all.
+	Regions map[cluster.Region]RegionStore
+
 	Journal  Journal
 	Election Election
 	Pulse    Pulse
@@ -75,6 +79,7 @@ type Agent struct {
 	o Options
 
 	inputs  chan lead.Input    // from store, election and readers to the desk
+	abroad  chan lead.Abroad   // from the readers of other regions' stores
 	pulses  chan pulse         // from the admin interface
 	beats   chan struct{}      // from the desk: read the admin interface now
 	errands chan func(*desk)   // questions to the desk: snapshot, gate, words
@@ -105,7 +110,8 @@ func New(o Options) *Agent {
 	a := &Agent{o: o,
 		inputs: make(chan lead.Input, inputMax), pulses: make(chan pulse, 1), errands: make(chan func(*desk), errandMax),
 		commits: make(chan lead.Commit, errandMax), relists: make(chan struct{}, 1), opened: make(chan struct{}, 1), beats: make(chan struct{}, 1), resigns: make(chan struct{}, 1),
-		pools: make(chan poolWork, 1), wanted: make(chan fenceWork, 1), settled: make(chan settledErrand, errandMax),
+		abroad: make(chan lead.Abroad, errandMax),
+		pools:  make(chan poolWork, 1), wanted: make(chan fenceWork, 1), settled: make(chan settledErrand, errandMax),
 		stopped: make(chan struct{}),
 	}
 	for i := range a.orders {
@@ -136,6 +142,10 @@ func (a *Agent) Run(ctx context.Context) error {
 	run(a.keepPools)
 	for _, orders := range a.orders {
 		run(func(ctx context.Context) { a.execute(ctx, orders) })
+	}
+	for r, s := range a.o.Regions { // order: each for itself
+		run(func(ctx context.Context) { a.watchAbroad(ctx, r, s) })
+		run(func(ctx context.Context) { a.checkAbroad(ctx, r, s) })
 	}
 	if a.o.Power != nil {
 		run(a.keepPower)
@@ -249,6 +259,9 @@ type desk struct {
 	commitAt      cluster.Moment
 	commitTook    time.Duration
 	whole         bool // the store was read once
+	began         cluster.Moment
+	sights        *incident.Sights           // see incident.Agent
+	unheard       map[cluster.Region]unheard // the regions that are not read
 }
 
 func newDesk(a *Agent) *desk {
@@ -256,6 +269,8 @@ func newDesk(a *Agent) *desk {
 	d := &desk{a: a, log: a.o.Log, state: lead.New(a.o.Cluster, a.o.Self, a.o.Region),
 		inbox: membership.Inbox{Cluster: a.o.Cluster}, asked: map[cluster.Name]cluster.Moment{},
 		inHand: map[string]string{}, ended: map[string]int64{}, refuses: a.o.Closed, troubles: map[string]incident.Trouble{}, lastTick: now, due: now, leadless: now, storeOK: now}
+	d.began, d.unheard = now, map[cluster.Region]unheard{}
+	d.state.ReadAlso(sortedKeys(a.o.Regions))
 	for _, t := range a.o.Trouble {
 		d.troubles[t.Code] = t
 	}
@@ -318,6 +333,8 @@ func (d *desk) run(ctx context.Context) {
 			d.unsent = d.unsent[1:]
 		case in := <-d.a.inputs:
 			d.turn(ctx, in)
+		case in := <-d.a.abroad:
+			d.turn(ctx, in)
 		case p := <-d.a.pulses:
 			d.pulsed(ctx, p)
 		case s := <-d.a.settled:
@@ -368,7 +385,11 @@ func (d *desk) turn(ctx context.Context, in lead.Input) {
 	if d.belief.Doubt != "" {
 		d.giveUpTerm()
 	}
-	switch in.(type) {
+	switch in := in.(type) {
+	case lead.Abroad:
+		if len(in.Batch.KVs) > 0 {
+			d.passWanted()
+		}
 	case lead.Changed, lead.Answered, lead.Won:
 		d.reroster(ctx)
 		d.pass(ctx, now)

@@ -36,7 +36,7 @@ func (d *desk) gate(waited time.Duration) isolate.Answer {
 		return isolate.Answer{Start: isolate.Wait, Rule: "state-unread", Why: errUnread.Error()}
 	}
 	cuts := d.cutsNow()
-	q := d.state.Asked(lead.Gate{Local: d.local, Looks: d.looks, Whole: d.whole, Answers: d.storeAnswers(), Waited: waited, Guard: d.a.o.Ports != nil, Cuts: cuts})
+	q := d.state.Asked(lead.Gate{Local: d.local, Looks: d.looks, Whole: d.whole, Answers: d.storeAnswers(), Waited: waited, Guard: d.a.o.Ports != nil, Cuts: cuts, At: d.a.o.Clock.Now()})
 	if stands, err := d.a.o.Disk.Local(); err != nil || usedUp(q.Local, stands) {
 		q.Clean = false // a gate that nobody answered used it up
 	}

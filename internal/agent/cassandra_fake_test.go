@@ -215,7 +215,7 @@ func (a fakeAdmin) State(ctx context.Context) (cassandra.NodeState, error) {
 	case n.drained:
 		s.OperationMode = "DRAINED"
 	}
-	for _, name := range names {
+	for _, name := range n.r.names {
 		if name == n.name {
 			continue
 		}
@@ -225,6 +225,9 @@ func (a fakeAdmin) State(ctx context.Context) (cassandra.NodeState, error) {
 			seen.Up = true
 		}
 		s.Peers[p.storage()], s.Seeds = seen, append(s.Seeds, p.storage())
+	}
+	for _, p := range n.r.farNodes() {
+		s.Peers[p.storage()] = n.r.line.seen(p)
 	}
 	return s, nil
 }
@@ -304,16 +307,17 @@ func (a fakeAdmin) Repair(ctx context.Context, keyspace string, o cassandra.Repa
 		a.n.r.breach("%s repairs %s without itself: %v", a.n.name, keyspace, o.Hosts)
 	case o.Preview:
 		a.n.r.did(a.n.name, "preview "+keyspace)
-		for _, name := range names {
+		for _, name := range a.n.r.names {
 			a.n.r.nodes[name].compared = a.n.r.nodes[name].compared || name != a.n.name
 		}
-		if n := a.n.r.nodes["n3"]; keyspace == "ks" && n.counters > 0 {
+		if n := a.n.r.nodes["n3"]; n != nil && keyspace == "ks" && n.counters > 0 {
 			n.counters--
 			return cassandra.RepairResult{Differences: []cassandra.Difference{{Keyspace: "ks", Table: "c", Count: 1}}}, nil
 		}
 		return cassandra.RepairResult{}, nil
 	}
 	a.n.r.touched(a.n.name, "repair "+keyspace)
+	a.n.r.repairedWith(o.Hosts)
 	a.n.compared = false
 	if a.n.hibernated {
 		a.n.slept++
@@ -332,7 +336,7 @@ func (a fakeAdmin) RepairStatus(context.Context, int) (cassandra.RepairStatus, e
 type fakeReader struct{ r *region }
 
 func (q fakeReader) at(cql string) *fakeNode {
-	for _, name := range names {
+	for _, name := range q.r.names {
 		if cqlOf(name) == cql {
 			return q.r.nodes[name]
 		}
@@ -340,13 +344,13 @@ func (q fakeReader) at(cql string) *fakeNode {
 	return nil
 }
 
-func (q fakeReader) Schema(ctx context.Context, addresses []string, _ map[string]cluster.Name) (cluster.Schema, error) {
+func (q fakeReader) Schema(ctx context.Context, addresses []string, named map[string]cluster.Name) (cluster.Schema, error) {
 	pause(ctx, readTakes)
 	q.r.mu.Lock()
 	defer q.r.mu.Unlock()
 	for _, a := range addresses {
 		if n := q.at(a); n != nil && n.serves() {
-			return schema(), nil
+			return q.r.schema(named), nil
 		}
 	}
 	return cluster.Schema{}, cassandra.ErrSilent
@@ -388,7 +392,7 @@ func (p *fakeProxy) Read(ctx context.Context) ([]loadbalancer.Actual, error) {
 		return nil, errors.New("dial unix /run/ha.sock: no such file or directory")
 	}
 	var out []loadbalancer.Actual
-	for _, n := range names {
+	for _, n := range p.r.names {
 		w := p.servers[n]
 		out = append(out, loadbalancer.Actual{Server: n, Want: w.Want, Weight: max(w.Weight, 1), Normal: 100})
 	}

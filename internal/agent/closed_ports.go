@@ -7,12 +7,14 @@ import (
 	"errors"
 	"fmt"
 	"slices"
+	"strings"
 	"sync"
 	"time"
 
 	"go.uber.org/zap"
 
 	"supervisor/cluster"
+	"supervisor/internal/lead"
 	"supervisor/isolate"
 )
 
@@ -69,7 +71,7 @@ func (k *fenceKeeper) keepPorts(ctx context.Context) {
 	if guard == nil {
 		return
 	}
-	want, unplaced := isolate.Closes(k.a.o.Self, k.fences(), func(n cluster.Name) string { return k.work.fences[n].storage })
+	want, unplaced := k.closes()
 	now := k.a.o.Clock.Now()
 	if k.portsAt != 0 && want.Equal(k.wanted) && now.Sub(k.portsAt) < lookAtPorts {
 		return
@@ -83,6 +85,7 @@ func (k *fenceKeeper) keepPorts(ctx context.Context) {
 		// not obeyed, and what stands by it is not undone.
 		want = want.With(standing.Closed)
 	}
+	want = want.With(k.keptAbroad(standing.Closed, now))
 	var old error
 	change := err == nil && (!standing.Equal(want) || standing.Standstill != 0)
 	switch known := k.work.whole && !k.work.closed; {
@@ -108,26 +111,53 @@ func (k *fenceKeeper) keepPorts(ctx context.Context) {
 	k.a.closedPorts.set(err == nil, standing.Closed, trouble)
 }
 
-func (k *fenceKeeper) fences() map[cluster.Name]isolate.Fence {
-	fences := make(map[cluster.Name]isolate.Fence, len(k.work.fences))
-	for n, s := range k.work.fences { // order: into a map
+// closes is what the standing fences of all regions want closed on this host.
+func (k *fenceKeeper) closes() (want isolate.Closed, unplaced []cluster.Name) {
+	want, unplaced = closedBy(k.a.o.Self, k.work.fences)
+	for _, far := range k.work.abroad {
+		cut, lost := closedBy("", far.fences) // a host of another region is never this one, whatever it is called
+		want, unplaced = want.With(cut), append(unplaced, lost...)
+	}
+	return want, unplaced
+}
+
+func closedBy(self cluster.Name, standing map[cluster.Name]standing) (isolate.Closed, []cluster.Name) {
+	fences := make(map[cluster.Name]isolate.Fence, len(standing))
+	for n, s := range standing { // order: into a map
 		fences[n] = s.fence
 	}
-	return fences
+	return isolate.Closes(self, fences, func(n cluster.Name) string { return standing[n].storage })
+}
+
+// keptAbroad is what stays cut off of other regions' hosts: while a region has not
+// told for a while which fences stand there, and where one is written that nobody
+// obeys, whoever stands cut off and is no host of this region may be theirs. Nothing
+// of this region waits for it.
+func (k *fenceKeeper) keptAbroad(closed isolate.Closed, now cluster.Moment) (kept isolate.Closed) {
+	sure := true
+	for _, far := range k.work.abroad {
+		sure = sure && far.at != 0 && now.Sub(far.at) <= lead.AbroadFresh && len(far.revs) == len(far.fences)
+	}
+	for _, a := range closed.Cut {
+		if !sure && !k.work.ours[a] {
+			kept.Cut = append(kept.Cut, a)
+		}
+	}
+	return kept
 }
 
 // incidents names whom the guard's journal is to name.
 func (k *fenceKeeper) incidents() string {
-	why := "no fence stands"
-	for i, n := range sortedKeys(k.work.fences) {
-		if i == 0 {
-			why = ""
-		} else {
-			why += ", "
+	var all []string
+	for _, some := range append([]map[cluster.Name]standing{k.work.fences}, k.fencesAbroad()...) {
+		for _, n := range sortedKeys(some) {
+			all = append(all, fmt.Sprintf("%s of %s", some[n].fence.Incident, n))
 		}
-		why += fmt.Sprintf("%s of %s", k.work.fences[n].fence.Incident, n)
 	}
-	return why
+	if len(all) == 0 {
+		return "no fence stands"
+	}
+	return strings.Join(all, ", ")
 }
 
 // portsTrouble notes a guard that does not answer or does not do as it is told.
@@ -145,8 +175,9 @@ func (d *desk) portsTrouble() {
 
 // cutsNow lists the hosts that are cut off here.
 func (d *desk) cutsNow() (cut []cluster.Name) {
-	for _, n := range sortedKeys(d.state.Picture.Hosts) {
-		if is, _ := d.a.closedPorts.cuts(d.state.Picture.Hosts[n].Storage, true); is {
+	hosts := d.state.Roster()
+	for _, n := range sortedKeys(hosts) {
+		if is, _ := d.a.closedPorts.cuts(hosts[n].Storage, true); is {
 			cut = append(cut, n)
 		}
 	}

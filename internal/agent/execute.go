@@ -58,7 +58,7 @@ func (d *desk) errands(context.Context) {
 			continue
 		}
 		e := errand{key: key, order: o.Order, mod: o.Mod, era: p.Era.Mod, taken: taken,
-			policy: p.Policy.Value, hosts: maps.Clone(p.Hosts), schema: d.state.Schema,
+			policy: p.Policy.Value, hosts: maps.Clone(d.state.Roster()), schema: d.state.Schema,
 			deadline: p.Records[o.Incident].Value.Outage.Deadline}
 		select {
 		case d.a.orders[lane(taken.Resource)] <- e:

@@ -9,6 +9,7 @@ import (
 	"errors"
 	"fmt"
 	"maps"
+	"net/netip"
 	"time"
 
 	"go.uber.org/zap"
@@ -34,6 +35,16 @@ type fenceWork struct {
 	closed bool  // this agent obeys nothing, and its Cassandra's word says nothing
 	fences map[cluster.Name]standing
 	revs   map[string]int64 // by key, the revision of every fence that is written, also of those that nobody obeys
+	abroad []fencesAbroad
+	ours   map[netip.Addr]bool // the storage addresses of this region's hosts
+}
+
+// fencesAbroad are those of another region, as they were read last.
+type fencesAbroad struct {
+	region cluster.Region
+	at     cluster.Moment // when its store answered last; 0: it is not read
+	fences map[cluster.Name]standing
+	revs   map[string]int64
 }
 
 type standing struct {
@@ -55,6 +66,7 @@ func (d *desk) passWanted() {
 		}
 		w.fences[n] = standing{fence: f, token: token, storage: p.Hosts[n].Storage, said: shown(p.Seen[n], d.a.o.Self)}
 	}
+	d.addAbroad(&w)
 	latest(d.a.wanted, w)
 	d.passPools()
 	d.orphaned()
@@ -100,7 +112,7 @@ func (a *Agent) keepFences(ctx context.Context) {
 	for {
 		var tick <-chan time.Time
 		switch {
-		case len(k.work.fences) > 0 || len(k.told) > 0:
+		case len(k.work.fences) > 0 || len(k.told) > 0 || len(k.fencesAbroad()) > 0:
 			tick = time.After(fenceEvery)
 		case a.o.Ports != nil:
 			tick = time.After(lookAtPorts)
@@ -129,7 +141,7 @@ func (k *fenceKeeper) round(ctx context.Context) {
 	defer k.a.rounds.begin(fenceRound, k.a.o.Clock.Now())()
 	k.forget(ctx)
 	k.keepPorts(ctx)
-	if len(k.work.fences) == 0 {
+	if len(k.work.fences) == 0 && len(k.fencesAbroad()) == 0 {
 		return
 	}
 	cctx, cancel := context.WithTimeout(ctx, actMax)
@@ -141,8 +153,25 @@ func (k *fenceKeeper) round(ctx context.Context) {
 		}
 	}
 	for _, n := range sortedKeys(k.work.fences) {
-		k.tell(ctx, n, k.work.fences[n], p)
+		s := k.work.fences[n]
+		k.tell(ctx, store.SeenFence(k.a.o.Self, n), s, k.seen(n, s, p))
 	}
+	for _, far := range k.work.abroad {
+		for _, n := range sortedKeys(far.fences) {
+			s := far.fences[n]
+			k.tell(ctx, store.SeenAbroad(k.a.o.Self, far.region, n), s, k.seenOther(s, p))
+		}
+	}
+}
+
+// fencesAbroad are the fences that stand in other regions, a map for each that has any.
+func (k *fenceKeeper) fencesAbroad() (all []map[cluster.Name]standing) {
+	for _, far := range k.work.abroad {
+		if len(far.fences) > 0 {
+			all = append(all, far.fences)
+		}
+	}
+	return all
 }
 
 // converge does what the own fence still lacks and tells whether it did
@@ -218,17 +247,26 @@ func ownState(p pulse) isolate.OwnState {
 
 // seen is this agent's report on one standing fence.
 func (k *fenceKeeper) seen(n cluster.Name, s standing, p pulse) isolate.Seen {
+	if n != k.a.o.Self {
+		return k.seenOther(s, p)
+	}
 	out := isolate.Seen{Token: s.token}
 	if k.work.closed {
-		if k.a.o.Ports != nil && n != k.a.o.Self {
-			out.Uncut = "this agent obeys nothing"
-		}
 		return out
 	}
-	if n == k.a.o.Self {
-		own := ownState(p)
-		own.Applied = p.err == nil && isolate.Stands(s.fence, own)
-		out.Own = &own
+	own := ownState(p)
+	own.Applied = p.err == nil && isolate.Stands(s.fence, own)
+	out.Own = &own
+	return out
+}
+
+// seenOther is this agent's report on the standing fence of another host.
+func (k *fenceKeeper) seenOther(s standing, p pulse) isolate.Seen {
+	out := isolate.Seen{Token: s.token}
+	if k.work.closed {
+		if k.a.o.Ports != nil {
+			out.Uncut = "this agent obeys nothing"
+		}
 		return out
 	}
 	if wanted := s.fence.Levels.Has(isolate.Ring); wanted || k.a.o.Ports != nil {
@@ -264,9 +302,8 @@ func peerAt(peers map[string]cassandra.PeerState, storage string) (cassandra.Pee
 }
 
 // tell writes a report when it changed, or when the store shows another.
-func (k *fenceKeeper) tell(ctx context.Context, n cluster.Name, s standing, p pulse) {
-	b, err := json.Marshal(k.seen(n, s, p))
-	key := store.SeenFence(k.a.o.Self, n)
+func (k *fenceKeeper) tell(ctx context.Context, key string, s standing, seen isolate.Seen) {
+	b, err := json.Marshal(seen)
 	if err != nil || stands(k.told[key], s.said, b) {
 		return
 	}
@@ -277,9 +314,17 @@ func (k *fenceKeeper) tell(ctx context.Context, n cluster.Name, s standing, p pu
 
 // forget removes the reports on fences that stand no more.
 func (k *fenceKeeper) forget(ctx context.Context) {
+	standing := map[string]bool{}
+	for n := range k.work.fences { // order: into a map
+		standing[store.SeenFence(k.a.o.Self, n)] = true
+	}
+	for _, far := range k.work.abroad {
+		for n := range far.fences { // order: into a map
+			standing[store.SeenAbroad(k.a.o.Self, far.region, n)] = true
+		}
+	}
 	for _, key := range sortedKeys(k.told) {
-		parts := store.Split(key, store.Seens)
-		if _, stands := k.work.fences[cluster.Name(parts[2])]; stands {
+		if standing[key] {
 			continue
 		}
 		cctx, cancel := context.WithTimeout(ctx, requestMax)

@@ -25,6 +25,18 @@ type Journal interface {
 	Announce(key string, value []byte)
 }
 
+// RegionStore is the store of another region, which is only read.
+type RegionStore interface {
+	// Watch brings some folders whole and then what changes in them, and an empty
+	// batch every few seconds while the store answers.
+	Watch(ctx context.Context, folders []string) <-chan store.Batch
+	// Check is an error while the store does not answer, or is another than before;
+	// follow tells whether such a one is gone over to.
+	Check(ctx context.Context, follow func(store.Sight) bool) error
+	// Seen is the ID of the etcd cluster that answers; empty: none did yet.
+	Seen() string
+}
+
 // Election is how a control agent becomes the leader.
 type Election interface {
 	Campaign(ctx context.Context) (store.Term, <-chan struct{}, error)

@@ -121,6 +121,7 @@ func (d *desk) pulsed(_ context.Context, p pulse) {
 	now := d.a.o.Clock.Now()
 	d.lookAround()
 	d.quietAdmin(p, now)
+	d.seesAbroad(p)
 	if !p.running || p.err != nil {
 		d.mode = ""
 		d.keepAlive()
@@ -203,6 +204,7 @@ func (d *desk) lookAround() {
 	}
 	d.portsTrouble()
 	d.powerTrouble()
+	d.unheardRegions()
 	if d.a.o.Disk.Unasked(d.a.o.Clock.Wall()) {
 		d.trouble("GATE_UNASKED")
 	} else {
@@ -356,7 +358,7 @@ func (d *desk) clear(code string) {
 // self is what this agent says about itself.
 func (d *desk) self() incident.Agent {
 	me := incident.Agent{Boot: d.a.o.Boot, Version: d.a.o.Version, Level: lead.LevelNow, Control: d.a.control(), Cassandra: d.cassandra, Alive: d.lastAlive(), Unrepaired: d.unrepaired,
-		Missed: d.state.Missed(d.a.o.Clock.Now(), d.a.o.Clock.Wall()), Lapsed: d.state.Lapsed()}
+		Missed: d.state.Missed(d.a.o.Clock.Now(), d.a.o.Clock.Wall()), Lapsed: d.state.Lapsed(), Sights: d.sights}
 	_, me.Cuts, _ = d.a.closedPorts.state()
 	me.Power = d.power
 	if p := d.state.Picture.Policy.Value; p != nil {
@@ -441,9 +443,11 @@ type whereCQL struct {
 func (d *desk) cqlAddresses() whereCQL {
 	var addresses []string
 	names := map[string]cluster.Name{}
+	for n, h := range d.state.Roster() { // order: into a map
+		names[host(h.Storage)] = n
+	}
 	for _, n := range sortedKeys(d.state.Picture.Hosts) {
 		h := d.state.Picture.Hosts[n]
-		names[host(h.Storage)] = n
 		if n == d.a.o.Self {
 			addresses = slices.Insert(addresses, 0, h.CQL)
 			continue

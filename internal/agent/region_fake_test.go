@@ -37,7 +37,12 @@ import (
 // names are the hosts of the region, one a rack; all agents are control agents.
 var names = []cluster.Name{"n1", "n2", "n3"}
 
-func address(n cluster.Name) string { return "10.0.0." + strings.TrimPrefix(string(n), "n") }
+func address(n cluster.Name) string {
+	if b, far := strings.CutPrefix(string(n), "b"); far {
+		return "10.0.9." + b
+	}
+	return "10.0.0." + strings.TrimPrefix(string(n), "n")
+}
 func cqlOf(n cluster.Name) string   { return address(n) + ":9042" }
 func hostID(n cluster.Name) cluster.HostID {
 	return cluster.HostID("id-" + string(n))
@@ -47,13 +52,18 @@ func hostID(n cluster.Name) cluster.HostID {
 type region struct {
 	t     *testing.T
 	dir   string
+	names []cluster.Name
+	is    cluster.Region
+	dc    cluster.Datacenter
+	far   *region // the other region of its Cassandra cluster, with a store of its own; nil: none
+	line  *line   // between the two
 	store *fakeStore
 	proxy *fakeProxy
 	other *fakeProxy // declared by twoProxies only
 	nodes map[cluster.Name]*fakeNode
 	keys  map[cluster.Name]ed25519.PrivateKey
 
-	mu       sync.Mutex // of everything below and of all nodes
+	mu       *sync.Mutex // of everything below and of all nodes, also of the other region
 	agents   map[cluster.Name][]*run
 	boots    int
 	story    []string // what was done to whom, in order
@@ -102,29 +112,42 @@ func inRegion(t *testing.T, mode incident.Mode, story func(*region)) {
 }
 
 func newRegion(t *testing.T, dir string, mode incident.Mode) *region {
-	r := &region{t: t, dir: dir, hints: 3 * time.Hour, store: newFakeStore(), nodes: map[cluster.Name]*fakeNode{},
-		keys: map[cluster.Name]ed25519.PrivateKey{}, agents: map[cluster.Name][]*run{}}
+	r := &region{t: t, dir: dir, names: names, is: "eu", dc: "dc1", mu: &sync.Mutex{}, hints: 3 * time.Hour, store: newFakeStore(), nodes: map[cluster.Name]*fakeNode{},
+		keys: keysOf(names), agents: map[cluster.Name][]*run{}}
 	r.proxy = &fakeProxy{r: r, servers: map[cluster.Name]loadbalancer.Wish{}}
 	r.other = &fakeProxy{r: r, servers: map[cluster.Name]loadbalancer.Wish{}}
-	for i, n := range names {
-		seed := make([]byte, ed25519.SeedSize)
-		seed[0] = byte(i + 1)
-		r.keys[n] = ed25519.NewKeyFromSeed(seed)
+	r.populate(policy(mode))
+	return r
+}
+
+// populate has a Cassandra on every host, and what `store init` and `policy apply`
+// write in the store.
+func (r *region) populate(p incident.Policy) {
+	for i, n := range r.names {
 		r.proxy.servers[n], r.other.servers[n] = loadbalancer.Full, loadbalancer.Full
-		disk, err := NewDisk(filepath.Join(dir, string(n)))
+		disk, err := NewDisk(filepath.Join(r.dir, string(n)))
 		if err != nil {
-			t.Fatal(err)
+			r.t.Fatal(err)
 		}
 		r.nodes[n] = &fakeNode{r: r, name: n, disk: disk, cluster: "demo", free: 500, generation: int64(100 * (i + 1))}
 		r.nodes[n].begin(isolate.Normal)
 	}
-	r.found(mode)
+	r.found(p)
 	r.story = nil
-	return r
+}
+
+func keysOf(names []cluster.Name) map[cluster.Name]ed25519.PrivateKey {
+	keys := map[cluster.Name]ed25519.PrivateKey{}
+	for i, n := range names {
+		seed := make([]byte, ed25519.SeedSize)
+		seed[0] = byte(i + 1)
+		keys[n] = ed25519.NewKeyFromSeed(seed)
+	}
+	return keys
 }
 
 // found writes what `store init` and `policy apply` write.
-func (r *region) found(mode incident.Mode) {
+func (r *region) found(p incident.Policy) {
 	txn := store.Txn{}
 	put := func(key string, v any) {
 		b, err := json.Marshal(v)
@@ -133,11 +156,11 @@ func (r *region) found(mode incident.Mode) {
 		}
 		txn.Put = append(txn.Put, store.Put{Key: key, Value: b})
 	}
-	put(store.Era, lead.EraDoc{Era: 1, EtcdClusterID: "c1"})
+	put(store.Era, lead.EraDoc{Era: 1, EtcdClusterID: r.store.cluster})
 	put(store.Level, 1)
-	put(store.Policy, policy(mode))
-	for i, n := range names {
-		put(store.Host(n), cluster.Host{Name: n, HostID: hostID(n), Region: "eu", Datacenter: "dc1",
+	put(store.Policy, p)
+	for i, n := range r.names {
+		put(store.Host(n), cluster.Host{Name: n, HostID: hostID(n), Region: r.is, Datacenter: r.dc,
 			Rack: cluster.Rack(fmt.Sprintf("r%d", i+1)), CQL: cqlOf(n), Storage: address(n) + ":7000", Gossip: address(n) + ":7946",
 			PublicKey: base64.StdEncoding.EncodeToString(r.keys[n].Public().(ed25519.PublicKey))})
 	}
@@ -187,7 +210,8 @@ func (r *region) start(n cluster.Name, change ...func(*Options)) *run {
 	h.mail = &fakeCourier{r: r, name: n, ready: make(chan struct{}, 1)}
 	horizon, _ := r.nodes[n].disk.Horizon() // a disk that is broken from the start has none
 	h.client.believe(horizon.EtcdCluster)
-	o := Options{Cluster: "demo", Region: "eu", Self: n, Boot: h.boot, Version: "test", Key: r.keys[n], Control: names, Member: func() string { return "" }, Around: func() []incident.Trouble { return nil },
+	o := Options{Cluster: "demo", Region: r.is, Self: n, Boot: h.boot, Version: "test", Key: r.keys[n], Control: r.names, Regions: r.reads(),
+		Member: func() string { return "" }, Around: func() []incident.Trouble { return nil },
 		Disk: r.nodes[n].disk, Horizon: horizon, Seen: h.client.seen, Journal: h.client, Election: h.client, Pulse: h.client, Courier: h.mail, Observer: h.looks,
 		Unit: fakeUnit{r.nodes[n]}, Admin: fakeAdmin{r.nodes[n]}, Space: r.nodes[n].space, Reader: fakeReader{r},
 		Proxies: func(name, _, _ string) (Proxy, error) { return r.proxyOf(name), nil },
@@ -290,10 +314,10 @@ func (r *region) settled() bool {
 		return false
 	}
 	s := l.snapshot()
-	if s.World.Schema == nil || len(s.World.Agents) < len(names) {
+	if s.World.Schema == nil || len(s.World.Agents) < len(r.names) {
 		return false
 	}
-	for _, n := range names {
+	for _, n := range r.names {
 		if s.World.View.Verdicts[n].Answer != membership.Alive || s.World.View.Verdicts[n].Process == "" {
 			return false
 		}

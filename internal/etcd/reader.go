@@ -81,23 +81,19 @@ func (r *Reader) list(ctx context.Context, folders []string) ([]store.KV, int64,
 	return kvs, resp.Header.Revision, nil
 }
 
-// List reads everything under prefix, as Store.List does.
-func (r *Reader) List(ctx context.Context, prefix string) ([]store.KV, int64, error) {
-	return r.s.List(ctx, prefix)
-}
-
-// Pulse tells whether the store answers. ErrWentBack: it is not to be believed, and
-// may be looked at and followed.
-func (r *Reader) Pulse(ctx context.Context) error {
+// Check asks whether the store answers. One that went back or is another is looked
+// at, without believing it, and gone over to if follow says so.
+func (r *Reader) Check(ctx context.Context, follow func(store.Sight) bool) error {
 	_, err := r.s.pulse(ctx)
-	return err
+	if !errors.Is(err, ErrWentBack) {
+		return err
+	}
+	sight, lost := r.s.Look(ctx)
+	if lost != nil || !follow(sight) {
+		return err
+	}
+	return r.s.Follow(sight)
 }
-
-// Look reads the store that answers, without believing it.
-func (r *Reader) Look(ctx context.Context) (store.Sight, error) { return r.s.Look(ctx) }
-
-// Follow goes over to a store that was looked at.
-func (r *Reader) Follow(sight store.Sight) error { return r.s.Follow(sight) }
 
 // Seen is the etcd cluster that answers, as agents spell it; empty: none did yet.
 func (r *Reader) Seen() string {

@@ -75,7 +75,7 @@ func TestTheStoreOfAnotherRegionIsRead(t *testing.T) {
 			on = false
 		}
 	}
-	if err := r.Pulse(t.Context()); err == nil {
+	if err := r.Check(t.Context(), nobody); err == nil {
 		t.Error("a store that is cut off answers")
 	}
 	began := time.Now()
@@ -95,6 +95,8 @@ func TestTheStoreOfAnotherRegionIsRead(t *testing.T) {
 		return nil
 	})
 }
+
+func nobody(store.Sight) bool { return false }
 
 // noTrace wants one lease in a store, that of its own region's agent.
 func noTrace(t *testing.T, addr string) {

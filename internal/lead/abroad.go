@@ -123,7 +123,9 @@ func (s *State) Roster() map[cluster.Name]cluster.Host {
 
 // AbroadFences are the fences of another region as they were read last.
 type AbroadFences struct {
-	Told   bool // the region's store is read: no fence beside these stands
+	// At is when the region's store answered last, so that no fence beside these
+	// stood; 0: it is not read.
+	At     cluster.Moment
 	Fences []AbroadFence
 	Revs   map[string]int64 // see Picture.FenceRevs
 }
@@ -140,8 +142,10 @@ type AbroadFence struct {
 // FencesAbroad are the fences of another region.
 func (s *State) FencesAbroad(r cluster.Region, now cluster.Moment) AbroadFences {
 	p := s.abroad[r].picture
-	why, _ := s.UnreadAbroad(r, now)
-	out := AbroadFences{Told: why == "", Revs: p.FenceRevs()}
+	out := AbroadFences{Revs: p.FenceRevs()}
+	if why, at := s.UnreadAbroad(r, now); why == "" {
+		out.At = at
+	}
 	for _, n := range slices.Sorted(maps.Keys(p.Fences)) {
 		f, token, stands := p.Standing(n)
 		if !stands {

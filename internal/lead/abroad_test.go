@@ -75,7 +75,7 @@ func TestWhatAnotherRegionSays(t *testing.T) {
 		t.Error("what is said there is mixed with what stands here")
 	}
 	fences := s.FencesAbroad("us", noon)
-	if !fences.Told || len(fences.Fences) != 1 || fences.Fences[0].Storage != farHost.Storage || fences.Fences[0].Token.Era != 1 || fences.Revs[store.Fence("b1")] == 0 {
+	if fences.At != noon || len(fences.Fences) != 1 || fences.Fences[0].Storage != farHost.Storage || fences.Fences[0].Token.Era != 1 || fences.Revs[store.Fence("b1")] == 0 {
 		t.Errorf("its fences: %+v", fences)
 	}
 	if roster := s.Roster(); len(roster) != 3 || len(s.Picture.Hosts) != 2 {
@@ -93,7 +93,7 @@ func TestWordsOfAnotherRegionGrowOld(t *testing.T) {
 	if f.Told || f.Heard || f.Record == nil || f.Agent.Cassandra == nil || !f.Fenced {
 		t.Errorf("what was read before stands, and is not said now: %+v", f)
 	}
-	if s.FencesAbroad("us", late).Told || len(s.FencesAbroad("us", late).Fences) != 1 {
+	if s.FencesAbroad("us", late).At != 0 || len(s.FencesAbroad("us", late).Fences) != 1 {
 		t.Error("a fence that was read goes on standing, and nobody knows whether it is the last word")
 	}
 	s.Turn(Abroad{Region: "us", Batch: store.Batch{Rev: 99}, EtcdCluster: "c9"}, late, time.Time{})
