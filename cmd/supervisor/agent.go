@@ -158,6 +158,10 @@ func (j *joinery) agent(ctx context.Context) (*agent.Agent, error) {
 	if err != nil {
 		return nil, err
 	}
+	regions, err := j.regions()
+	if err != nil {
+		return nil, err
+	}
 	g, err := j.gossip()
 	if err != nil {
 		return nil, err
@@ -184,7 +188,7 @@ func (j *joinery) agent(ctx context.Context) (*agent.Agent, error) {
 	return agent.New(agent.Options{
 		Cluster: cfg.Cluster, Region: cfg.Region, Self: cfg.Host.Name, Boot: newBoot(), Version: version(), Key: key,
 		Control: cfg.ControlAgents, Disk: disk, Closed: j.closed, Member: j.member, Around: j.around, Trouble: j.trouble,
-		Horizon: seen, Seen: seenBy(client),
+		Horizon: seen, Seen: seenBy(client), Regions: regions,
 		Journal: client, Election: client, Pulse: client, Courier: g, Observer: look,
 		Unit: unit{u}, Ports: portsOf(cfg.Cassandra), Power: turnsOff, Admin: admin, Reader: reader{cassandra.SessionOptions{Timeout: 2 * time.Second, Credentials: credentials}},
 		Space:   func() (agent.Space, error) { return spaceOf(cfg.Cassandra.DataDir) },
@@ -288,6 +292,22 @@ func storeOptions(cfg settings.Agent, seen agent.Horizon) (etcd.Options, error) 
 	}
 	o.SeenCluster = id
 	return o, nil
+}
+
+// regions makes the readers of the other regions' stores.
+func (j *joinery) regions() (map[cluster.Region]agent.RegionStore, error) {
+	readers := make(map[cluster.Region]agent.RegionStore, len(j.cfg.Regions))
+	for r, e := range j.cfg.Regions {
+		o := etcd.DefaultOptions(string(j.cfg.Host.Name), store.Prefix(j.cfg.Cluster, r), e.Endpoints...)
+		o.TLS, o.Logger = keeperAbroad(j.cfg, e), j.log
+		reader, err := etcd.DialReader(o)
+		if err != nil {
+			return nil, fmt.Errorf("reach the store of region %s: %w", r, err)
+		}
+		j.closers = append(j.closers, func() { _ = reader.Close() })
+		readers[r] = reader
+	}
+	return readers, nil
 }
 
 func seenBy(client *etcd.Store) func() (string, int64) {

@@ -4,8 +4,10 @@ package main
 
 import (
 	"fmt"
+	"maps"
 	"net"
 	"net/netip"
+	"slices"
 	"time"
 
 	"supervisor/incident"
@@ -19,6 +21,22 @@ func keeper(cfg settings.Agent) *certs.Keeper {
 		return nil
 	}
 	return certs.NewKeeper(certFiles(*cfg.Store.TLS), owner(cfg), time.Now)
+}
+
+// keeperAbroad reads the files for another region's store; nil where none are named.
+func keeperAbroad(cfg settings.Agent, e settings.Elsewhere) *certs.Keeper {
+	if e.TLS == nil {
+		return nil
+	}
+	return certs.NewKeeper(certFiles(*e.TLS), ownerAbroad(cfg), time.Now)
+}
+
+// ownerAbroad is whose those must be: this host's, and of its cluster whoever serves
+// there. The region of that one is another.
+func ownerAbroad(cfg settings.Agent) certs.Owner {
+	o := owner(cfg)
+	o.Embedded, o.Serves = false, nil
+	return o
 }
 
 func certFiles(t settings.TLS) certs.Files { return certs.Files{Cert: t.Cert, Key: t.Key, CA: t.CA} }
@@ -46,17 +64,27 @@ func checkCertificates(cfg settings.Agent, at time.Time) []certs.Fault {
 	return certFiles(*cfg.Store.TLS).Check(owner(cfg), at)
 }
 
-// certLines names the line of the agent's file with each.
-func certLines(cfg settings.Agent, faults []certs.Fault) (lines []string) {
+// certLines names the line of the agent's file with each; under is the section.
+func certLines(under string, t *settings.TLS, faults []certs.Fault) (lines []string) {
 	for _, f := range faults {
 		of := "cert"
 		switch f.File {
-		case cfg.Store.TLS.Key:
+		case t.Key:
 			of = "key"
-		case cfg.Store.TLS.CA:
+		case t.CA:
 			of = "ca"
 		}
-		lines = append(lines, "store.tls."+of+": "+f.Error())
+		lines = append(lines, under+"."+of+": "+f.Error())
+	}
+	return lines
+}
+
+// certLinesAbroad are those of other regions' stores which have files of their own.
+func certLinesAbroad(cfg settings.Agent, at time.Time) (lines []string) {
+	for _, r := range slices.Sorted(maps.Keys(cfg.Regions)) {
+		if t := cfg.Regions[r].TLS; t != nil && (cfg.Store.TLS == nil || *t != *cfg.Store.TLS) {
+			lines = append(lines, certLines("regions."+string(r)+".tls", t, certFiles(*t).Check(ownerAbroad(cfg), at))...)
+		}
 	}
 	return lines
 }
@@ -65,7 +93,7 @@ func certLines(cfg settings.Agent, faults []certs.Fault) (lines []string) {
 // files that it has. What time mends, an expired certificate, keeps nobody from
 // starting: the gate must be answered and the node observed.
 func impossible(file string, cfg settings.Agent, at time.Time) error {
-	lines := certLines(cfg, certs.Lasting(checkCertificates(cfg, at)))
+	lines := certLines("store.tls", cfg.Store.TLS, certs.Lasting(checkCertificates(cfg, at)))
 	if len(lines) == 0 {
 		return nil
 	}

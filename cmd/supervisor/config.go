@@ -73,7 +73,8 @@ func newConfigCheck() *cobra.Command {
 // with. The gate does not need it: a wrong password file keeps no Cassandra from
 // starting.
 func onThisHost(ctx context.Context, a settings.Agent) (lines []string) {
-	lines = certLines(a, checkCertificates(a, time.Now()))
+	now := time.Now()
+	lines = append(certLines("store.tls", a.Store.TLS, checkCertificates(a, now)), certLinesAbroad(a, now)...)
 	if a.Cassandra.Unit != "" {
 		if err := checkUnit(ctx, a.Cassandra); err != nil {
 			lines = append(lines, "cassandra.unit: "+err.Error())

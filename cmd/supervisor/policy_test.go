@@ -51,7 +51,7 @@ func TestFaultsArePrintedWithTheirPlaces(t *testing.T) {
 				"\n  2:15   ages.fence: \"15\" has no unit; write 15s\n", "\n  3:1    budget: unknown field; did you mean budgets?\n"}},
 		{"the roster that a check compares with has its own faults", []string{"policy", "check", policy, "--hosts", hosts},
 			[]string{hosts + " has 1 fault; nothing was written"}},
-		{"an agent's file", []string{"config", "check", policy}, []string{"nothing was started", "CONFIG_INVALID, exit 2", "\n  1:1    regions: unknown field"}},
+		{"an agent's file", []string{"config", "check", policy}, []string{"nothing was started", "CONFIG_INVALID, exit 2", "\n  2:1    ages: unknown field"}},
 		{"a file that is not there", []string{"config", "check", dir + "/none"}, []string{"no such file", "CONFIG_UNREADABLE, exit 2"}},
 		{"one file is wanted", []string{"config", "check"}, []string{"one FILE is wanted", "USAGE, exit 2"}},
 	} {

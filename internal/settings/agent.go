@@ -24,10 +24,13 @@ type Agent struct {
 	// ControlAgents campaign, judge and lead; all others observe and obey.
 	ControlAgents []cluster.Name `yaml:"control_agents"`
 	Store         Store          `yaml:"store"`
-	Cassandra     Cassandra      `yaml:"cassandra"`
-	Gate          Gate           `yaml:"gate"`
-	Power         *Power         `yaml:"power,omitempty"` // nil: this agent turns no host off
-	Log           Log            `yaml:"log"`
+	// Regions are the other regions of this Cassandra cluster that have a store of
+	// their own. Their stores are only read.
+	Regions   map[cluster.Region]Elsewhere `yaml:"regions,omitempty"`
+	Cassandra Cassandra                    `yaml:"cassandra"`
+	Gate      Gate                         `yaml:"gate"`
+	Power     *Power                       `yaml:"power,omitempty"` // nil: this agent turns no host off
+	Log       Log                          `yaml:"log"`
 }
 
 // Identity is the host as the roster names it.
@@ -60,6 +63,12 @@ type Store struct {
 	Endpoints []string  `yaml:"endpoints"`          // client URLs; with embedded members, by default theirs
 	Embedded  *Embedded `yaml:"embedded,omitempty"` // nil: an etcd of the site's own
 	TLS       *TLS      `yaml:"tls,omitempty"`      // of client and member; nil: loopback only
+}
+
+// Elsewhere says where the etcd of another region is.
+type Elsewhere struct {
+	Endpoints []string `yaml:"endpoints"`     // client URLs
+	TLS       *TLS     `yaml:"tls,omitempty"` // by default that of the own store
 }
 
 // Embedded is the store that control agents run among themselves, one etcd
@@ -158,6 +167,7 @@ func ParseAgent(file string, text []byte) (Agent, error) {
 	c.control()
 	c.gossip()
 	c.store()
+	c.regions()
 	c.cassandra()
 	c.gate()
 	c.power()
@@ -176,6 +186,12 @@ func (a *Agent) complete() {
 	if e := a.Store.Embedded; e != nil && len(a.Store.Endpoints) == 0 {
 		for _, name := range sortedKeys(e.Members) {
 			a.Store.Endpoints = append(a.Store.Endpoints, a.Store.URL(e.Members[name].Client))
+		}
+	}
+	for r, e := range a.Regions { // order: each for itself
+		if e.TLS == nil {
+			e.TLS = a.Store.TLS
+			a.Regions[r] = e
 		}
 	}
 	if len(a.Gossip.Networks) == 0 {

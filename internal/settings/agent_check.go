@@ -79,18 +79,50 @@ func (c agentCheck) store() {
 	if !c.given("store") || s.Embedded == nil && len(s.Endpoints) == 0 {
 		c.fault("store", "missing; write endpoints: [http://127.0.0.1:2379], or embedded: with dir and members")
 	}
-	for i, e := range s.Endpoints {
-		c.endpoint(item("store.endpoints", i), e, s.TLS != nil)
-		c.must(!slices.Contains(s.Endpoints[:i], e), item("store.endpoints", i), "%q is listed twice; name it once", e)
-	}
-	if s.TLS != nil {
-		// What stands in them is looked at by who uses them: they may be replaced.
-		c.absolute("store.tls.ca", s.TLS.CA)
-		c.absolute("store.tls.cert", s.TLS.Cert)
-		c.absolute("store.tls.key", s.TLS.Key)
-	}
+	c.endpoints("store", s.Endpoints, s.TLS != nil, "store.tls")
+	c.tls("store.tls", s.TLS)
 	if s.Embedded != nil {
 		c.embedded(*s.Embedded)
+	}
+}
+
+// endpoints checks the URLs of one etcd; tls is whether certificates are named, and
+// where they stand, or would.
+func (c agentCheck) endpoints(path string, endpoints []string, tls bool, where string) {
+	for i, e := range endpoints {
+		at := item(child(path, "endpoints"), i)
+		c.endpoint(at, e, tls, where)
+		c.must(!slices.Contains(endpoints[:i], e), at, "%q is listed twice; name it once", e)
+	}
+}
+
+func (c agentCheck) tls(path string, t *TLS) {
+	if t == nil {
+		return
+	}
+	// What stands in them is looked at by who uses them: they may be replaced.
+	c.absolute(child(path, "ca"), t.CA)
+	c.absolute(child(path, "cert"), t.Cert)
+	c.absolute(child(path, "key"), t.Key)
+}
+
+// regionsMax bounds the stores that every agent reads.
+const regionsMax = 8
+
+func (c agentCheck) regions() {
+	const path = "regions"
+	c.must(len(c.a.Regions) <= regionsMax, path, "%d regions; name at most %d", len(c.a.Regions), regionsMax)
+	for _, r := range sortedKeys(c.a.Regions) {
+		e, at := c.a.Regions[r], child(path, string(r))
+		c.name(at, string(r))
+		c.must(r != c.a.Region, at, "%q is the region of this host; name the others, and its own store under store", r)
+		c.must(len(e.Endpoints) > 0, child(at, "endpoints"), "missing; write the client URLs of the etcd there, like [https://10.1.3.21:2379]")
+		where := "store.tls"
+		if e.TLS != nil {
+			where = child(at, "tls")
+		}
+		c.endpoints(at, e.Endpoints, e.TLS != nil || c.a.Store.TLS != nil, where)
+		c.tls(child(at, "tls"), e.TLS)
 	}
 }
 
@@ -136,15 +168,15 @@ func within(path, dir string) bool {
 
 // endpoint checks a URL of etcd: without TLS it is loopback, since whoever
 // writes to the store commands every agent.
-func (c agentCheck) endpoint(path, s string, tls bool) {
+func (c agentCheck) endpoint(path, s string, tls bool, where string) {
 	u, ok := c.url(path, s, "http://127.0.0.1:2379")
 	if !ok {
 		return
 	}
 	c.must(u.Path == "" || u.Path == "/", path, "%q has a path; write https://host:2379", s)
-	c.must(u.Scheme != "https" || tls, path, "%q wants TLS; name ca, cert and key under store.tls", s)
-	c.must(u.Scheme != "http" || !tls, path, "%q is without TLS, but store.tls is given; write https://", s)
-	c.must(u.Scheme != "http" || tls || loopback(u.Hostname()), path, "%q: %s; write https:// and name ca, cert and key under store.tls", s, noAuthentication)
+	c.must(u.Scheme != "https" || tls, path, "%q wants TLS; name ca, cert and key under %s", s, where)
+	c.must(u.Scheme != "http" || !tls, path, "%q is without TLS, but %s is given; write https://", s, where)
+	c.must(u.Scheme != "http" || tls || loopback(u.Hostname()), path, "%q: %s; write https:// and name ca, cert and key under %s", s, noAuthentication, where)
 }
 
 func (c agentCheck) url(path, s, like string) (*url.URL, bool) {
