@@ -92,6 +92,11 @@ func (c *Cluster) In(dc cluster.Datacenter) []*Host {
 	return slices.DeleteFunc(slices.Clone(c.Hosts), func(h *Host) bool { return h.Datacenter != dc })
 }
 
+// near are the nodes that have the store of a region.
+func (c *Cluster) near(home cluster.Region) []*Host {
+	return slices.DeleteFunc(slices.Clone(c.Hosts), func(h *Host) bool { return c.layout.home(h.place) != home })
+}
+
 func (c *Cluster) start(ctx context.Context, image, deb string) error {
 	n, err := tcnetwork.New(ctx, tcnetwork.WithLabels(map[string]string{label: c.id}),
 		tcnetwork.WithIPAM(&network.IPAM{Config: []network.IPAMConfig{{Subnet: c.layout.subnet}}}))
@@ -208,7 +213,8 @@ func (h *Host) Status(ctx context.Context) (Status, error) {
 	return s, h.ask(ctx, &s, "status")
 }
 
-// Leader is the host whose agent leads, by the word of the first node's.
+// Leader is the host whose agent leads the first region, by the word of the first
+// node's.
 func (c *Cluster) Leader(ctx context.Context) (*Host, error) {
 	var leader *Host
 	err := await(ctx, servingMax, "somebody leads", func(ctx context.Context) (bool, string) {
@@ -258,10 +264,11 @@ const servingMax = 3 * time.Minute
 // with one less, the next fault might stop it.
 func (c *Cluster) AwaitServing(ctx context.Context) error {
 	return c.each(ctx, func(ctx context.Context, h *Host) error {
-		judges := slices.Index(c.Hosts, h) < controls
+		home := c.layout.home(h.place)
+		all, judges := len(c.layout.near(home)), slices.ContainsFunc(c.layout.judges(home), func(p place) bool { return p.name == h.Name })
 		return h.AwaitStatus(ctx, servingMax, "all nodes serve", func(s Status) bool {
-			rests := s.Policy.Version > 0 && s.State != "needs_you" && s.State != "blind" && len(s.Incidents) == 0 && !s.Finds("STORE_MEMBER_DOWN")
-			return rests && s.Nodes.Total == len(c.Hosts) && (s.Nodes.Serving == s.Nodes.Total || !judges)
+			rests := s.Policy.Version > 0 && s.State != "needs_you" && s.State != "blind" && len(s.Incidents) == 0 && !s.Finds("STORE_MEMBER_DOWN") && !s.Finds("REGION_UNREAD")
+			return rests && s.Nodes.Total == all && (s.Nodes.Serving == s.Nodes.Total || !judges)
 		})
 	})
 }

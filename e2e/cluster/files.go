@@ -93,12 +93,12 @@ func (l layout) start(p place) string {
 func (l layout) agent(p place) ([]byte, error) {
 	n := l.node(p)
 	c := settings.DefaultAgent()
-	c.Cluster, c.Region = Name, Region
+	c.Cluster, c.Region = Name, l.home(p)
 	c.Host = settings.Identity{Name: p.name, Datacenter: p.datacenter, Rack: p.rack}
 	c.StateDir, c.API.Socket, c.API.Group = "/var/lib/cassandra-supervisor", socket, "supervisor"
 	c.Gossip = settings.Gossip{Bind: p.at(gossipPort), KeyFile: etcDir + "/gossip.key", Networks: []string{l.subnet.String()}}
 	members := make(map[cluster.Name]settings.Member)
-	for _, m := range l.hosts[:controls] {
+	for _, m := range l.judges(l.home(p)) {
 		c.ControlAgents = append(c.ControlAgents, m.name)
 		members[m.name] = settings.Member{Client: m.at(clientPort), Peer: m.at(peerPort)}
 	}
@@ -112,6 +112,11 @@ func (l layout) agent(p place) ([]byte, error) {
 			c.Store.Embedded.Dir = storeDir + "/member"
 		}
 	}
+	for _, other := range l.homes() {
+		if other != c.Region {
+			c.Regions = l.reads(c.Regions, other, c.Store)
+		}
+	}
 	c.Cassandra.CQL, c.Cassandra.Storage, c.Cassandra.Jolokia, c.Cassandra.DataDir = n.CQL(), n.Storage(), n.Jolokia(), n.DataDir()
 	c.Cassandra.PortGuard = portSocket
 	c.Cassandra.Unit, c.Cassandra.Command = cassandraUnit, settings.Command{}
@@ -122,12 +127,25 @@ func (l layout) agent(p place) ([]byte, error) {
 	return b, nil
 }
 
-// roster lists the hosts with the keys that their agents sign with.
-func (l layout) roster(keys map[cluster.Name]string) ([]byte, error) {
+// reads adds the store of another region to those that an agent reads.
+func (l layout) reads(all map[cluster.Region]settings.Elsewhere, other cluster.Region, own settings.Store) map[cluster.Region]settings.Elsewhere {
+	if all == nil {
+		all = map[cluster.Region]settings.Elsewhere{}
+	}
+	e := settings.Elsewhere{TLS: own.TLS}
+	for _, m := range l.judges(other) {
+		e.Endpoints = append(e.Endpoints, own.URL(m.at(clientPort)))
+	}
+	all[other] = e
+	return all
+}
+
+// roster lists the hosts of a store with the keys that their agents sign with.
+func (l layout) roster(home cluster.Region, keys map[cluster.Name]string) ([]byte, error) {
 	var roster struct {
 		Hosts []cluster.Host `yaml:"hosts"`
 	}
-	for _, p := range l.hosts {
+	for _, p := range l.near(home) {
 		n := l.node(p)
 		roster.Hosts = append(roster.Hosts, cluster.Host{Name: p.name, Region: p.region, Datacenter: p.datacenter, Rack: p.rack,
 			CQL: n.CQL(), Storage: n.Storage(), Gossip: p.at(gossipPort), PublicKey: keys[p.name]})
@@ -140,19 +158,22 @@ func (l layout) roster(keys map[cluster.Name]string) ([]byte, error) {
 }
 
 // policy is what a cluster of tests begins with: open residency, and the rows that
-// Load writes as those that a returning node is read for.
-func (l layout) policy() incident.Policy {
+// Load writes as those that a returning node is read for. Those of several regions
+// know all of them, and lead their own datacenters.
+func (l layout) policy(home cluster.Region) incident.Policy {
 	p := incident.DefaultPolicy()
 	p.Modes = map[cluster.Datacenter]incident.Mode{}
 	for _, h := range l.hosts {
-		if _, known := p.Modes[h.datacenter]; !known {
-			p.Modes[h.datacenter] = l.mode
+		if !slices.Contains(p.Regions[h.region], h.datacenter) {
 			p.Regions[h.region] = append(p.Regions[h.region], h.datacenter)
+		}
+		if l.home(h) == home {
+			p.Modes[h.datacenter] = l.mode
 		}
 	}
 	p.Residency = residency.Open(slices.Sorted(maps.Keys(p.Regions)))
 	p.KnownRows = []incident.KnownRows{{Keyspace: load.Keyspace, Table: load.Table, Max: 400}}
-	if l.proxy != nil {
+	if l.proxy != nil && home == l.first() {
 		p.Pools = []loadbalancer.Declared{l.pool()}
 	}
 	if l.change != nil {

@@ -6,7 +6,9 @@ import (
 	"cmp"
 	"errors"
 	"fmt"
+	"maps"
 	"net/netip"
+	"slices"
 	"time"
 
 	"supervisor/cluster"
@@ -31,7 +33,7 @@ type Options struct {
 	// hosts without Cassandra, instead of a store among the first three agents.
 	Etcd bool
 	// HAProxy gives the cluster a proxy on a host of its own, p1, with one pool of all
-	// nodes, which the agents keep.
+	// nodes that have the first region's store, which the agents keep.
 	HAProxy bool
 	// Spares is the number of hosts s1, s2, and so on, that have everything but a
 	// Cassandra that ever ran: its directory is empty, and no roster names them. They
@@ -54,9 +56,12 @@ const DiskMin = 256 << 20
 type Datacenter struct {
 	Name  cluster.Datacenter
 	Racks []int // hosts of each rack r1, r2, and so on
-	// Region is where its data stands, by policy and roster; empty: Region. All hosts
-	// have one store and one leader, in the region of the first three.
+	// Region is where its data stands, by policy and roster; empty: Region.
 	Region cluster.Region
+	// Store gives its region a store and a leader of its own, among its first three
+	// agents, or in one where it has fewer hosts. The regions read each other's. Else
+	// its hosts have the store of the first region.
+	Store bool
 }
 
 // Names of what all clusters of this package have.
@@ -102,7 +107,8 @@ type layout struct {
 	hosts  []place // the nodes
 	spares []place
 	etcd   []place
-	proxy  []place // one or none
+	proxy  []place                 // one or none
+	stores map[cluster.Region]bool // the regions with a store of their own, beside the first
 	mode   incident.Mode
 	disk   int64
 	hints  time.Duration
@@ -138,6 +144,9 @@ func (o Options) lay() (layout, error) {
 	if err := l.layNodes(o.Datacenters); err != nil {
 		return l, err
 	}
+	if o.Etcd && len(l.stores) > 0 {
+		return l, fmt.Errorf("%w: a site's etcd and a region with a store of its own", errOptions)
+	}
 	for i := range o.Spares {
 		like := l.rackOf(i)
 		l.spares = append(l.spares, place{role: RoleSpare, name: numbered("s", i), region: like.region, datacenter: like.datacenter, rack: like.rack, address: l.address(firstSpare + i)})
@@ -169,11 +178,18 @@ func (l *layout) layNodes(datacenters []Datacenter) error {
 		datacenters = []Datacenter{{Name: "dc1", Racks: []int{1, 1, 1}}}
 	}
 	seen := map[cluster.Datacenter]bool{}
+	l.stores = map[cluster.Region]bool{}
 	for _, dc := range datacenters {
 		if dc.Name == "" || seen[dc.Name] {
 			return fmt.Errorf("%w: datacenter %q is named twice, or not at all", errOptions, dc.Name)
 		}
 		seen[dc.Name] = true
+		if dc.Store && cmp.Or(dc.Region, Region) == cmp.Or(datacenters[0].Region, Region) {
+			return fmt.Errorf("%w: %s is in the first region, whose store is there already", errOptions, dc.Name)
+		}
+		if dc.Store {
+			l.stores[dc.Region] = true
+		}
 		for i, count := range dc.Racks {
 			for range count {
 				n := len(l.hosts)
@@ -182,13 +198,43 @@ func (l *layout) layNodes(datacenters []Datacenter) error {
 			}
 		}
 	}
-	if n := len(l.hosts); n < controls || n > hostsMax {
-		return fmt.Errorf("%w: %d hosts, want %d to %d", errOptions, n, controls, hostsMax)
+	if n := len(l.hosts); n < controls || n > hostsMax || len(l.near(l.first())) < controls {
+		return fmt.Errorf("%w: %d hosts, want %d to %d, and %d at least with the first one's store", errOptions, n, controls, hostsMax, controls)
 	}
 	for i, tokens := range node.Tokens(len(l.hosts), tokensEach) {
 		l.hosts[i].tokens = tokens
 	}
 	return nil
+}
+
+// first is the region of the first host, which has a store always.
+func (l layout) first() cluster.Region { return l.hosts[0].region }
+
+// home is the region whose store a host has.
+func (l layout) home(p place) cluster.Region {
+	if l.stores[p.region] {
+		return p.region
+	}
+	return l.first()
+}
+
+// homes are the regions with a store, the first one first.
+func (l layout) homes() []cluster.Region {
+	return append([]cluster.Region{l.first()}, slices.Sorted(maps.Keys(l.stores))...)
+}
+
+// near are the nodes that have the store of a region.
+func (l layout) near(home cluster.Region) []place {
+	return slices.DeleteFunc(slices.Clone(l.hosts), func(p place) bool { return l.home(p) != home })
+}
+
+// judges are the nodes of a region whose agents judge, lead and run its store.
+func (l layout) judges(home cluster.Region) []place {
+	near := l.near(home)
+	if len(near) < controls {
+		return near[:1]
+	}
+	return near[:controls]
 }
 
 // rackOf is a node of the rack that the first datacenter's spares take at this turn.

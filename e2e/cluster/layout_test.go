@@ -4,6 +4,8 @@ package cluster
 
 import (
 	"errors"
+	"fmt"
+	"maps"
 	"net/netip"
 	"slices"
 	"strings"
@@ -46,8 +48,50 @@ func TestDatacentersAndRacks(t *testing.T) {
 	if got, want := l.replication(), "{'class': 'NetworkTopologyStrategy', 'a': 3, 'b': 2}"; got != want {
 		t.Errorf("%s, want %s", got, want)
 	}
-	if p := l.policy(); len(p.Modes) != 2 || len(p.Regions[Region]) != 1 || len(p.Regions["us"]) != 1 {
+	if p := l.policy(Region); len(p.Modes) != 2 || len(p.Regions[Region]) != 1 || len(p.Regions["us"]) != 1 {
 		t.Errorf("the policy has modes %v, regions %v", p.Modes, p.Regions)
+	}
+}
+
+// A region with a store of its own is led there, and read from the other one.
+func TestAStoreInEachRegion(t *testing.T) {
+	l, err := Options{HAProxy: true, Mode: incident.Auto, Datacenters: []Datacenter{
+		{Name: "dc1", Racks: []int{1, 1, 1}}, {Name: "dc2", Racks: []int{1, 1, 1, 1}, Region: "us", Store: true}, {Name: "dc3", Racks: []int{1}, Region: "asia"}}}.lay()
+	if err != nil {
+		t.Fatal(err)
+	}
+	for name, want := range map[cluster.Name]struct {
+		region, other cluster.Region
+		members       string
+		reads         string
+	}{
+		"n1": {Region, "us", "[n1 n2 n3]", "[https://10.213.77.14:2379 https://10.213.77.15:2379 https://10.213.77.16:2379]"},
+		"n7": {"us", Region, "[n4 n5 n6]", "[https://10.213.77.11:2379 https://10.213.77.12:2379 https://10.213.77.13:2379]"},
+		"n8": {Region, "us", "[n1 n2 n3]", "[https://10.213.77.14:2379 https://10.213.77.15:2379 https://10.213.77.16:2379]"},
+	} {
+		p := l.hosts[slices.IndexFunc(l.hosts, func(p place) bool { return p.name == name })]
+		b, err := l.agent(p)
+		var c settings.Agent
+		if err == nil {
+			err = yaml.Unmarshal(b, &c)
+		}
+		members := slices.Sorted(maps.Keys(c.Store.Embedded.Members))
+		if err != nil || c.Region != want.region || fmt.Sprint(c.ControlAgents) != want.members || fmt.Sprint(members) != want.members ||
+			len(c.Regions) != 1 || fmt.Sprint(c.Regions[want.other].Endpoints) != want.reads || c.Regions[want.other].TLS == nil {
+			t.Errorf("%s: %v\n%s", name, err, b)
+		}
+	}
+	for home, want := range map[cluster.Region]struct {
+		hosts, modes, pools int
+	}{Region: {4, 2, 1}, "us": {4, 1, 0}} {
+		b, err := l.roster(home, nil)
+		p := l.policy(home)
+		if err != nil || strings.Count(string(b), "name: n") != want.hosts || len(p.Modes) != want.modes || len(p.Regions) != 3 || len(p.Pools) != want.pools {
+			t.Errorf("%s: %v, %s, policy %v %v %v", home, err, b, p.Modes, p.Regions, p.Pools)
+		}
+	}
+	if few, err := (Options{Datacenters: []Datacenter{{Name: "dc1", Racks: []int{3}}, {Name: "dc2", Racks: []int{2}, Region: "us", Store: true}}}).lay(); err != nil || len(few.judges("us")) != 1 {
+		t.Errorf("a region of two hosts: %v, %v", few.judges("us"), err)
 	}
 }
 
@@ -63,6 +107,9 @@ func TestOptionsThatCannotBeMade(t *testing.T) {
 		"a disk that is too small":    {Disk: 1 << 20},
 		"fewer spares than none":      {Spares: -1},
 		"hints for half a second":     {HintWindow: time.Second / 2},
+		"a second store in a region":  {Datacenters: []Datacenter{{Name: "dc1", Racks: []int{3}}, {Name: "dc2", Racks: []int{1}, Store: true}}},
+		"a store and a site's etcd":   {Etcd: true, Datacenters: []Datacenter{{Name: "dc1", Racks: []int{3}}, {Name: "dc2", Racks: []int{1}, Region: "us", Store: true}}},
+		"too few hosts for a store":   {Datacenters: []Datacenter{{Name: "dc1", Racks: []int{2}}, {Name: "dc2", Racks: []int{3}, Region: "us", Store: true}}},
 		"a datacenter named twice":    {Datacenters: []Datacenter{{Name: "dc1", Racks: []int{3}}, {Name: "dc1", Racks: []int{3}}}},
 	} {
 		if _, err := o.lay(); !errors.Is(err, errOptions) {
@@ -86,7 +133,7 @@ func TestHostsBesideTheNodes(t *testing.T) {
 	if !slices.Equal(got, want) {
 		t.Errorf("%q, want %q", got, want)
 	}
-	p := l.policy()
+	p := l.policy(Region)
 	if faults := loadbalancer.Faults(p.Pools, []cluster.Name{"n1", "n2", "n3"}); len(p.Pools) != 1 || faults != nil {
 		t.Errorf("the pools %+v: %v", p.Pools, faults)
 	}
@@ -104,8 +151,8 @@ func TestHostsBesideTheNodes(t *testing.T) {
 
 func TestThePolicyIsChangedBeforeItIsApplied(t *testing.T) {
 	l, err := Options{Policy: func(p *incident.Policy) { p.Budgets.StartsMax = 9 }}.lay()
-	if err != nil || l.policy().Budgets.StartsMax != 9 {
-		t.Errorf("%v, %+v", err, l.policy().Budgets)
+	if err != nil || l.policy(Region).Budgets.StartsMax != 9 {
+		t.Errorf("%v, %+v", err, l.policy(Region).Budgets)
 	}
 }
 

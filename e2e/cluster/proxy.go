@@ -20,13 +20,14 @@ const (
 	Pool = "cql"
 )
 
-// pool is the pool that the agents keep: every agent may write it, over the network.
+// pool is the pool that the agents of the first region keep, of its nodes: every one
+// of them may write it, over the network.
 func (l layout) pool() loadbalancer.Declared {
 	d := loadbalancer.Declared{Name: Pool, Backend: haproxy.Backend}
 	for _, p := range l.proxy {
 		d.Proxies = append(d.Proxies, loadbalancer.Proxy{Name: string(p.name), Socket: p.at(statsPort)})
 	}
-	for _, h := range l.hosts {
+	for _, h := range l.near(l.first()) {
 		d.Members, d.Writers = append(d.Members, h.name), append(d.Writers, h.name)
 	}
 	return d
@@ -36,7 +37,7 @@ func (l layout) pool() loadbalancer.Declared {
 // agents, which nothing but the hosts' own network reaches.
 func (l layout) proxyConfig(p place) string {
 	var servers []haproxy.Server
-	for _, h := range l.hosts {
+	for _, h := range l.near(l.first()) {
 		servers = append(servers, haproxy.Server{Name: string(h.name), Address: h.at(node.CQLPort)})
 	}
 	return haproxy.Config("ipv4@"+p.at(statsPort), p.at(node.CQLPort), servers)

@@ -224,13 +224,23 @@ func (c *Cluster) begin(ctx context.Context) error {
 	}); err != nil {
 		return err
 	}
-	roster, err := c.layout.roster(keys)
+	for _, home := range c.layout.homes() {
+		if err := c.beginStore(ctx, home, keys); err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
+// beginStore writes the first roster and policy of a store.
+func (c *Cluster) beginStore(ctx context.Context, home cluster.Region, keys map[cluster.Name]string) error {
+	roster, err := c.layout.roster(home, keys)
 	if err != nil {
 		return err
 	}
-	first := c.Hosts[0]
+	first := c.near(home)[0]
 	if err := errors.Join(first.Write(ctx, broughtDir+"/hosts.yaml", roster, 0o644),
-		first.Write(ctx, broughtDir+"/policy.yaml", settings.RenderPolicy(c.layout.policy()), 0o644)); err != nil {
+		first.Write(ctx, broughtDir+"/policy.yaml", settings.RenderPolicy(c.layout.policy(home)), 0o644)); err != nil {
 		return err
 	}
 	for _, argv := range [][]string{
