@@ -72,6 +72,7 @@ func (s *State) readAbroad(in Abroad, now cluster.Moment) {
 // when; empty: they do.
 func (s *State) UnreadAbroad(r cluster.Region, now cluster.Moment) (why string, since cluster.Moment) {
 	a := s.abroad[r]
+	unread := a.picture.Unread()
 	switch twice := s.namedTwice(r); {
 	case a.belief.Doubt != "":
 		return a.belief.Doubt, a.told
@@ -83,6 +84,8 @@ func (s *State) UnreadAbroad(r cluster.Region, now cluster.Moment) (why string, 
 		return "no store of this region stands there", a.told
 	case !a.picture.Trusted():
 		return "it was recovered, and nobody has acknowledged that", a.told
+	case len(unread) > 0:
+		return fmt.Sprintf("%s cannot be read: %s", unread[0], a.picture.Strange[unread[0]]), a.told
 	case twice != "":
 		return fmt.Sprintf("%s is a host of another region too: within one Cassandra cluster each has a name of its own", twice), a.told
 	}
@@ -93,18 +96,18 @@ const unreadAbroad = "it was not read yet"
 
 // namedTwice is a host of a region whose name another one has, this one or one that
 // comes before it; empty: none.
-func (s *State) namedTwice(r cluster.Region) cluster.Name {
-	for _, n := range slices.Sorted(maps.Keys(s.abroad[r].picture.Hosts)) {
-		if _, ours := s.Picture.Hosts[n]; ours {
-			return n
-		}
+func (s *State) namedTwice(r cluster.Region) (twice cluster.Name) {
+	for n := range s.abroad[r].picture.Hosts { // order: the least name
+		_, taken := s.Picture.Hosts[n]
 		for other, a := range s.abroad { // order: whether there is one
-			if _, theirs := a.picture.Hosts[n]; theirs && other < r {
-				return n
-			}
+			_, theirs := a.picture.Hosts[n]
+			taken = taken || theirs && other < r
+		}
+		if taken && (twice == "" || n < twice) {
+			twice = n
 		}
 	}
-	return ""
+	return twice
 }
 
 // Roster are the hosts of all regions that were read, by name.

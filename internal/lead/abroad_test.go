@@ -119,6 +119,7 @@ func TestAStoreOfAnotherRegionThatIsNotBelieved(t *testing.T) {
 		{"one of a later format", with(store.Level, LevelNow+1), "run the later version"},
 		{"none", with(store.Era, nil), "no store of this region"},
 		{"a recovered one that waits for a person", with(store.Era, EraDoc{Era: 2, EtcdClusterID: "c9", Recovered: &incident.Recovery{Rev: 1}}), "nobody has acknowledged"},
+		{"one with a fence that this program cannot read", with(store.Fence("b2"), 7), "fence/b2 cannot be read"},
 		{"one that has a host of this region's name", with(store.Host("n3"), farHost), "n3 is a host of another region too"},
 	}
 	for _, r := range rows {
