@@ -12,6 +12,7 @@ import (
 	"supervisor/cluster"
 	"supervisor/isolate"
 	"supervisor/membership"
+	"supervisor/repair"
 	"supervisor/residency"
 )
 
@@ -47,6 +48,9 @@ func (s *stage) abroad(names []cluster.Name, args map[string]string) string {
 		schema.Keyspaces = slices.Clone(schema.Keyspaces)
 		schema.Keyspaces[0].Replication.Factors = maps.Clone(schema.Keyspaces[0].Replication.Factors)
 		schema.Keyspaces[0].Replication.Factors["dc2"] = s.number(args["replicas"])
+		if args["only"] == "there" { // and one copy here
+			schema.Keyspaces[0].Replication.Factors["dc1"] = 1
+		}
 	}
 	s.w.Schema = &schema
 	return ""
@@ -240,5 +244,37 @@ func TestWhoLacksWritesElsewhere(t *testing.T) {
 	w := World{Abroad: map[cluster.Name]Foreign{"b1": lost}, Hints: time.Hour}
 	if !newTurn(Record{Node: "n1", Began: wall}, w).lostKeeper() {
 		t.Error("the hints that b1 kept for n1 are taken for there")
+	}
+}
+
+// The only copies beside the node's stand in another region, or one stands here too.
+func TestWhoComparesWithAnotherRegion(t *testing.T) {
+	silent := changed(func(f *Foreign) { f.Heard = false })
+	rows := []struct {
+		why   string
+		hosts []cluster.Name
+		b2    Foreign
+		agent cluster.Name
+		with  string
+	}{
+		{"the other copies stand there: the node itself", []cluster.Name{"n3", "b1", "b2"}, inOrder, "n3", "n3 b1 b2"},
+		{"without one that does not serve any more", []cluster.Name{"n3", "b1", "b2"}, silent, "n3", "n3 b1"},
+		{"one here has a copy: it compares", []cluster.Name{"n3", "b1", "n1"}, inOrder, "n1", "n1 n3 b1"},
+		{"that one is not reached: nobody else takes its place", []cluster.Name{"n3", "b1", "n2"}, inOrder, "", ""},
+	}
+	for _, r := range rows {
+		w := World{View: membership.View{Verdicts: map[cluster.Name]membership.Verdict{"n1": {Answer: membership.Alive}, "n2": {Answer: membership.Alive}}},
+			Agents: map[cluster.Name]Agent{"n1": {}, "n3": {}}, Abroad: map[cluster.Name]Foreign{"b1": inOrder, "b2": r.b2}}
+		job := repair.Job{Segments: []repair.Segment{{Keyspace: "ks", Hosts: r.hosts}}}
+		agent, segments := newTurn(Record{Node: "n3", Return: &Return{Step: Previewing, Job: &job}}, w).previewPlan()
+		var with []string
+		for _, s := range segments {
+			for _, h := range s.Hosts {
+				with = append(with, string(h))
+			}
+		}
+		if agent != r.agent || strings.Join(with, " ") != r.with {
+			t.Errorf("%s: %q compares %v", r.why, agent, with)
+		}
 	}
 }

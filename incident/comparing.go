@@ -103,7 +103,20 @@ func (t *turn) coordinator(s repair.Segment) cluster.Name {
 			return h
 		}
 	}
+	if t.mayCompare(t.r.Node, s) {
+		return t.r.Node
+	}
 	return ""
+}
+
+// comparesItself tells whether no other Cassandra of this region has a copy of a
+// segment that others have: the agents there take no orders from here, so the node's
+// own one compares with them.
+func (t *turn) comparesItself(s repair.Segment) bool {
+	return len(s.Hosts) > 1 && !slices.ContainsFunc(s.Hosts, func(h cluster.Name) bool {
+		_, foreign := t.w.Abroad[h]
+		return h != t.r.Node && !foreign
+	})
 }
 
 // mayCompare tells whether a peer may compare a segment. One behind its fence,
@@ -111,8 +124,11 @@ func (t *turn) coordinator(s repair.Segment) cluster.Name {
 // repair counted: fewer could agree about what they all lack.
 func (t *turn) mayCompare(peer cluster.Name, s repair.Segment) bool {
 	_, reachable := t.w.Agents[peer]
-	if peer == t.r.Node || !reachable || !slices.Contains(s.Hosts, peer) {
+	if !reachable || !slices.Contains(s.Hosts, peer) {
 		return false
+	}
+	if peer == t.r.Node {
+		return t.comparesItself(s)
 	}
 	return t.w.Serves(peer) || !slices.ContainsFunc(s.Hosts, func(h cluster.Name) bool { return h != t.r.Node && !t.w.compares(h) })
 }
@@ -125,7 +141,7 @@ func (t *turn) seenFrom(peer cluster.Name, s repair.Segment) repair.Segment {
 	if again := tablesOf(t.r.Return.Unread, s.Keyspace); again != nil {
 		out.Tables = again
 	}
-	all := !t.w.Serves(peer)
+	all := !t.w.Serves(peer) && peer != t.r.Node
 	for _, h := range s.Hosts {
 		if h != peer && (h == t.r.Node || all || t.w.Serves(h)) {
 			out.Hosts = append(out.Hosts, h)
@@ -190,6 +206,8 @@ func (t *turn) compared() {
 	switch {
 	case len(ret.Comparison().Segments) == 0:
 		t.say(Proved, "proved_nothing_shared", "node", string(t.r.Node))
+	case len(ret.Differs) == 0 && slices.ContainsFunc(ret.Job.Segments, t.comparesItself):
+		t.say(Proved, "proved_preview_itself", "node", string(t.r.Node))
 	case len(ret.Differs) == 0:
 		t.say(Proved, "proved_preview", "node", string(t.r.Node))
 	default:

@@ -71,6 +71,7 @@ var sentences = map[string]string{
 	"waits_up":                "{peers} have not said yet that the node is UP with Severity raised",
 	"proved_up":               "{peers} say UP of {node}, Severity still raised",
 	"proved_preview":          "compared by another coordinator: in sync",
+	"proved_preview_itself":   "compared, by itself where no other Cassandra of its region has a copy: in sync",
 	"proved_nothing_shared":   "{node} shares no range with a live peer: nothing to compare",
 	"saw_preview_differs":     "compared by another coordinator: {tables} differ (a running writer does that); their rows are read one by one",
 	"waits_compare":           "{tables} differed and their rows tell nothing: compared again",
