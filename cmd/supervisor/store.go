@@ -74,6 +74,12 @@ func newStoreInit() *cobra.Command {
 
 func initStore(ctx context.Context, cfg settings.Agent, roster []cluster.Host, reason string, out io.Writer) error {
 	log := zap.NewNop()
+	for _, h := range roster {
+		if _, elsewhere := cfg.Regions[h.Region]; elsewhere {
+			return failure{err: fmt.Errorf("%s is of region %s, which has a store of its own by regions in the agent's file", h.Name, h.Region), code: "ROSTER_ELSEWHERE", exit: exitRefused,
+				remedy: []string{"Nothing was written. List it in the roster of that store: each host is on one roster."}}
+		}
+	}
 	if o, runs := embedOptions(cfg, log); runs {
 		m, err := firstMember(ctx, o)
 		if err != nil {

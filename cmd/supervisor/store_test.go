@@ -3,8 +3,12 @@
 package main
 
 import (
+	"errors"
+	"io"
+	"strings"
 	"testing"
 
+	"supervisor/cluster"
 	"supervisor/internal/agent"
 	"supervisor/internal/settings"
 	"supervisor/internal/store"
@@ -26,5 +30,15 @@ func TestTheStoreIsHeldAgainstWhatWasSeen(t *testing.T) {
 	}
 	if _, err := storeOptions(settings.Agent{}, agent.Horizon{EtcdCluster: "not one"}); err == nil {
 		t.Error("an ID that is none was taken for one")
+	}
+}
+
+// A host stands on the roster of its own region's store, and is read from there.
+func TestAHostOfAnotherStoreIsOnNoRosterHere(t *testing.T) {
+	cfg := settings.Agent{Region: "eu", Regions: map[cluster.Region]settings.Elsewhere{"us": {}}}
+	err := initStore(t.Context(), cfg, []cluster.Host{{Name: "n1", Region: "eu"}, {Name: "b1", Region: "us"}}, "", io.Discard)
+	var f failure
+	if !errors.As(err, &f) || f.code != "ROSTER_ELSEWHERE" || !strings.Contains(f.Error(), "b1 is of region us") {
+		t.Errorf("%v", err)
 	}
 }

@@ -119,6 +119,9 @@ func (u unheard) goesOn(why string, last cluster.Moment) unheard {
 
 // addAbroad adds the fences of other regions to the work of the fence keeper.
 func (d *desk) addAbroad(w *fenceWork) {
+	if len(d.a.o.Regions) == 0 {
+		return
+	}
 	now := d.a.o.Clock.Now()
 	w.ours = map[netip.Addr]bool{}
 	for _, h := range d.state.Picture.Hosts { // order: into a map
