@@ -7,9 +7,13 @@ import (
 	"io"
 	"strings"
 	"testing"
+	"time"
+
+	"go.uber.org/zap"
 
 	"supervisor/cluster"
 	"supervisor/internal/agent"
+	"supervisor/internal/lead"
 	"supervisor/internal/settings"
 	"supervisor/internal/store"
 )
@@ -40,5 +44,34 @@ func TestAHostOfAnotherStoreIsOnNoRosterHere(t *testing.T) {
 	var f failure
 	if !errors.As(err, &f) || f.code != "ROSTER_ELSEWHERE" || !strings.Contains(f.Error(), "b1 is of region us") {
 		t.Errorf("%v", err)
+	}
+}
+
+// An agent of another region reads what `store init` wrote, by its own file.
+func TestAnAgentReadsTheStoreOfAnotherRegion(t *testing.T) {
+	ctx := t.Context()
+	files, _, stop := foundedStore(t, ctx)
+	defer stop()
+	there := files["n1"]
+	j := &joinery{log: zap.NewNop(), cfg: settings.Agent{Cluster: there.Cluster, Region: "us", Host: settings.Identity{Name: "b1"},
+		Regions: map[cluster.Region]settings.Elsewhere{there.Region: {Endpoints: []string{there.Store.URL(there.Store.Embedded.Members["n1"].Client)}}}}}
+	defer j.close()
+	readers, err := j.regions()
+	if err != nil {
+		t.Fatal(err)
+	}
+	reader := readers[there.Region]
+	select {
+	case b := <-reader.Watch(ctx, store.ReadAbroad(true)):
+		doubt := lead.Belief{}
+		doubt, _ = doubt.Read(b, lead.Known{EtcdCluster: reader.Seen()})
+		if !b.Whole || len(b.KVs) != 3 || b.KVs[2].Key != store.Host("n1") || doubt.Doubt != "" {
+			t.Errorf("%d keys, doubt %q: %+v", len(b.KVs), doubt.Doubt, b)
+		}
+	case <-time.After(20 * time.Second):
+		t.Fatal("nothing is read")
+	}
+	if err := reader.Check(ctx, nil); err != nil {
+		t.Error(err)
 	}
 }
