@@ -43,7 +43,7 @@ func address(n cluster.Name) string {
 	}
 	return "10.0.0." + strings.TrimPrefix(string(n), "n")
 }
-func cqlOf(n cluster.Name) string   { return address(n) + ":9042" }
+func cqlOf(n cluster.Name) string { return address(n) + ":9042" }
 func hostID(n cluster.Name) cluster.HostID {
 	return cluster.HostID("id-" + string(n))
 }

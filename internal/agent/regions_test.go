@@ -142,4 +142,3 @@ func TestANameInBothRegionsIsNobodysWord(t *testing.T) {
 		}
 	})
 }
-
