@@ -37,9 +37,9 @@ type Foreign struct {
 	Lapsed bool // its return is to be taken back, by the word of an agent there
 	// Record is its open incident there, by the last word; nil: none.
 	Record *Record
-	// Up is true while no Cassandra here believes it down, and each was asked. Lost
-	// is true when all here have believed it down for so long that it has given up
-	// each of them as well: nothing passes between it and this region.
+	// Up is true while no Cassandra here that was asked believes it down. Lost is true
+	// when all here have believed it down for so long that it has given up each of
+	// them as well: nothing passes between it and this region.
 	Up, Lost bool
 }
 
@@ -183,8 +183,8 @@ func (w *World) alsoAbroad(suspects []cluster.Name) (reason string, is bool) {
 // NowLost goes on from since when each ring member that is not on the roster has
 // been believed down by all Cassandras of this region.
 func (w *World) NowLost(was map[cluster.Name]cluster.Moment) map[cluster.Name]cluster.Moment {
-	by, of := w.downAbroad()
-	if len(by) == 0 {
+	by, of, all := w.downAbroad()
+	if len(by) == 0 || !all {
 		return nil
 	}
 	now := map[cluster.Name]cluster.Moment{}
@@ -203,7 +203,7 @@ func (w *World) NowLost(was map[cluster.Name]cluster.Moment) map[cluster.Name]cl
 // LookAbroad fills in how the members of other regions stand with the Cassandras
 // here; since is what NowLost knows.
 func (w *World) LookAbroad(since map[cluster.Name]cluster.Moment) {
-	by, of := w.downAbroad()
+	by, of, _ := w.downAbroad()
 	for _, m := range w.Schema.Members {
 		f, is := w.Abroad[m.Name]
 		if !is {
@@ -216,13 +216,13 @@ func (w *World) LookAbroad(since map[cluster.Name]cluster.Moment) {
 	}
 }
 
-// downAbroad counts who here believes which address down, of how many; none while a
-// Cassandra here that may speak to others was not asked.
-func (w *World) downAbroad() (by map[string]int, of int) {
+// downAbroad counts who here believes which address down, of how many; all is false
+// while a Cassandra here that may speak to others was not asked.
+func (w *World) downAbroad() (by map[string]int, of int, all bool) {
 	if w.Schema == nil {
-		return nil, 0
+		return nil, 0, false
 	}
-	by = map[string]int{}
+	by, all = map[string]int{}, true
 	for _, m := range w.Schema.Members {
 		if _, ours := w.Hosts[m.Name]; !ours {
 			continue
@@ -230,7 +230,7 @@ func (w *World) downAbroad() (by map[string]int, of int) {
 		s := w.Agents[m.Name].Sights
 		speaks := s != nil && s.Runs
 		if !speaks && w.mayRead(m.Name) {
-			return nil, 0
+			all = false
 		}
 		if speaks {
 			of++
@@ -239,5 +239,5 @@ func (w *World) downAbroad() (by map[string]int, of int) {
 			}
 		}
 	}
-	return by, of
+	return by, of, all
 }

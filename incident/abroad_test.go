@@ -128,6 +128,8 @@ func TestWhenAMemberIsOutOfReach(t *testing.T) {
 		{"one here sees it", sees("10.0.0.1"), sees(), alive, since, LostAfter, false, false},
 		{"they miss another one", sees("10.0.0.2"), sees("10.0.0.2"), alive, since, LostAfter, true, false},
 		{"one here was not asked", sees("10.0.0.1"), Agent{}, alive, since, LostAfter, false, false},
+		{"one here was not asked, and the other one sees it", sees(), Agent{}, alive, since, LostAfter, true, false},
+		{"nobody here was asked", Agent{}, Agent{}, alive, nil, LostAfter, false, false},
 		{"one here has no process, by its own agent alone", sees("10.0.0.1"), Agent{Sights: &Sights{}}, alive, since, LostAfter, false, false},
 		{"one here is gone", sees("10.0.0.1"), Agent{Sights: &Sights{}}, gone, since, LostAfter, false, true},
 		{"one here hibernates, and sees it", sees("10.0.0.1"), sees(), gone, since, LostAfter, false, false},
