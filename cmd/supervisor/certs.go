@@ -56,36 +56,81 @@ func newCertsInit() *cobra.Command {
 	return c
 }
 
+// issuing is for whom a certificate is made.
+type issuing struct {
+	dir, region      string
+	addresses        []net.IP
+	operator, reader string
+}
+
 func newCertsIssue() *cobra.Command {
-	var dir, region string
-	var addresses []net.IP
+	var i issuing
 	c := &cobra.Command{
-		Use:   "issue HOST --dir DIR --region NAME --address IP",
-		Short: "Make the certificate of a host",
+		Use:   "issue {HOST --region NAME --address IP | --operator NAME | --reader NAME} --dir DIR",
+		Short: "Make the certificate of a host, or of one who asks agents over the network",
 		Long: "Writes HOST.pem and HOST.key. The certificate says whose it is: of the authority's cluster, of this\n" +
-			"region and host, at these addresses.",
-		Args: oneArg("the name of a host"),
+			"region and host, at these addresses.\n" +
+			"With --operator or --reader it writes NAME.pem and NAME.key for a person, or a program of yours, that\n" +
+			"asks agents at their api.listen. An operator may act, under that name; a reader may look. Such a\n" +
+			"certificate opens no store, and nothing takes it back before its end but another authority.",
+		Args: cobra.ArbitraryArgs,
 		RunE: func(c *cobra.Command, args []string) error {
-			if dir == "" || region == "" || len(addresses) == 0 {
-				return usage(c, errors.New("--dir, --region and --address are needed"))
+			if i.operator != "" || i.reader != "" {
+				return i.person(c, args)
 			}
-			for _, name := range []string{args[0], region} {
-				if err := settings.CheckName(name); err != nil {
-					return usage(c, err)
-				}
-			}
-			if err := certs.Issue(dir, certs.Host{Name: args[0], Region: region, Addresses: addresses}, time.Now()); err != nil {
-				return certFailure(err)
-			}
-			fmt.Fprintf(c.OutOrStdout(), "%s and %s: valid %d days\n",
-				filepath.Join(dir, args[0]+".pem"), filepath.Join(dir, args[0]+".key"), certs.HostDays)
-			return nil
+			return i.host(c, args)
 		},
 	}
-	c.Flags().StringVar(&dir, "dir", "", "directory of the authority")
-	c.Flags().StringVar(&region, "region", "", "the host's region, as in its agent.yaml")
-	c.Flags().IPSliceVar(&addresses, "address", nil, "address at which others reach the host; may be given again")
+	c.Flags().StringVar(&i.dir, "dir", "", "directory of the authority")
+	c.Flags().StringVar(&i.region, "region", "", "the host's region, as in its agent.yaml")
+	c.Flags().IPSliceVar(&i.addresses, "address", nil, "address at which others reach the host; may be given again")
+	c.Flags().StringVar(&i.operator, "operator", "", "name of a person who may act")
+	c.Flags().StringVar(&i.reader, "reader", "", "name of one who may look")
 	return c
+}
+
+func (i issuing) host(c *cobra.Command, args []string) error {
+	if err := oneArg("the name of a host")(c, args); err != nil {
+		return err
+	}
+	if i.dir == "" || i.region == "" || len(i.addresses) == 0 {
+		return usage(c, errors.New("--dir, --region and --address are needed"))
+	}
+	for _, name := range []string{args[0], i.region} {
+		if err := settings.CheckName(name); err != nil {
+			return usage(c, err)
+		}
+	}
+	if err := certs.Issue(i.dir, certs.Host{Name: args[0], Region: i.region, Addresses: i.addresses}, time.Now()); err != nil {
+		return certFailure(err)
+	}
+	i.issued(c, args[0], certs.HostDays)
+	return nil
+}
+
+func (i issuing) person(c *cobra.Command, args []string) error {
+	kind, name := certs.OfOperator, i.operator
+	if name == "" {
+		kind, name = certs.OfReader, i.reader
+	}
+	switch {
+	case i.dir == "":
+		return usage(c, errors.New("--dir is needed"))
+	case len(args) > 0 || i.region != "" || len(i.addresses) > 0 || i.operator != "" && i.reader != "":
+		return usage(c, errors.New("one certificate is made at once: of HOST with --region and --address, of an --operator, or of a --reader"))
+	}
+	if err := settings.CheckName(name); err != nil {
+		return usage(c, err)
+	}
+	if err := certs.IssuePerson(i.dir, kind, name, time.Now()); err != nil {
+		return certFailure(err)
+	}
+	i.issued(c, name, certs.PersonDays)
+	return nil
+}
+
+func (i issuing) issued(c *cobra.Command, name string, valid int) {
+	fmt.Fprintf(c.OutOrStdout(), "%s and %s: valid %d days\n", filepath.Join(i.dir, name+".pem"), filepath.Join(i.dir, name+".key"), valid)
 }
 
 func certFailure(err error) error {

@@ -36,7 +36,10 @@ const (
 const (
 	CAYears  = 10
 	HostDays = 730
-	early    = time.Hour // clocks of hosts differ
+	// PersonDays is short: nothing takes a certificate back before its end but
+	// another authority.
+	PersonDays = 90
+	early      = time.Hour // clocks of hosts differ
 )
 
 // ErrExists tells that a file that would be written is there: nothing was
@@ -83,38 +86,65 @@ type Host struct {
 // Issue makes NAME.pem and NAME.key in the authority's directory. The cluster is
 // the authority's.
 func Issue(dir string, h Host, now time.Time) error {
+	return sign(dir, h.Name, func(cluster string) (*x509.Certificate, error) {
+		uri, err := Identity{Cluster: cluster, Region: h.Region, Host: h.Name}.uri()
+		if err != nil {
+			return nil, err
+		}
+		c, err := blank(pkix.Name{CommonName: h.Name}, now, now.AddDate(0, 0, HostDays))
+		if err != nil {
+			return nil, err
+		}
+		c.DNSNames, c.IPAddresses, c.URIs = []string{h.Name}, h.Addresses, []*url.URL{uri}
+		c.ExtKeyUsage = []x509.ExtKeyUsage{x509.ExtKeyUsageServerAuth, x509.ExtKeyUsageClientAuth}
+		return c, nil
+	})
+}
+
+// IssuePerson makes NAME.pem and NAME.key for one who asks agents over the
+// network, in the authority's directory and of its cluster.
+func IssuePerson(dir string, kind Kind, name string, now time.Time) error {
+	return sign(dir, name, func(cluster string) (*x509.Certificate, error) {
+		uri, err := Bearer{Kind: kind, Cluster: cluster, Name: name}.uri()
+		if err != nil {
+			return nil, err
+		}
+		c, err := blank(pkix.Name{CommonName: name}, now, now.AddDate(0, 0, PersonDays))
+		if err != nil {
+			return nil, err
+		}
+		c.URIs, c.ExtKeyUsage = []*url.URL{uri}, []x509.ExtKeyUsage{ofPersons}
+		return c, nil
+	})
+}
+
+// sign makes the pair of what template says, which is told the authority's cluster.
+func sign(dir, name string, template func(cluster string) (*x509.Certificate, error)) error {
 	ca, caKey, err := authority(dir)
 	if err != nil {
-		return fmt.Errorf("certificate of %s: %w", h.Name, err)
+		return fmt.Errorf("certificate of %s: %w", name, err)
 	}
 	of, ok := strings.CutPrefix(ca.Subject.CommonName, caName)
 	if !ok {
-		return fmt.Errorf("certificate of %s: %s is of %q and names no cluster; `supervisor certs init` makes one that does", h.Name, CAFile, ca.Subject.CommonName)
+		return fmt.Errorf("certificate of %s: %s is of %q and names no cluster; `supervisor certs init` makes one that does", name, CAFile, ca.Subject.CommonName)
 	}
-	uri, err := Identity{Cluster: of, Region: h.Region, Host: h.Name}.uri()
+	c, err := template(of)
 	if err != nil {
-		return fmt.Errorf("certificate of %s: %w", h.Name, err)
+		return fmt.Errorf("certificate of %s: %w", name, err)
 	}
 	key, err := ecdsa.GenerateKey(elliptic.P256(), rand.Reader)
 	if err != nil {
-		return fmt.Errorf("certificate of %s: %w", h.Name, err)
+		return fmt.Errorf("certificate of %s: %w", name, err)
 	}
-	until := now.AddDate(0, 0, HostDays)
-	if until.After(ca.NotAfter) {
-		until = ca.NotAfter
+	if c.NotAfter.After(ca.NotAfter) {
+		c.NotAfter = ca.NotAfter
 	}
-	template, err := blank(pkix.Name{CommonName: h.Name}, now, until)
+	c.KeyUsage = x509.KeyUsageDigitalSignature
+	der, err := x509.CreateCertificate(rand.Reader, c, ca, key.Public(), caKey)
 	if err != nil {
-		return fmt.Errorf("certificate of %s: %w", h.Name, err)
+		return fmt.Errorf("certificate of %s: %w", name, err)
 	}
-	template.DNSNames, template.IPAddresses, template.URIs = []string{h.Name}, h.Addresses, []*url.URL{uri}
-	template.KeyUsage = x509.KeyUsageDigitalSignature
-	template.ExtKeyUsage = []x509.ExtKeyUsage{x509.ExtKeyUsageServerAuth, x509.ExtKeyUsageClientAuth}
-	der, err := x509.CreateCertificate(rand.Reader, template, ca, key.Public(), caKey)
-	if err != nil {
-		return fmt.Errorf("certificate of %s: %w", h.Name, err)
-	}
-	return write(filepath.Join(dir, h.Name+".pem"), filepath.Join(dir, h.Name+".key"), der, key)
+	return write(filepath.Join(dir, name+".pem"), filepath.Join(dir, name+".key"), der, key)
 }
 
 func blank(name pkix.Name, now, until time.Time) (*x509.Certificate, error) {

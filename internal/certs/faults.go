@@ -19,6 +19,9 @@ type Owner struct {
 	// Serves are the addresses of this host's own member of the store; empty:
 	// none runs here.
 	Serves []net.IP
+	// Door says that the files are shown to those who ask the agent itself, at the
+	// addresses of Serves, and to no store.
+	Door bool
 }
 
 // Fault is one thing wrong with the files: which, what, and what to do.
@@ -60,21 +63,29 @@ func (f Files) strange(s *Set, o Owner) (faults []Fault) {
 		note(reissue+", or mend host.name", "is of host %q (%s), this agent is %q", id.Host, id, o.Host)
 	case !named && o.Embedded && !names(leaf, o.Host):
 		note(reissue+", or mend host.name", "is of %q, this agent is %q", leaf.Subject.CommonName, o.Host)
-	case len(o.Serves) > 0 && leaf.Subject.CommonName != o.Host:
+	case len(o.Serves) > 0 && !o.Door && leaf.Subject.CommonName != o.Host:
 		note(reissue, "has the common name %q; the members of the store know each other by it, and this one is %q", leaf.Subject.CommonName, o.Host)
 	}
 	for _, ip := range o.Serves {
 		if !slices.ContainsFunc(leaf.IPAddresses, ip.Equal) {
-			note("issue one with --address "+ip.String(), "does not hold %s, at which this host's member of the store is reached", ip)
+			note("issue one with --address "+ip.String(), "does not hold %s, at which %s is reached", ip, o.reached())
 		}
 	}
-	if !serves(leaf, x509.ExtKeyUsageClientAuth) {
+	if !o.Door && !serves(leaf, x509.ExtKeyUsageClientAuth) {
 		note("issue one with client authentication among its usages", "is not for clients")
 	}
 	if len(o.Serves) > 0 && !serves(leaf, x509.ExtKeyUsageServerAuth) {
-		note("issue one with server authentication among its usages", "is not for servers, and this host runs a member of the store")
+		note("issue one with server authentication among its usages", "is not for servers, and %s shows it", o.reached())
 	}
 	return faults
+}
+
+// reached is what stands at the addresses of Serves.
+func (o Owner) reached() string {
+	if o.Door {
+		return "this agent"
+	}
+	return "this host's member of the store"
 }
 
 func names(c *x509.Certificate, host string) bool {
@@ -105,8 +116,9 @@ func (f Files) passing(s *Set, o Owner, at time.Time) (faults []Fault) {
 	}
 	// An etcd of the site's own may know its clients by an authority that it does
 	// not show them; one that names hosts as ours do is the only one.
+	// Those who ask at a door have an authority of their own perhaps.
 	_, named, _ := IdentityOf(leaf)
-	if !named && !o.Embedded {
+	if o.Door || !named && !o.Embedded {
 		return nil
 	}
 	if len(s.chains(at)) > 0 {

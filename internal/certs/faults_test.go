@@ -137,7 +137,7 @@ func TestBadFilesAreToldByWhatIsWrong(t *testing.T) {
 			h.again(func(c *x509.Certificate) { c.Subject.CommonName, c.DNSNames = "agents", nil })
 			h.owner.Embedded, h.owner.Serves, h.files.CA = false, nil, filepath.Join(authority(h.t), certs.CAFile)
 		}, "", "", false},
-		{"not there", func(h *host) { h.files.CA = "/nowhere/ca.pem" }, "ca", "is not there; put it there, or name another as store.tls.ca", false},
+		{"not there", func(h *host) { h.files.CA = "/nowhere/ca.pem" }, "ca", "is not there; put it there, or name another", false},
 		{"a directory", func(h *host) { h.files.CA = h.ca }, "ca", "cannot be read (is a directory)", false},
 		{"empty", func(h *host) { h.write(h.files.Cert, "\n") }, "cert", "is empty", false},
 		{"an empty key", func(h *host) { h.write(h.files.Key, "") }, "key", "is empty", false},

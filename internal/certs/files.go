@@ -41,7 +41,7 @@ func (f Files) load() (*Set, []Fault) {
 		}
 		return fault == Fault{}
 	}
-	chain, fault := f.certificates("cert", f.Cert)
+	chain, fault := certificates(f.Cert)
 	note(fault)
 	if key, fault := f.key(); note(fault) && len(chain) > 0 {
 		var pair bytes.Buffer
@@ -54,7 +54,7 @@ func (f Files) load() (*Set, []Fault) {
 				Do: "put both files there as they were issued together"})
 		}
 	}
-	if s.authorities, fault = f.certificates("ca", f.CA); note(fault) {
+	if s.authorities, fault = certificates(f.CA); note(fault) {
 		s.Roots = x509.NewCertPool()
 		for _, c := range s.authorities {
 			s.Roots.AddCert(c)
@@ -71,8 +71,8 @@ const certificate = "CERTIFICATE"
 
 // certificates reads all of a file. What stands beside them is passed over, as
 // a file may hold the key too.
-func (f Files) certificates(what, path string) ([]*x509.Certificate, Fault) {
-	text, fault := read(what, path)
+func certificates(path string) ([]*x509.Certificate, Fault) {
+	text, fault := read(path)
 	if fault != (Fault{}) {
 		return nil, fault
 	}
@@ -112,7 +112,7 @@ func (f Files) key() ([]byte, Fault) {
 		return nil, Fault{File: f.Key, What: fmt.Sprintf("has mode %04o, others may read the key", info.Mode().Perm()),
 			Do: "make it 0600, and issue a new one if somebody may have read it"}
 	}
-	text, fault := read("key", f.Key)
+	text, fault := read(f.Key)
 	if fault != (Fault{}) {
 		return nil, fault
 	}
@@ -133,7 +133,7 @@ func (f Files) key() ([]byte, Fault) {
 	return nil, Fault{File: f.Key, What: "is no PEM", Do: "put the key there in PEM"}
 }
 
-func read(what, path string) ([]byte, Fault) {
+func read(path string) ([]byte, Fault) {
 	file, err := os.Open(path)
 	var text []byte
 	if err == nil {
@@ -142,7 +142,7 @@ func read(what, path string) ([]byte, Fault) {
 	}
 	switch {
 	case errors.Is(err, fs.ErrNotExist):
-		return nil, Fault{File: path, What: "is not there", Do: fmt.Sprintf("put it there, or name another as store.tls.%s", what)}
+		return nil, Fault{File: path, What: "is not there", Do: "put it there, or name another"}
 	case err != nil:
 		return nil, Fault{File: path, What: fmt.Sprintf("cannot be read (%v)", errors.Unwrap(err)), Do: "let the agent's user read it"}
 	case len(bytes.TrimSpace(text)) == 0:

@@ -41,19 +41,26 @@ func (i Identity) uri() (*url.URL, error) {
 // such URI, as one of a site's own authority may: then only its names and
 // addresses are known. Two of them, or one of another form, are an error.
 func IdentityOf(cert *x509.Certificate) (id Identity, named bool, err error) {
-	for _, u := range cert.URIs {
-		if u.Scheme != scheme {
-			continue
-		}
-		if named {
-			return Identity{}, true, fmt.Errorf("it bears two names, %s and %s", id, u)
-		}
-		if id, err = parse(u); err != nil {
-			return Identity{}, true, err
-		}
-		named = true
+	u, err := nameOf(cert)
+	if u == nil || err != nil {
+		return Identity{}, err != nil, err
 	}
-	return id, named, nil
+	id, err = parse(u)
+	return id, true, err
+}
+
+// nameOf is the one URI of ours that a certificate bears; nil: none.
+func nameOf(cert *x509.Certificate) (name *url.URL, err error) {
+	for _, u := range cert.URIs {
+		switch {
+		case u.Scheme != scheme:
+		case name != nil:
+			return nil, fmt.Errorf("it bears two names, %s and %s", name, u)
+		default:
+			name = u
+		}
+	}
+	return name, nil
 }
 
 func parse(u *url.URL) (Identity, error) {
