@@ -18,6 +18,7 @@ import (
 	"syscall"
 	"time"
 
+	"supervisor/internal/certs"
 	"supervisor/isolate"
 )
 
@@ -37,14 +38,16 @@ const ordersPath = "/v1/orders"
 
 // Client talks to one agent. It may be used by several goroutines.
 type Client struct {
-	socket string
-	http   *http.Client
+	at   string     // the socket, or https://ADDRESS
+	base string     // of every path
+	show *certs.Set // over the network: what is shown and believed
+	http *http.Client
 }
 
 // NewClient makes a client; the connection is made with the first question.
 func NewClient(socket string) *Client {
 	dialer := net.Dialer{Timeout: time.Second}
-	return &Client{socket: socket, http: &http.Client{Transport: &http.Transport{
+	return &Client{at: socket, base: "http://agent", http: &http.Client{Transport: &http.Transport{
 		DialContext: func(ctx context.Context, _, _ string) (net.Conn, error) {
 			return dialer.DialContext(ctx, "unix", socket)
 		},
@@ -112,7 +115,7 @@ func (c *Client) exchange(ctx context.Context, method, path string, body []byte)
 		return nil, c.unanswered(err)
 	}
 	if err != nil {
-		return nil, problem(AgentUnreachable, c.socket, fmt.Sprintf("the agent on %s broke off: %v", c.socket, err))
+		return nil, problem(AgentUnreachable, c.at, fmt.Sprintf("the agent on %s broke off: %v", c.at, err))
 	}
 	if resp.StatusCode >= http.StatusBadRequest {
 		return nil, c.problem(resp.StatusCode, raw)
@@ -121,7 +124,7 @@ func (c *Client) exchange(ctx context.Context, method, path string, body []byte)
 }
 
 func (c *Client) send(ctx context.Context, method, path string, body []byte, header map[string]string) (*http.Response, error) {
-	req, err := http.NewRequestWithContext(ctx, method, "http://agent"+path, bytes.NewReader(body))
+	req, err := http.NewRequestWithContext(ctx, method, c.base+path, bytes.NewReader(body))
 	if err != nil {
 		return nil, fmt.Errorf("ask %s: %w", path, err)
 	}
@@ -131,6 +134,9 @@ func (c *Client) send(ctx context.Context, method, path string, body []byte, hea
 	}
 	resp, err := c.http.Do(req)
 	if err != nil {
+		if p := c.disbelieved(err); p != nil {
+			return nil, p
+		}
 		var dial *net.OpError
 		if sent := !errors.As(err, &dial) || dial.Op != "dial"; sent && path == ordersPath {
 			return nil, c.unanswered(err)
@@ -143,7 +149,7 @@ func (c *Client) send(ctx context.Context, method, path string, body []byte, hea
 // unanswered is an order that was given to the agent, which did not say under
 // which name, or whether, it was written down.
 func (c *Client) unanswered(err error) error {
-	return problem(OrderUnknown, "", fmt.Sprintf("nobody knows whether the order is written down: the agent on %s was given it and did not answer: %v", c.socket, err))
+	return problem(OrderUnknown, "", fmt.Sprintf("nobody knows whether the order is written down: the agent on %s was given it and did not answer: %v", c.at, err))
 }
 
 func (c *Client) unreachable(ctx context.Context, err error) error {
@@ -153,19 +159,21 @@ func (c *Client) unreachable(ctx context.Context, err error) error {
 		return ctx.Err()
 	case errors.Is(err, os.ErrNotExist):
 		why = "there is no such socket"
+	case noTLS(err):
+		why = "what answers there speaks no TLS"
 	case errors.Is(err, syscall.ECONNREFUSED):
 		why = "nobody listens there"
 	case errors.Is(err, os.ErrPermission):
-		return problem(NotPermitted, c.socket, fmt.Sprintf("you may not open %s", c.socket))
+		return problem(NotPermitted, c.at, fmt.Sprintf("you may not open %s", c.at))
 	}
-	return problem(AgentUnreachable, c.socket, fmt.Sprintf("no agent answers on %s", c.socket), why+"; Cassandra and the pools are as they were")
+	return problem(AgentUnreachable, c.at, fmt.Sprintf("no agent answers on %s", c.at), why+"; Cassandra and the pools are as they were")
 }
 
 // problem reads the document of an error; what is none is a foreign server.
 func (c *Client) problem(status int, raw []byte) error {
 	var p Problem
 	if err := json.Unmarshal(raw, &p); err != nil || p.Code == "" {
-		return problem(AgentForeign, c.socket, fmt.Sprintf("%s answers with status %d and no reason", c.socket, status))
+		return problem(AgentForeign, c.at, fmt.Sprintf("%s answers with status %d and no reason", c.at, status))
 	}
 	return &p
 }

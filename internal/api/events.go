@@ -96,9 +96,13 @@ func (c cursor) now(log []incident.Entry) {
 // events streams the journal: from the last event the reader names, from the
 // start of what is kept with ?from=start, else from now.
 func (s *Server) events(w http.ResponseWriter, r *http.Request) error {
+	places := s.streams
+	if r.TLS != nil {
+		places = s.far
+	}
 	select {
-	case s.streams <- struct{}{}:
-		defer func() { <-s.streams }()
+	case places <- struct{}{}:
+		defer func() { <-places }()
 	default:
 		return problem(AgentBusy, r.URL.Path, fmt.Sprintf("%d streams are open already", streamsMax))
 	}
@@ -117,13 +121,15 @@ func (s *Server) events(w http.ResponseWriter, r *http.Request) error {
 	return nil
 }
 
-// stream writes until the reader goes, is too slow, or the server ends.
+// stream writes until the reader goes, is too slow, is not believed any more, or
+// the server ends.
 func (s *Server) stream(w http.ResponseWriter, r *http.Request, at cursor) {
 	rc := http.NewResponseController(w)
 	_ = rc.SetReadDeadline(time.Time{})
 	tick := time.NewTicker(streamEvery)
 	defer tick.Stop()
-	beat := time.Now()
+	beat, asked := time.Now(), time.Now()
+	gone := callerOf(r.Context()).gone
 	first := true
 	for {
 		text := ""
@@ -147,6 +153,12 @@ func (s *Server) stream(w http.ResponseWriter, r *http.Request, at cursor) {
 		case <-s.ending:
 			return
 		case <-tick.C:
+		}
+		if gone != nil && time.Since(asked) > beatEvery {
+			if gone() {
+				return
+			}
+			asked = time.Now()
 		}
 	}
 }

@@ -6,14 +6,20 @@ import (
 	"errors"
 	"fmt"
 	"net"
+	"net/netip"
 	"os"
 	"sync"
 	"syscall"
 	"time"
 )
 
-// connectionsMax bounds the connections; one more is closed at once.
-const connectionsMax = 64
+const (
+	// connectionsMax bounds the connections of a door; one more is closed at once.
+	connectionsMax = 64
+	// hostMax bounds those of one address over the network: nobody has yet been told
+	// by a certificate, and one host must not take the places of all.
+	hostMax = 16
+)
 
 // listenUnix makes the socket with its final rights before anybody can see
 // it: it is bound under another name and renamed. A socket that nobody
@@ -56,7 +62,8 @@ func chown(path string, gid int) error {
 type limiter struct {
 	net.Listener
 	slots chan struct{}
-	path  string
+	hosts *tally // nil: all come from this host
+	path  string // of the socket; empty: none
 	once  sync.Once
 }
 
@@ -67,19 +74,65 @@ func (l *limiter) Accept() (net.Conn, error) {
 		if err != nil {
 			return nil, err
 		}
-		select {
-		case l.slots <- struct{}{}:
-			return &limited{Conn: c, free: func() { <-l.slots }}, nil
-		default:
-			_ = c.Close()
+		if free, fits := l.place(c); fits {
+			return &limited{Conn: c, free: free}, nil
 		}
+		_ = c.Close()
+	}
+}
+
+func (l *limiter) place(c net.Conn) (free func(), fits bool) {
+	host := ""
+	if l.hosts != nil {
+		if at, err := netip.ParseAddrPort(c.RemoteAddr().String()); err == nil {
+			host = at.Addr().String()
+		}
+		if !l.hosts.add(host) {
+			return nil, false
+		}
+	}
+	select {
+	case l.slots <- struct{}{}:
+		return func() { <-l.slots; l.hosts.drop(host) }, true
+	default:
+		l.hosts.drop(host)
+		return nil, false
+	}
+}
+
+// tally counts the connections of each address.
+type tally struct {
+	mu sync.Mutex
+	of map[string]int
+}
+
+func (t *tally) add(host string) bool {
+	t.mu.Lock()
+	defer t.mu.Unlock()
+	if t.of[host] >= hostMax {
+		return false
+	}
+	t.of[host]++
+	return true
+}
+
+func (t *tally) drop(host string) {
+	if t == nil {
+		return
+	}
+	t.mu.Lock()
+	defer t.mu.Unlock()
+	if t.of[host]--; t.of[host] == 0 {
+		delete(t.of, host)
 	}
 }
 
 // Close stops listening and takes the socket away.
 func (l *limiter) Close() error {
 	err := l.Listener.Close()
-	l.once.Do(func() { _ = os.Remove(l.path) })
+	if l.path != "" {
+		l.once.Do(func() { _ = os.Remove(l.path) })
+	}
 	return err
 }
 

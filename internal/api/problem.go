@@ -41,6 +41,7 @@ const (
 	ReasonMissing     Code = "REASON_MISSING"
 	ConfigInvalid     Code = "CONFIG_INVALID"
 	NotPermitted      Code = "NOT_PERMITTED"
+	CertRefused       Code = "CERT_REFUSED"
 	StoreUnavailable  Code = "STORE_UNAVAILABLE"
 	NobodyLeads       Code = "NOBODY_LEADS"
 	AgentUnreachable  Code = "AGENT_UNREACHABLE"
@@ -82,7 +83,8 @@ var errorRows = []ErrorRow{
 	{ConfirmWrong, http.StatusForbidden, ExitRefused, "the plan must be confirmed by typing its name", "type the name that the plan shows, or pass it with --confirm"},
 	{ReasonMissing, http.StatusBadRequest, ExitUsage, "an order needs a reason", "add --reason \"why\""},
 	{ConfigInvalid, http.StatusUnprocessableEntity, ExitUsage, "the document has faults", "mend the places named and apply it again"},
-	{NotPermitted, http.StatusForbidden, ExitRefused, "you may look, not act", "ask for membership in the socket's group, or use sudo"},
+	{NotPermitted, http.StatusForbidden, ExitRefused, "you may look, not act", "ask for membership in the socket's group, or use sudo; over the network, for an operator's certificate"},
+	{CertRefused, http.StatusForbidden, ExitRefused, "the certificate is not believed", "one of its cluster: supervisor certs issue --operator NAME, or --reader NAME"},
 	{StoreUnavailable, http.StatusServiceUnavailable, ExitRefused, "the store does not answer", "standing fences and pools stay as they are; see: supervisor status"},
 	{NobodyLeads, http.StatusServiceUnavailable, ExitRefused, "nobody leads the region", "look at the control agents; see: supervisor status"},
 	{AgentUnreachable, 0, ExitUnreachable, "no agent answers", "why: the last lines of the agent's log"},

@@ -27,14 +27,15 @@ import (
 // Options are everything a server is made of. They are complete: nothing is
 // defaulted later.
 type Options struct {
-	Socket string // absolute path
-	Group  string // whose members may act, besides root and the agent's own user; empty: nobody
+	Socket string  // absolute path
+	Group  string  // whose members may act, besides root and the agent's own user; empty: nobody
+	Remote *Remote // nil: the socket alone
 	Source Source
 	// ReadPolicy reads a policy document against the roster. It returns every
 	// fault, or none and a policy with its hash.
 	ReadPolicy func(document []byte, hosts []cluster.Host) (incident.Policy, []Fault)
 	Counters   *Counters
-	Log        *zap.Logger // is told of a request that ended in a panic, and of nothing else
+	Log        *zap.Logger // is told of a request that ended in a panic, and of an address that cannot be listened on
 }
 
 // Bounds of the server. A client that is slower or bigger is dropped; what it
@@ -47,7 +48,7 @@ const (
 	answerTimeout = 2 * time.Second // for the agent to say what it knows
 	headerMax     = 16 << 10
 	bodyMax       = 1 << 20
-	streamsMax    = 16
+	streamsMax    = 16 // at each door
 	// snapshotFresh is how long one snapshot serves all readers.
 	snapshotFresh = 100 * time.Millisecond
 )
@@ -57,9 +58,10 @@ type Server struct {
 	o       Options
 	mayAct  func(Peer) bool
 	ln      net.Listener
-	http    *http.Server
+	routes  *routes
 	plans   plans
-	streams chan struct{}
+	streams chan struct{} // places of the socket
+	far     chan struct{} // places over the network
 	ending  chan struct{} // closed when the server ends: streams end then
 	end     sync.Once
 
@@ -82,11 +84,11 @@ func NewServer(o Options) (*Server, error) {
 	if err != nil {
 		return nil, err
 	}
-	s := &Server{o: o, mayAct: groupActs(gid), streams: make(chan struct{}, streamsMax), ending: make(chan struct{})}
-	s.http = &http.Server{
-		Handler: s.handler(), ReadHeaderTimeout: headerTimeout, ReadTimeout: readTimeout, WriteTimeout: writeTimeout,
-		IdleTimeout: idleTimeout, MaxHeaderBytes: headerMax, ConnContext: withPeer, ErrorLog: log.New(io.Discard, "", 0),
+	if o.Remote != nil && (o.Remote.Certs == nil || o.Remote.Address == "") {
+		return nil, errors.New("serve the interface over the network: an option is missing")
 	}
+	s := &Server{o: o, mayAct: groupActs(gid), streams: make(chan struct{}, streamsMax), far: make(chan struct{}, streamsMax), ending: make(chan struct{})}
+	s.routes = s.paths()
 	ln, err := listenUnix(o.Socket, socketMode, gid)
 	if err != nil {
 		return nil, err
@@ -95,28 +97,65 @@ func NewServer(o Options) (*Server, error) {
 	return s, nil
 }
 
+// newHTTP has the bounds of every door.
+func (s *Server) newHTTP(h http.Handler, peer func(context.Context, net.Conn) context.Context) *http.Server {
+	return &http.Server{
+		Handler: h, ReadHeaderTimeout: headerTimeout, ReadTimeout: readTimeout, WriteTimeout: writeTimeout,
+		IdleTimeout: idleTimeout, MaxHeaderBytes: headerMax, ConnContext: peer, ErrorLog: log.New(io.Discard, "", 0),
+	}
+}
+
 // Serve answers until ctx ends, then lets answers under way finish.
 func (s *Server) Serve(ctx context.Context) error {
+	ctx, cancel := context.WithCancel(ctx)
+	var remote sync.WaitGroup
+	defer remote.Wait()
+	defer cancel()
+	if s.o.Remote != nil {
+		remote.Go(func() { s.serveRemote(ctx) })
+	}
+	if err := s.serveOn(ctx, s.newHTTP(s.admit(s.byKernel), withPeer), s.ln); err != nil {
+		return fmt.Errorf("serve on %s: %w", s.o.Socket, err)
+	}
+	return nil
+}
+
+// serveOn answers at one door until ctx ends.
+func (s *Server) serveOn(ctx context.Context, h *http.Server, ln net.Listener) error {
 	failed := make(chan error, 1)
-	go func() { failed <- s.http.Serve(s.ln) }()
+	go func() { failed <- h.Serve(ln) }()
 	select {
 	case err := <-failed:
-		s.end.Do(func() { close(s.ending) })
-		return fmt.Errorf("serve on %s: %w", s.o.Socket, err)
+		_ = h.Close()
+		return err
 	case <-ctx.Done():
 	}
 	s.end.Do(func() { close(s.ending) })
 	last, cancel := context.WithTimeout(context.WithoutCancel(ctx), answerTimeout)
 	defer cancel()
-	if err := s.http.Shutdown(last); err != nil {
-		_ = s.http.Close()
+	if err := h.Shutdown(last); err != nil {
+		_ = h.Close()
 	}
 	<-failed
 	return nil
 }
 
-func (s *Server) handler() http.Handler {
-	mux := http.NewServeMux()
+// routes is a mux that knows what it routes.
+type routes struct {
+	http.ServeMux
+	all []string
+}
+
+func (m *routes) Handle(route string, h http.Handler) {
+	m.all = append(m.all, route)
+	m.ServeMux.Handle(route, h)
+}
+
+func (m *routes) HandleFunc(route string, h http.HandlerFunc) { m.Handle(route, h) }
+
+// paths are what is answered. Each has a row in rights, or it is closed.
+func (s *Server) paths() *routes {
+	mux := &routes{}
 	registry := prometheus.NewRegistry()
 	registry.MustRegister(s.o.Counters, collector{s.snapshot}, collectors.NewGoCollector(), collectors.NewProcessCollector(collectors.ProcessCollectorOpts{}))
 	mux.Handle("GET /metrics", promhttp.HandlerFor(registry, promhttp.HandlerOpts{MaxRequestsInFlight: 4, Timeout: writeTimeout / 2}))
@@ -158,7 +197,7 @@ type VersionInfo struct {
 }
 
 // get answers a path from the snapshot alone: there is nothing it could change.
-func get[T any](s *Server, mux *http.ServeMux, path string, view func(Snapshot, *http.Request) (T, []string, error)) {
+func get[T any](s *Server, mux *routes, path string, view func(Snapshot, *http.Request) (T, []string, error)) {
 	mux.HandleFunc("GET "+path, s.guarded(func(w http.ResponseWriter, r *http.Request) error {
 		sn, err := s.snapshot(r.Context())
 		if err != nil {

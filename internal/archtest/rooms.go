@@ -57,7 +57,7 @@ var back = map[string][]string{
 	"internal/store/storetest": {"cluster", "internal/store"},
 	"internal/settings":        {fronts},
 	"internal/trace":           {"cluster", "membership"},
-	"internal/api/...":         {fronts, "internal/store", "internal/lead", "internal/obey", "internal/trace", "internal/api/..."},
+	"internal/api/...":         {fronts, "internal/store", "internal/lead", "internal/obey", "internal/trace", "internal/certs", "internal/api/..."},
 	"internal/render":          {fronts, "internal/api", "internal/trace"},
 	"internal/agent": {fronts, "internal/store", "internal/lead", "internal/obey", "internal/api",
 		"internal/cassandra", "internal/trace", "internal/trend"},
