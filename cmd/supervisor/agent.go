@@ -74,7 +74,7 @@ func runAgent(ctx context.Context, config string) error {
 		runtime.GOMAXPROCS(1)
 	}
 	defer func() { _ = log.Sync() }()
-	j := &joinery{cfg: cfg, log: log, counters: api.NewCounters(), certs: keeper(cfg), member: func() string { return "" },
+	j := &joinery{cfg: cfg, log: log, counters: api.NewCounters(), certs: keeper(cfg), door: doorKeeper(cfg), member: func() string { return "" },
 		outdated: func() bool { return false }}
 	defer j.close()
 	a, err := j.agent(ctx)
@@ -123,6 +123,8 @@ type joinery struct {
 	closed   string
 	certs    *certs.Keeper // of the files of store.tls; nil: none
 	lacking  string        // what the last look found wrong with them
+	door     *certs.Keeper // of the files of api.tls; nil: nobody asks over the network
+	doorless string        // what the last look found wrong with those
 	member   func() string // why the store's member here does not run
 	outdated func() bool   // it goes by another CA file than stands there
 	counters *api.Counters
@@ -201,14 +203,16 @@ func (j *joinery) around() (found []incident.Trouble) {
 	if unread := strangersTold(j.strangers()); unread != "" {
 		found = append(found, incident.Trouble{Code: "GOSSIP_UNREAD", Args: map[string]string{"detail": unread}})
 	}
-	if j.certs == nil {
-		return found
+	if j.certs != nil {
+		if refused := j.refused(); len(refused) > 0 {
+			found = append(found, incident.Trouble{Code: "STORE_SERVER_REFUSED", Args: map[string]string{"detail": strings.Join(refused, "; ")}})
+		}
+		found = append(found, certTroubles(settled(j.certs.State(), &j.lacking))...)
 	}
-	if refused := j.refused(); len(refused) > 0 {
-		found = append(found, incident.Trouble{Code: "STORE_SERVER_REFUSED", Args: map[string]string{"detail": strings.Join(refused, "; ")}})
+	if j.door != nil {
+		found = withDoor(found, settled(j.door.State(), &j.doorless))
 	}
-	found = append(found, certTroubles(settled(j.certs.State(), &j.lacking))...)
-	if j.outdated() {
+	if j.certs != nil && j.outdated() {
 		found = append(found, incident.Trouble{Code: "STORE_MEMBER_OLD_CA", Args: map[string]string{"file": j.certs.Files().CA}})
 	}
 	return found
@@ -402,9 +406,10 @@ func newBoot() cluster.Boot {
 	return cluster.Boot(hex.EncodeToString(b[:]))
 }
 
-// serve answers commands on the unix socket until ctx ends.
+// serve answers commands on the unix socket, and over the network where the file
+// says so, until ctx ends.
 func (j *joinery) serve(ctx context.Context, a *agent.Agent) error {
-	s, err := api.NewServer(api.Options{Socket: j.cfg.API.Socket, Group: j.cfg.API.Group, Source: a, ReadPolicy: readPolicy,
+	s, err := api.NewServer(api.Options{Socket: j.cfg.API.Socket, Group: j.cfg.API.Group, Remote: j.remote(), Source: a, ReadPolicy: readPolicy,
 		Counters: j.counters, Log: j.log})
 	if err != nil {
 		return fmt.Errorf("api socket: %w", err)

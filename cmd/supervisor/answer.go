@@ -21,12 +21,14 @@ import (
 	"golang.org/x/sys/unix"
 
 	"supervisor/internal/api"
+	"supervisor/internal/certs"
 	"supervisor/internal/render"
 )
 
 // asking is how a command asks an agent and prints what it says.
 type asking struct {
 	socket string
+	show   certs.Files // for an agent over the network
 	output string
 	watch  bool
 }
@@ -37,14 +39,36 @@ const answerLimit = 10 * time.Second
 // outputs are the forms of an answer.
 var outputs = []string{"table", "json", "yaml", "name"}
 
-// socketFlag adds --socket alone.
+// socketFlag adds where the agent is, alone.
 func (a *asking) socketFlag(c *cobra.Command) *cobra.Command {
 	socket := os.Getenv("SUPERVISOR_SOCKET")
 	if socket == "" {
 		socket = api.DefaultSocket
 	}
-	c.Flags().StringVar(&a.socket, "socket", socket, "socket of the agent; also $SUPERVISOR_SOCKET")
+	c.Flags().StringVar(&a.socket, "socket", socket, "socket of the agent, or its api.listen as https://IP:PORT; also $SUPERVISOR_SOCKET")
+	for _, f := range []struct {
+		at         *string
+		name, what string
+	}{{&a.show.CA, "ca", "authorities of the agents"}, {&a.show.Cert, "cert", "your certificate"}, {&a.show.Key, "key", "its key"}} {
+		env := "SUPERVISOR_" + strings.ToUpper(f.name)
+		c.Flags().StringVar(f.at, f.name, os.Getenv(env), "with https://: PEM file of "+f.what+"; also $"+env)
+	}
 	return c
+}
+
+// client speaks to the agent that was named.
+func (a *asking) client(c *cobra.Command) (*api.Client, error) {
+	if !api.IsRemote(a.socket) {
+		return api.NewClient(a.socket), nil
+	}
+	if a.show.CA == "" || a.show.Cert == "" || a.show.Key == "" {
+		return nil, usage(c, errors.New("over the network --ca, --cert and --key are needed: files of certs issue --operator or --reader, and ca.pem"))
+	}
+	client, err := api.NewRemote(a.socket, a.show)
+	if err != nil {
+		return nil, usage(c, err)
+	}
+	return client, nil
 }
 
 // flags adds the flags of a command that reads.
@@ -72,7 +96,10 @@ func show[T any](c *cobra.Command, a asking, path string, by answer[T]) error {
 	if !slices.Contains(outputs, a.output) {
 		return usage(c, fmt.Errorf("output %q is not known; known: %s", a.output, strings.Join(outputs, ", ")))
 	}
-	client := api.NewClient(a.socket)
+	client, err := a.client(c)
+	if err != nil {
+		return err
+	}
 	defer client.Close()
 	ctx, stop := signal.NotifyContext(c.Context(), os.Interrupt, syscall.SIGTERM)
 	defer stop()
@@ -316,7 +343,10 @@ func completing[T any](a *asking, path string, names func(T) []string) cobra.Com
 		}
 		ctx, cancel := context.WithTimeout(c.Context(), time.Second)
 		defer cancel()
-		client := api.NewClient(a.socket)
+		client, err := a.client(c)
+		if err != nil {
+			return nil, cobra.ShellCompDirectiveNoFileComp
+		}
 		defer client.Close()
 		raw, err := client.Get(ctx, path)
 		if err != nil {

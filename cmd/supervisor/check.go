@@ -28,7 +28,7 @@ func newCheckCommand() *cobra.Command {
 
 // check prints its line on stdout whatever it finds: monitors read only that.
 func check(c *cobra.Command, a asking) error {
-	state, line := checked(c.Context(), a)
+	state, line := checked(c, a)
 	fmt.Fprintf(c.OutOrStdout(), "%s: %s\n", render.StateWord(state), line)
 	if state.Exit() == 0 {
 		return nil
@@ -36,10 +36,13 @@ func check(c *cobra.Command, a asking) error {
 	return failure{err: errors.New(line), exit: state.Exit()} // without a code: it is said already
 }
 
-func checked(ctx context.Context, a asking) (api.State, string) {
-	ctx, cancel := context.WithTimeout(ctx, answerLimit)
+func checked(c *cobra.Command, a asking) (api.State, string) {
+	ctx, cancel := context.WithTimeout(c.Context(), answerLimit)
 	defer cancel()
-	client := api.NewClient(a.socket)
+	client, err := a.client(c)
+	if err != nil {
+		return api.Blind, err.Error()
+	}
 	defer client.Close()
 	raw, err := client.Get(ctx, "/v1/status")
 	if err != nil {

@@ -55,11 +55,16 @@ func newConfigCheck() *cobra.Command {
 			}
 			fmt.Fprintf(c.OutOrStdout(), "%s is in order: host %s of cluster %s in %s/%s/%s · %s · %s\n",
 				args[0], a.Host.Name, a.Cluster, a.Region, a.Host.Datacenter, a.Host.Rack, role, store)
+			var found []incident.Trouble
 			if k := keeper(a); k != nil {
-				for _, t := range certTroubles(k.State()) {
-					t.Args["node"] = string(a.Host.Name)
-					fmt.Fprintf(c.OutOrStdout(), "warning: %s (%s)\n", incident.Sentence(t.Code, t.Args), t.Code)
-				}
+				found = certTroubles(k.State())
+			}
+			if k := doorKeeper(a); k != nil {
+				found = withDoor(found, k.State())
+			}
+			for _, t := range found {
+				t.Args["node"] = string(a.Host.Name)
+				fmt.Fprintf(c.OutOrStdout(), "warning: %s (%s)\n", incident.Sentence(t.Code, t.Args), t.Code)
 			}
 			if a.Cassandra.Unit != "" {
 				fmt.Fprintf(c.OutOrStdout(), "%s is loaded and the gate stands in front of it; whether polkit lets the agent's user start it cannot be asked, and shows with the first start\n", a.Cassandra.Unit)
@@ -75,6 +80,7 @@ func newConfigCheck() *cobra.Command {
 func onThisHost(ctx context.Context, a settings.Agent) (lines []string) {
 	now := time.Now()
 	lines = append(certLines("store.tls", a.Store.TLS, checkCertificates(a, now)), certLinesAbroad(a, now)...)
+	lines = append(lines, doorLines(a, now)...)
 	if a.Cassandra.Unit != "" {
 		if err := checkUnit(ctx, a.Cassandra); err != nil {
 			lines = append(lines, "cassandra.unit: "+err.Error())

@@ -62,7 +62,10 @@ func (x explaining) run(c *cobra.Command, args []string) error {
 func (x explaining) write(c *cobra.Command) error {
 	ctx, cancel := context.WithTimeout(c.Context(), answerLimit)
 	defer cancel()
-	client := api.NewClient(x.socket)
+	client, err := x.client(c)
+	if err != nil {
+		return err
+	}
 	defer client.Close()
 	raw, err := client.Recording(ctx)
 	if err != nil {

@@ -42,7 +42,10 @@ func (a applying) mode(c *cobra.Command, dc cluster.Datacenter, word string) err
 	if strings.TrimSpace(a.reason) == "" {
 		return usage(c, errors.New("--reason is missing: others will wonder later"))
 	}
-	client := api.NewClient(a.socket)
+	client, err := a.client(c)
+	if err != nil {
+		return err
+	}
 	defer client.Close()
 	raw, err := client.Get(c.Context(), "/v1/policy")
 	if err != nil {

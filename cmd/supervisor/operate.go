@@ -49,7 +49,10 @@ func (o ordering) run(c *cobra.Command) error {
 	if !slices.Contains(outputs, o.output) {
 		return usage(c, fmt.Errorf("output %q is not known; known: %s", o.output, strings.Join(outputs, ", ")))
 	}
-	client := api.NewClient(o.socket)
+	client, err := o.client(c)
+	if err != nil {
+		return err
+	}
 	defer client.Close()
 	if o.verb == incident.AskApprove {
 		o.target.Plan = o.plan // a plan that does not stand any more is refused by its name

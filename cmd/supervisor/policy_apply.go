@@ -67,7 +67,10 @@ func (a applying) run(c *cobra.Command) error {
 	if len(text) > policyBytesMax {
 		return usage(c, fmt.Errorf("%s has %d bytes; a policy has at most %d", a.file, len(text), policyBytesMax))
 	}
-	client := api.NewClient(a.socket)
+	client, err := a.client(c)
+	if err != nil {
+		return err
+	}
 	defer client.Close()
 	return a.apply(c, client, text)
 }

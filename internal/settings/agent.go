@@ -41,10 +41,13 @@ type Identity struct {
 	Labels     map[string]string  `yaml:"labels"`
 }
 
-// API is the unix socket that commands and dashboards speak to.
+// API is the unix socket that commands and dashboards speak to, and the address
+// at which others than this host's may ask.
 type API struct {
 	Socket string `yaml:"socket"`
-	Group  string `yaml:"group"` // may open the socket besides root and the agent's own user; empty: nobody
+	Group  string `yaml:"group"`            // may open the socket besides root and the agent's own user; empty: nobody
+	Listen string `yaml:"listen,omitempty"` // IP:port, by mutual TLS only; empty: the socket alone
+	TLS    *TLS   `yaml:"tls,omitempty"`    // what is shown there, and whose certificates are believed
 }
 
 // Gossip is the encrypted membership of the region's agents.
@@ -164,6 +167,7 @@ func ParseAgent(file string, text []byte) (Agent, error) {
 	}
 	c := agentCheck{d, a}
 	c.identity()
+	c.api()
 	c.control()
 	c.gossip()
 	c.store()

@@ -28,12 +28,26 @@ func (c agentCheck) identity() {
 	c.name("host.rack", string(c.a.Host.Rack))
 	c.labels("host.labels", c.a.Host.Labels)
 	c.absolute("state_dir", c.a.StateDir)
-	c.socket("api.socket", c.a.API.Socket)
-	if c.a.API.Group != "" {
-		c.name("api.group", c.a.API.Group)
-	}
 	levels := []string{"debug", "info", "warn", "error"}
 	c.must(slices.Contains(levels, c.a.Log.Level), "log.level", "%q; write %s", c.a.Log.Level, list(levels))
+}
+
+func (c agentCheck) api() {
+	a := c.a.API
+	c.socket("api.socket", a.Socket)
+	if a.Group != "" {
+		c.name("api.group", a.Group)
+	}
+	c.tls("api.tls", a.TLS)
+	if a.TLS != nil {
+		c.must(a.Listen != "", "api.tls", "nothing listens with it; write IP:port as api.listen, or leave it out")
+	}
+	if a.Listen == "" {
+		return
+	}
+	c.address("api.listen", a.Listen)
+	c.must(a.TLS != nil, "api.listen", "%q without TLS: who asks over the network is told by a certificate; name ca, cert and key under api.tls (supervisor certs writes them)", a.Listen)
+	c.must(a.Listen != c.a.Gossip.Bind, "api.listen", "%q is gossip.bind too; give it its own port", a.Listen)
 }
 
 // controlMax bounds the agents that campaign: more make elections slower and
