@@ -1,7 +1,8 @@
 // SPDX-License-Identifier: Apache-2.0
 
 // Package api is what people, monitors and other programs see of an agent: an
-// HTTP interface on a unix socket, and its client. It decides nothing. Every
+// HTTP interface on a unix socket and, where it is asked for, over the network by
+// mutual TLS, and its client. It decides nothing. Every
 // answer is computed by a pure function from one Snapshot, so the command
 // line, a monitor and a dashboard cannot tell three different stories.
 //

@@ -62,16 +62,26 @@ func filesOf(dir, name string) certs.Files {
 
 func openDoor(t *testing.T) *door {
 	t.Helper()
-	d := &door{t: t, dir: authorityOf(t, "orders"), source: apitest.NewSource(apitest.Healthy())}
+	d, taken, _ := newDoor(t)
+	_ = taken.Close()
+	d.wait()
+	return d
+}
+
+// newDoor starts an agent whose address is taken by another, and answers on its
+// socket.
+func newDoor(t *testing.T) (d *door, taken net.Listener, socket string) {
+	t.Helper()
+	d = &door{t: t, dir: authorityOf(t, "orders"), source: apitest.NewSource(apitest.Healthy())}
 	d.files = host(t, d.dir, "n1")
-	free, err := net.Listen("tcp", "127.0.0.1:0")
+	taken, err := net.Listen("tcp", "127.0.0.1:0")
 	if err != nil {
 		t.Fatal(err)
 	}
-	d.at = free.Addr().String()
-	_ = free.Close()
+	t.Cleanup(func() { _ = taken.Close() })
+	d.at, socket = taken.Addr().String(), filepath.Join(t.TempDir(), "s")
 	owner := certs.Owner{Identity: certs.Identity{Cluster: "orders", Region: "eu", Host: "n1"}, Serves: []net.IP{net.IPv4(127, 0, 0, 1)}, Door: true}
-	server, err := api.NewServer(api.Options{Socket: filepath.Join(t.TempDir(), "s"), Source: d.source, ReadPolicy: readPolicy, Counters: api.NewCounters(), Log: zap.NewNop(),
+	server, err := api.NewServer(api.Options{Socket: socket, Source: d.source, ReadPolicy: readPolicy, Counters: api.NewCounters(), Log: zap.NewNop(),
 		Remote: &api.Remote{Address: d.at, Certs: certs.NewKeeper(d.files, owner, time.Now)}})
 	if err != nil {
 		t.Fatal(err)
@@ -85,16 +95,21 @@ func openDoor(t *testing.T) *door {
 			t.Errorf("serve: %v", err)
 		}
 	})
-	for end := time.Now().Add(30 * time.Second); ; {
+	return d, taken, socket
+}
+
+// wait is until the agent listens.
+func (d *door) wait() {
+	d.t.Helper()
+	for end := time.Now().Add(30 * time.Second); ; time.Sleep(10 * time.Millisecond) {
 		c, err := net.Dial("tcp", d.at)
 		if err == nil {
 			_ = c.Close()
-			return d
+			return
 		}
 		if time.Now().After(end) {
-			t.Fatalf("nobody listens: %v", err)
+			d.t.Fatalf("nobody listens: %v", err)
 		}
-		time.Sleep(10 * time.Millisecond)
 	}
 }
 
@@ -139,6 +154,37 @@ func TestAnOperatorActsUnderHisName(t *testing.T) {
 	// The gate is this host's: its answer may use up a marker.
 	if _, err := c.Gate(t.Context(), api.GateQuestion{Node: "n1"}); code(err) != "NOT_PERMITTED" || !strings.Contains(err.Error(), "on the host itself only") || len(d.source.Asked()) > 0 {
 		t.Errorf("an operator asks for the gate: %v", err)
+	}
+}
+
+// What is wrong at this door keeps no gate from its answer.
+func TestAnAddressThatIsTakenIsTriedAgain(t *testing.T) {
+	d, taken, socket := newDoor(t)
+	local := api.NewClient(socket)
+	defer local.Close()
+	if _, err := local.Get(t.Context(), "/v1/status"); err != nil {
+		t.Errorf("on the socket: %v", err)
+	}
+	_ = taken.Close()
+	d.wait()
+	if _, err := d.client(asker(t, d.dir, certs.OfReader, "grafana", 0)).Get(t.Context(), "/v1/status"); err != nil {
+		t.Error(err)
+	}
+}
+
+// An authority for people alone is replaced without touching the hosts.
+func TestPeopleMayHaveAnAuthorityOfTheirOwn(t *testing.T) {
+	d := openDoor(t)
+	people := authorityOf(t, "orders")
+	f := asker(t, people, certs.OfOperator, "ana", 0)
+	f.CA = filepath.Join(t.TempDir(), "hosts.pem")
+	both(t, f.CA, d.files.CA)
+	if err := orders(d.client(f)); code(err) != "CERT_REFUSED" {
+		t.Fatalf("of an authority that is not known there: %v", err)
+	}
+	both(t, d.files.CA, filepath.Join(people, certs.CAFile))
+	if err := orders(d.client(f)); err != nil {
+		t.Error(err)
 	}
 }
 
@@ -198,7 +244,7 @@ func TestWhoIsNotBelievedIsToldWhich(t *testing.T) {
 		{"another cluster's host", believes(host(t, stock, "n1")), `it is of cluster "stock" (supervisor://stock/eu/host/n1), the agent is of "orders"`},
 		{"one that names nobody", nameless, "it names nobody: no URI like supervisor://CLUSTER/operator/NAME"},
 		{"expired", asker(t, d.dir, certs.OfOperator, "old", (certs.PersonDays+1)*24*time.Hour), "does not take this certificate (it expired at "},
-		{"another authority of the same name", believes(asker(t, ours, certs.OfOperator, "ana", 0)), "does not take this certificate (it is of an authority (supervisor authority of orders) that is not in your CA file)"},
+		{"another authority of the same name", believes(asker(t, ours, certs.OfOperator, "ana", 0)), "does not take this certificate (it is of \"supervisor authority of orders\", which is none of the authorities there"},
 	} {
 		c := d.client(row.files)
 		_, err := c.Get(t.Context(), "/v1/status")

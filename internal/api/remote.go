@@ -53,11 +53,7 @@ func (c *Client) disbelieved(err error) error {
 		return problem(CertRefused, c.at, fmt.Sprintf("the certificate that %s shows is not believed: %v", c.at, certs.Plainly(theirs.Err, time.Now())),
 			"look at the address and at your CA file")
 	case c.show != nil && errors.As(err, &alert) && alert.Op == "remote error" && strings.Contains(alert.Err.Error(), "certificate"):
-		why := c.show.Ails(time.Now())
-		if why == "" {
-			why = "it says: " + strings.TrimPrefix(alert.Err.Error(), "tls: ")
-		}
-		return problem(CertRefused, c.at, fmt.Sprintf("the agent on %s does not take this certificate (%s)", c.at, why))
+		return problem(CertRefused, c.at, fmt.Sprintf("the agent on %s does not take this certificate (%s)", c.at, c.show.Ails(time.Now())))
 	}
 	return nil
 }

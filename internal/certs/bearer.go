@@ -136,16 +136,15 @@ func (f Files) Read() (*Set, error) {
 }
 
 // Ails says what one who shows these files can see in them for himself, when the
-// other side does not believe him; empty: nothing.
+// other side does not believe him. His authorities are those of the other side,
+// and need not hold his own.
 func (s *Set) Ails(at time.Time) string {
 	leaf := s.Pair.Leaf
 	switch {
 	case at.After(leaf.NotAfter):
 		return "it expired at " + stamp(leaf.NotAfter)
 	case at.Before(leaf.NotBefore):
-		return "it is not valid before " + stamp(leaf.NotBefore) + " by this machine's clock"
-	case len(s.chains(at)) == 0:
-		return fmt.Sprintf("it is of an authority (%s) that is not in your CA file", leaf.Issuer.CommonName)
+		return "it is not valid before " + stamp(leaf.NotBefore)
 	}
-	return ""
+	return fmt.Sprintf("it is of %q, which is none of the authorities there, or it is not for this use", leaf.Issuer.CommonName)
 }
