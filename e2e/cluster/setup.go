@@ -172,7 +172,7 @@ func (c *Cluster) install(ctx context.Context, deb string) error {
 		return err
 	}
 	for _, h := range c.All() {
-		if _, err := first.Supervisor(ctx, "certs", "issue", string(h.Name), "--dir", broughtDir+"/ca", "--region", string(Region), "--address", h.Address.String()); err != nil {
+		if _, err := first.Supervisor(ctx, "certs", "issue", string(h.Name), "--dir", broughtDir+"/ca", "--region", string(c.layout.home(h.place)), "--address", h.Address.String()); err != nil {
 			return err
 		}
 	}
