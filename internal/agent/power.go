@@ -186,5 +186,23 @@ func (a *Agent) mayTurnOff(ctx context.Context, e errand) error {
 	case !maps.Equal(now, here.revs):
 		return refusal{incident.IntentFirst, "the fences are others by now than those that are known here"}
 	}
-	return nil
+	return a.stillAwaited(ctx, e.order)
+}
+
+// stillAwaited asks the store, past what this agent has read, whether the incident
+// waits for an order. Its fence stays as it is when the host is heard again and the
+// order is taken back.
+func (a *Agent) stillAwaited(ctx context.Context, o incident.Order) error {
+	key := store.Record(o.Incident)
+	kvs, _, err := a.o.Journal.List(ctx, key)
+	if err != nil {
+		return refusal{incident.IntentFirst, fmt.Sprintf("the store does not say whether the order is awaited: %v", err)}
+	}
+	for _, kv := range kvs {
+		var r incident.Record
+		if kv.Key == key && store.Strict(kv.Value, &r) == nil && r.Awaits(o.ID) {
+			return nil
+		}
+	}
+	return refusal{incident.IntentFirst, "by the store's last word no incident waits for it any more"}
 }

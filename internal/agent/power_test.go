@@ -233,6 +233,37 @@ func TestNobodyIsTurnedOffByAnOldFence(t *testing.T) {
 	})
 }
 
+// takenBack is a store whose incident waits for nothing any more, which was not read
+// yet; its fences are as they were.
+type takenBack struct{ Journal }
+
+func (l takenBack) List(ctx context.Context, prefix string) ([]store.KV, int64, error) {
+	kvs, rev, err := l.Journal.List(ctx, prefix)
+	kvs = slices.Clone(kvs)
+	for i, kv := range kvs {
+		var r incident.Record
+		if strings.HasPrefix(prefix, store.Incidents) && store.Strict(kv.Value, &r) == nil {
+			r.Pending = nil
+			kvs[i].Value, _ = json.Marshal(r)
+		}
+	}
+	return kvs, rev, err
+}
+
+// The leader heard the host and took the order back; whoever claimed it stood still.
+func TestNobodyIsTurnedOffByAnOrderThatWasTakenBack(t *testing.T) {
+	inRegion(t, incident.Auto, func(r *region) {
+		hook := withPower(r, "n1")["n1"]
+		r.halt("n1", true)
+		r.start("n1", func(o *Options) { o.Power, o.Journal = hook, takenBack{o.Journal} })
+		r.unreached("n3")
+		r.awaitHeld(5*time.Minute, "no incident waits for it any more")
+		if r.count("n3 off by n1") != 0 {
+			t.Errorf("turned off: %v", r.story)
+		}
+	})
+}
+
 // Whoever is restarted while a host is turned off, the proof is had in the end, and
 // nobody else is touched.
 func TestAnAgentRestartedWhileAHostIsTurnedOffGoesOn(t *testing.T) {
