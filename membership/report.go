@@ -59,7 +59,8 @@ const (
 
 // Unanswered tells whether o means that there was no answer. Held goes on when one of
 // them takes another's place: who is silent and refuses later has not answered for all
-// that time.
+// that time. Silence alone begins anew: whose port was closed, by a hand or because it
+// starts, has not hung for all that time.
 func (o Outcome) Unanswered() bool { return o == Refused || o == Silent || o == Wrong }
 
 var outcomeWords = cluster.Words{"no_word", "good", "late", "refused", "silent", "wrong", "exited", "leaving"}
@@ -86,7 +87,7 @@ type Look struct {
 	Path    Path          `json:"path"`
 	Outcome Outcome       `json:"outcome"`
 	Misses  int           `json:"misses,omitempty"` // looks in a row with this outcome; silence needs three
-	Held    time.Duration `json:"held"`             // the outcome has stood so long, on the observer's clock; Unanswered ones count as one
+	Held    time.Duration `json:"held"`             // the outcome has stood so long, on the observer's clock; Unanswered ones count as one, but for silence after another
 	Age     time.Duration `json:"age"`              // from the look to the sending, on the observer's clock
 }
 

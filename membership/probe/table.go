@@ -21,7 +21,7 @@ type key struct {
 type entry struct {
 	outcome membership.Outcome
 	misses  int
-	since   cluster.Moment // the outcome has stood from here, or one like it
+	since   cluster.Moment // the outcome has stood from here, or one like it before it
 	at      cluster.Moment // of the look
 	live    bool           // the look never ends: it is as old as the asking
 	trouble error
@@ -70,7 +70,7 @@ func (t *table) note(k key, outcome membership.Outcome, at cluster.Moment, live 
 		}
 	case !known || e.outcome != outcome:
 		since := at
-		if known && e.outcome.Unanswered() && outcome.Unanswered() {
+		if known && e.outcome.Unanswered() && outcome.Unanswered() && outcome != membership.Silent {
 			since = e.since
 		}
 		e = entry{outcome: outcome, since: since, at: at, live: live, trouble: trouble}

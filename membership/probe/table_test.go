@@ -21,7 +21,8 @@ func TestNoAnswerIsAsOldAsTheFirst(t *testing.T) {
 	}{
 		{"the same", membership.Silent, membership.Silent, 2 * time.Second},
 		{"silent, then refused by its kernel", membership.Silent, membership.Refused, 2 * time.Second},
-		{"refused, then silent", membership.Refused, membership.Silent, 2 * time.Second},
+		{"refused, then silent: its kernel told at once that nobody listens, and a process hangs from now on", membership.Refused, membership.Silent, time.Second},
+		{"nonsense, then silent", membership.Wrong, membership.Silent, time.Second},
 		{"it answered before", membership.Good, membership.Silent, time.Second},
 		{"it answers again", membership.Silent, membership.Late, time.Second},
 		{"an exit is news", membership.Wrong, membership.Exited, time.Second},
