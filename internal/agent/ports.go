@@ -27,8 +27,8 @@ type Journal interface {
 
 // RegionStore is the store of another region, which is only read.
 type RegionStore interface {
-	// Watch brings some folders whole and then what changes in them, and an empty
-	// batch every few seconds while the store answers.
+	// Watch brings some folders whole and then what changes in them, and every few
+	// seconds, while the store answers, an empty batch: nothing older is still to come.
 	Watch(ctx context.Context, folders []string) <-chan store.Batch
 	// Check is an error while the store does not answer, or is another than before;
 	// follow tells whether such a one is gone over to.

@@ -32,8 +32,8 @@ func DialReader(o Options) (*Reader, error) {
 }
 
 // Watch is Store.Watch over some folders, which are read in one transaction. While
-// nothing changes in them an empty batch every two seconds tells that the store
-// answers.
+// the store answers an empty batch every two seconds tells that all was brought that
+// stood there when it was asked.
 func (r *Reader) Watch(ctx context.Context, folders []string) <-chan store.Batch {
 	in := func(key string) bool {
 		for _, f := range folders {
@@ -46,14 +46,15 @@ func (r *Reader) Watch(ctx context.Context, folders []string) <-chan store.Batch
 	w := &watch{every: beatEvery, takes: in,
 		read: func(ctx context.Context) ([]store.KV, int64, error) { return r.list(ctx, folders) }}
 	w.ask = func(ctx context.Context) error {
-		if _, err := r.s.pulse(ctx); err != nil {
+		now, err := r.s.pulse(ctx)
+		if err != nil {
 			return err
 		}
-		select {
-		case w.out <- store.Batch{Rev: w.reach}:
-		default: // whoever has not taken what is there needs no beat
+		if w.wants = now.Revision; w.reach >= w.wants {
+			w.beat() // a watch that begins in the future is told of no progress
+			return nil
 		}
-		return nil
+		return r.s.askProgress(ctx)
 	}
 	return r.s.watch(ctx, w)
 }

@@ -46,6 +46,11 @@ func TestTheStoreOfAnotherRegionIsRead(t *testing.T) {
 	if b := batch(t, ch); b.Whole || len(b.KVs) > 0 || b.Rev == 0 {
 		t.Errorf("nothing changed, and it says %+v", b)
 	}
+	beside(t, far)
+	drain(ch)
+	if b := batch(t, ch); b.Whole || len(b.KVs) > 0 { // once the watch has come past that
+		t.Errorf("nothing of it changed, and it says %+v", b)
+	}
 	if _, err := there.Commit(t.Context(), put("log/dc2/2", "1")); err != nil {
 		t.Fatal(err)
 	}
@@ -94,6 +99,25 @@ func TestTheStoreOfAnotherRegionIsRead(t *testing.T) {
 		}
 		return nil
 	})
+}
+
+// beside writes what is none of the region's business into its etcd.
+func beside(t *testing.T, addr string) {
+	t.Helper()
+	c, err := clientv3.New(clientv3.Config{Endpoints: []string{"http://" + addr}})
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer func() { _ = c.Close() }()
+	if _, err := c.Put(t.Context(), "/others/1", "1"); err != nil {
+		t.Fatal(err)
+	}
+}
+
+func drain(ch <-chan store.Batch) {
+	for len(ch) > 0 {
+		<-ch
+	}
 }
 
 func nobody(store.Sight) bool { return false }

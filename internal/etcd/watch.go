@@ -57,6 +57,9 @@ type watch struct {
 	takes  func(key string) bool
 	out    chan store.Batch
 	reach  int64 // the revision delivered so far
+	// wants is the revision at which the store stood when a reader asked it: an empty
+	// batch tells that all up to there was delivered. 0: nobody waits for that.
+	wants int64
 }
 
 func (w *watch) run(ctx context.Context) {
@@ -121,6 +124,9 @@ func (w *watch) take(resp clientv3.WatchResponse) error {
 		return fmt.Errorf("%w: revision %d, was %d", ErrWentBack, resp.Header.Revision, w.reach)
 	}
 	if len(resp.Events) == 0 {
+		if w.wants != 0 && resp.IsProgressNotify() && resp.Header.Revision >= w.wants {
+			w.beat()
+		}
 		return nil
 	}
 	b := store.Batch{KVs: make([]store.KV, 0, len(resp.Events))}
@@ -135,12 +141,27 @@ func (w *watch) take(resp clientv3.WatchResponse) error {
 		// Not the header's revision: it may be ahead of what was delivered.
 		b.Rev = max(b.Rev, ev.Kv.ModRevision)
 	}
+	if len(b.KVs) == 0 { // an empty one is a beat
+		w.reach = b.Rev
+		return nil
+	}
 	select {
 	case w.out <- b:
 		w.reach = b.Rev
 		return nil
 	default:
 		return errSlow
+	}
+}
+
+// beat tells that nothing else is new, once the watch has come as far as the store
+// was when it was asked. The member that answers a question may be another one than
+// the watch hangs on, which can lag behind for as long as its disk is slow.
+func (w *watch) beat() {
+	w.wants = 0
+	select {
+	case w.out <- store.Batch{Rev: w.reach}:
+	default: // whoever has not taken what is there needs no beat
 	}
 }
 

@@ -62,9 +62,12 @@ func (s *State) readAbroad(in Abroad, now cluster.Moment) {
 	if a.belief.Doubt != "" || a.picture.whole == 0 && !in.Batch.Whole {
 		return
 	}
-	if a.picture.Apply(in.Batch) {
-		a.era = a.picture.Era.Value.Era
-		a.told = now
+	if !a.picture.Apply(in.Batch) {
+		return
+	}
+	a.era = a.picture.Era.Value.Era
+	if in.Batch.Whole || len(in.Batch.KVs) == 0 {
+		a.told = now // a change alone may come late, from a member that lags behind
 	}
 }
 

@@ -96,6 +96,10 @@ func TestWordsOfAnotherRegionGrowOld(t *testing.T) {
 	if s.FencesAbroad("us", late).At != 0 || len(s.FencesAbroad("us", late).Fences) != 1 {
 		t.Error("a fence that was read goes on standing, and nobody knows whether it is the last word")
 	}
+	s.Turn(Abroad{Region: "us", Batch: store.Batch{Rev: 100, KVs: []store.KV{{Key: store.Agent("b2"), Value: []byte("{}"), Mod: 100}}}, EtcdCluster: "c9"}, late, time.Time{})
+	if why, _ := s.UnreadAbroad("us", late); why == "" {
+		t.Error("a change may come from a member that lags behind: what else is said may be untrue by now")
+	}
 	s.Turn(Abroad{Region: "us", Batch: store.Batch{Rev: 99}, EtcdCluster: "c9"}, late, time.Time{})
 	if why, since := s.UnreadAbroad("us", late); why != "" || since != late {
 		t.Errorf("an answer with nothing new is an answer: %s", why)
