@@ -8,6 +8,8 @@ import (
 	"path/filepath"
 
 	"go.yaml.in/yaml/v3"
+
+	"supervisor/cluster"
 )
 
 // ErrNoOptionsFile stands for a file that says all that the gate needs but for
@@ -26,12 +28,19 @@ func ReadGate(path string) (Agent, error) {
 		return Agent{}, err
 	}
 	a := DefaultAgent()
-	part := struct {
-		Host     *Identity `yaml:"host"`
-		StateDir *string   `yaml:"state_dir"`
-		API      *API      `yaml:"api"`
-		Gate     *Gate     `yaml:"gate"`
-	}{&a.Host, &a.StateDir, &a.API, &a.Gate}
+	// Fields and not their sections: what an agent shows over the network, or a label
+	// of its host, may be written in any wrong way.
+	var part struct {
+		Host struct {
+			Name *cluster.Name `yaml:"name"`
+		} `yaml:"host"`
+		StateDir *string `yaml:"state_dir"`
+		API      struct {
+			Socket *string `yaml:"socket"`
+		} `yaml:"api"`
+		Gate *Gate `yaml:"gate"`
+	}
+	part.Host.Name, part.StateDir, part.API.Socket, part.Gate = &a.Host.Name, &a.StateDir, &a.API.Socket, &a.Gate
 	if err := yaml.Unmarshal(text, &part); err != nil {
 		return a, fmt.Errorf("read what the gate needs: %w", err)
 	}

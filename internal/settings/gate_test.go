@@ -16,6 +16,8 @@ func TestReadGate(t *testing.T) {
 	}{
 		{"a certificate that is not there is the agent's trouble", "host: {name: n1}\nstate_dir: /var/lib/s\nstore: {tls: {ca: /nowhere}}\ngate: {timeout: 3s, options_file: /run/o}\n", true},
 		{"an unknown field elsewhere too", "host: {name: n1}\nstate_dir: /var/lib/s\ngossip: {flor: 1}\ngate: {timeout: 3s, options_file: /run/o}\n", true},
+		{"what the agent shows over the network too, however it is written", "host: {name: n1, labels: [a]}\nstate_dir: /var/lib/s\napi: {listen: [1], tls: /ca.pem}\ngate: {timeout: 3s, options_file: /run/o}\n", true},
+		{"a socket that is no text would leave it with nobody to ask", "host: {name: n1}\nstate_dir: /var/lib/s\napi: {socket: [1]}\ngate: {timeout: 3s, options_file: /run/o}\n", false},
 		{"without its name it would ask for nobody", "state_dir: /var/lib/s\ngate: {timeout: 3s, options_file: /run/o}\n", false},
 		{"without a place for the options an answer would be lost", "host: {name: n1}\nstate_dir: /var/lib/s\ngate: {timeout: 3s, option_file: /run/o}\n", false},
 		{"a place that depends on where the gate runs is none", "host: {name: n1}\nstate_dir: /var/lib/s\ngate: {timeout: 3s, options_file: run/o}\n", false},
