@@ -22,7 +22,9 @@ const beatEvery = 2 * time.Second
 // lease, and nothing of it writes.
 type Reader struct{ s *Store }
 
-// DialReader makes a client that reads. It does not wait for the store. Close it.
+// DialReader makes a client that reads. It waits neither for the store nor for
+// certificates that are in order: an agent whose files for another region are not
+// must start, for its own node. Close it.
 func DialReader(o Options) (*Reader, error) {
 	s, err := connect(o)
 	if err != nil {

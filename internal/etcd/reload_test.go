@@ -227,3 +227,31 @@ func TestAServerThatDoesNotAnswerRefusesNobody(t *testing.T) {
 		t.Errorf("refused are %q", all)
 	}
 }
+
+// An agent whose files for another region are not in order yet starts for its own
+// node, says what is wrong, and reads there when they are.
+func TestAReaderWaitsForItsFiles(t *testing.T) {
+	t.Parallel()
+	ca := authority(t, "orders")
+	server, own := filesOf(t), filesOf(t)
+	install(t, server, ca, "n1", ca)
+	o, _, url := alone(t, server)
+	bootstrap(t, o)
+	there := options(t, "n2", "/supervisor/1/orders/us/", "")
+	there.Endpoints, there.TLS = []string{url}, keeper("n2", own)
+	r, err := etcd.DialReader(there)
+	if err != nil {
+		t.Fatalf("it keeps its agent from starting: %v", err)
+	}
+	t.Cleanup(func() { _ = r.Close() })
+	check := func() error {
+		ctx, cancel := context.WithTimeout(t.Context(), 5*time.Second)
+		defer cancel()
+		return r.Check(ctx, nobody)
+	}
+	if err := check(); err == nil || !strings.Contains(err.Error(), own.Cert+" is not there") {
+		t.Errorf("without files it says %v", err)
+	}
+	install(t, own, ca, "n2", ca)
+	eventually(t, "it reads when the files are there", check)
+}

@@ -39,6 +39,9 @@ type Store struct {
 // Dial makes a client. It does not wait for the store: an agent starts, and
 // observes, also while etcd is away. Close it.
 func Dial(o Options) (*Store, error) {
+	if err := usable(o.TLS); err != nil {
+		return nil, fmt.Errorf("store options: %w", err)
+	}
 	s, err := connect(o)
 	if err != nil {
 		return nil, err
@@ -51,9 +54,6 @@ func Dial(o Options) (*Store, error) {
 // connect makes a client that holds no lease.
 func connect(o Options) (*Store, error) {
 	if err := o.check(); err != nil {
-		return nil, fmt.Errorf("store options: %w", err)
-	}
-	if err := usable(o.TLS); err != nil {
 		return nil, fmt.Errorf("store options: %w", err)
 	}
 	ctx, cancel := context.WithCancel(context.Background())
