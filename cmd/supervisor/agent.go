@@ -74,7 +74,7 @@ func runAgent(ctx context.Context, config string) error {
 		runtime.GOMAXPROCS(1)
 	}
 	defer func() { _ = log.Sync() }()
-	j := &joinery{cfg: cfg, log: log, counters: api.NewCounters(), certs: keeper(cfg), door: doorKeeper(cfg), member: func() string { return "" },
+	j := &joinery{cfg: cfg, log: log, counters: api.NewCounters(), certs: keeper(cfg), door: doorKeeper(cfg), besides: besides(cfg), member: func() string { return "" },
 		outdated: func() bool { return false }}
 	defer j.close()
 	a, err := j.agent(ctx)
@@ -124,7 +124,7 @@ type joinery struct {
 	certs    *certs.Keeper // of the files of store.tls; nil: none
 	lacking  string        // what the last look found wrong with them
 	door     *certs.Keeper // of the files of api.tls; nil: nobody asks over the network
-	doorless string        // what the last look found wrong with those
+	besides  []*kept       // the files of api.tls and of other regions' stores
 	member   func() string // why the store's member here does not run
 	outdated func() bool   // it goes by another CA file than stands there
 	counters *api.Counters
@@ -209,8 +209,8 @@ func (j *joinery) around() (found []incident.Trouble) {
 		}
 		found = append(found, certTroubles(settled(j.certs.State(), &j.lacking))...)
 	}
-	if j.door != nil {
-		found = withDoor(found, settled(j.door.State(), &j.doorless))
+	for _, k := range j.besides {
+		found = withMore(found, settled(k.State(), &k.lacking))
 	}
 	if j.certs != nil && j.outdated() {
 		found = append(found, incident.Trouble{Code: "STORE_MEMBER_OLD_CA", Args: map[string]string{"file": j.certs.Files().CA}})

@@ -10,6 +10,7 @@ import (
 	"slices"
 	"time"
 
+	"supervisor/cluster"
 	"supervisor/incident"
 	"supervisor/internal/certs"
 	"supervisor/internal/settings"
@@ -81,12 +82,38 @@ func certLines(under string, t *settings.TLS, faults []certs.Fault) (lines []str
 
 // certLinesAbroad are those of other regions' stores which have files of their own.
 func certLinesAbroad(cfg settings.Agent, at time.Time) (lines []string) {
-	for _, r := range slices.Sorted(maps.Keys(cfg.Regions)) {
-		if t := cfg.Regions[r].TLS; t != nil && (cfg.Store.TLS == nil || *t != *cfg.Store.TLS) {
-			lines = append(lines, certLines("regions."+string(r)+".tls", t, certFiles(*t).Check(ownerAbroad(cfg), at))...)
-		}
+	for _, r := range ownFiles(cfg) {
+		t := cfg.Regions[r].TLS
+		lines = append(lines, certLines("regions."+string(r)+".tls", t, certFiles(*t).Check(ownerAbroad(cfg), at))...)
 	}
 	return lines
+}
+
+// ownFiles are the regions whose stores are shown other files than the own one.
+func ownFiles(cfg settings.Agent) (regions []cluster.Region) {
+	for _, r := range slices.Sorted(maps.Keys(cfg.Regions)) {
+		if t := cfg.Regions[r].TLS; t != nil && (cfg.Store.TLS == nil || *t != *cfg.Store.TLS) {
+			regions = append(regions, r)
+		}
+	}
+	return regions
+}
+
+// kept are files that others than the own store are shown.
+type kept struct {
+	*certs.Keeper
+	lacking string // what the last look found wrong with them
+}
+
+// besides are those: for the stores of other regions, and for the door.
+func besides(cfg settings.Agent) (all []*kept) {
+	for _, r := range ownFiles(cfg) {
+		all = append(all, &kept{Keeper: keeperAbroad(cfg, cfg.Regions[r])})
+	}
+	if k := doorKeeper(cfg); k != nil {
+		all = append(all, &kept{Keeper: k})
+	}
+	return all
 }
 
 // impossible is the error of an agent that could never reach its store with the

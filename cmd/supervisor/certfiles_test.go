@@ -156,6 +156,64 @@ func TestFindingsAboutCertificates(t *testing.T) {
 	}
 }
 
+// The files for another region's store are told like those for the own one, and
+// keep no agent from starting.
+func TestFilesForAnotherRegionAreTold(t *testing.T) {
+	file, a := secure(t, time.Now())
+	text, err := os.ReadFile(file)
+	if err != nil {
+		t.Fatal(err)
+	}
+	dir := filepath.Dir(file)
+	if err := certs.Init(filepath.Join(dir, "us"), "orders", time.Now()); err != nil {
+		t.Fatal(err)
+	}
+	in := func(s string) string { return strings.ReplaceAll(s, "DIR", dir) }
+	more := in("regions: {us: {endpoints: [\"https://10.1.3.21:2379\"], tls: {ca: DIR/us/ca.pem, cert: DIR/us/n1.pem, key: DIR/us/n1.key}}}\n")
+	if err := os.WriteFile(file, append(text, more...), 0o600); err != nil {
+		t.Fatal(err)
+	}
+	if a, err = settings.ReadAgent(file); err != nil {
+		t.Fatal(err)
+	}
+	j := joinery{cfg: a, log: zap.NewNop(), certs: keeper(a), besides: besides(a), refused: func() []string { return nil }, strangers: func() []gossip.Stranger { return nil },
+		outdated: func() bool { return false }}
+	defer j.close()
+	if _, err := j.regions(); err != nil {
+		t.Errorf("they keep the agent, and its gate, from starting: %v", err)
+	}
+	issue := func(at time.Time) {
+		for _, f := range []string{"n1.pem", "n1.key"} {
+			_ = os.Remove(filepath.Join(dir, "us", f))
+		}
+		if err := certs.Issue(filepath.Join(dir, "us"), certs.Host{Name: "n1", Region: "eu", Addresses: []net.IP{net.IPv4(127, 0, 0, 1)}}, at); err != nil {
+			t.Fatal(err)
+		}
+	}
+	day := 24 * time.Hour
+	for _, row := range []struct {
+		age        time.Duration // of the certificate; below 0: none is there
+		code, says string
+	}{
+		{-1, "CERT_REJECTED", in("DIR/us/n1.pem is not there")},
+		{0, "", ""},
+		{(certs.HostDays - 10) * day, "CERT_EXPIRING", in("DIR/us/n1.pem")},
+		{(certs.HostDays + 1) * day, "CERT_REJECTED", in("DIR/us/n1.pem expired at ")},
+	} {
+		if row.age >= 0 {
+			issue(time.Now().Add(-row.age))
+		}
+		j.besides = besides(a) // an agent that has just started
+		var codes, words []string
+		for _, f := range j.around() {
+			codes, words = append(codes, f.Code), append(words, f.Args["detail"]+f.Args["file"])
+		}
+		if got := strings.Join(codes, " "); got != row.code || !strings.Contains(strings.Join(words, "\n"), row.says) {
+			t.Errorf("of age %v: %q %q, want %s %q", row.age, got, words, row.code, row.says)
+		}
+	}
+}
+
 func TestFilesThatAreBeingReplacedAreToldAtTheSecondLook(t *testing.T) {
 	half, key := []certs.Fault{{File: "/c", What: "is half", Do: "wait"}}, []certs.Fault{{File: "/k", What: "is another's", Do: "wait"}}
 	before := ""

@@ -59,8 +59,8 @@ func newConfigCheck() *cobra.Command {
 			if k := keeper(a); k != nil {
 				found = certTroubles(k.State())
 			}
-			if k := doorKeeper(a); k != nil {
-				found = withDoor(found, k.State())
+			for _, k := range besides(a) {
+				found = withMore(found, k.State())
 			}
 			for _, t := range found {
 				t.Args["node"] = string(a.Host.Name)

@@ -48,10 +48,11 @@ func doorLines(cfg settings.Agent, at time.Time) []string {
 	return certLines("api.tls", cfg.API.TLS, certFiles(*cfg.API.TLS).Check(doorOwner(cfg), at))
 }
 
-// withDoor adds the findings about the files of api.tls to those of store.tls,
-// which are the same files as a rule: an agent tells each code once. An expired
-// one keeps people out and no store, so it is among what is not in order.
-func withDoor(found []incident.Trouble, st certs.State) []incident.Trouble {
+// withMore adds the findings about the files of api.tls, or of another region's
+// store, to those of store.tls, which are the same files as a rule: an agent tells
+// each code once. An expired one keeps people out, or a region unread, and not the
+// own store, so it is among what is not in order.
+func withMore(found []incident.Trouble, st certs.State) []incident.Trouble {
 	at := func(code string) int {
 		return slices.IndexFunc(found, func(t incident.Trouble) bool { return t.Code == code })
 	}

@@ -190,7 +190,7 @@ func TestTheFilesOfTheDoorAreToldOnce(t *testing.T) {
 	} {
 		var codes []string
 		detail := ""
-		for _, f := range withDoor(row.stores, row.st) {
+		for _, f := range withMore(row.stores, row.st) {
 			codes = append(codes, f.Code)
 			detail = f.Args["detail"]
 		}
