@@ -47,7 +47,14 @@ func (c agentCheck) api() {
 	}
 	c.address("api.listen", a.Listen)
 	c.must(a.TLS != nil, "api.listen", "%q without TLS: who asks over the network is told by a certificate; name ca, cert and key under api.tls (supervisor certs writes them)", a.Listen)
-	c.must(a.Listen != c.a.Gossip.Bind, "api.listen", "%q is gossip.bind too; give it its own port", a.Listen)
+	taken := map[string]string{c.a.Gossip.Bind: "gossip.bind", c.a.Cassandra.CQL: "cassandra.cql", c.a.Cassandra.Storage: "cassandra.storage"}
+	if m, runs := c.a.Member(); runs {
+		at := child("store.embedded.members", string(c.a.Host.Name))
+		taken[m.Client], taken[m.Peer] = child(at, "client"), child(at, "peer")
+	}
+	// An agent is started before its Cassandra, which would find its port taken.
+	other, is := taken[a.Listen]
+	c.must(!is, "api.listen", "%q is %s too; give it its own port", a.Listen, other)
 }
 
 // controlMax bounds the agents that campaign: more make elections slower and
