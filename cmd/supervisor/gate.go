@@ -81,7 +81,7 @@ func gateConfig(path string, warn io.Writer) (settings.Agent, error) {
 	}
 	part, partial := settings.ReadGate(path)
 	if errors.Is(partial, settings.ErrNoOptionsFile) {
-		return part, errors.Join(partial, err)
+		return part, noOptionsFile{errors.Join(partial, err), err}
 	}
 	if partial != nil {
 		return part, err // which names what is missing here too
@@ -89,6 +89,16 @@ func gateConfig(path string, warn io.Writer) (settings.Agent, error) {
 	fmt.Fprintf(warn, "warning: %v\n", err)
 	return part, nil
 }
+
+// noOptionsFile is a file with faults that says all that the gate needs but for
+// where its answer goes.
+type noOptionsFile struct {
+	error
+	faults error // of the file
+}
+
+// Unwrap lets the faults be told line by line.
+func (e noOptionsFile) Unwrap() error { return e.error }
 
 // gateEvery is how often an agent that says "wait" is asked again.
 const gateEvery = 250 * time.Millisecond

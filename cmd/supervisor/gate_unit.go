@@ -33,8 +33,6 @@ func unitGate(c *cobra.Command, config, environment string) error {
 		if !exists(cfg.StateDir) {
 			return writeOptions(environment, "")
 		}
-	case errors.Is(err, settings.ErrNoOptionsFile):
-		fmt.Fprintf(warn, "warning: %v\n", err)
 	case err != nil:
 		return inFile(err)
 	}
@@ -56,7 +54,13 @@ func unitConfig(config string, warn io.Writer) (settings.Agent, error) {
 		cfg.Gate.Timeout = 0
 		return cfg, errNotSetUp
 	}
-	return gateConfig(config, warn)
+	cfg, err := gateConfig(config, warn)
+	var without noOptionsFile
+	if errors.As(err, &without) { // this gate has a place of its own
+		fmt.Fprintf(warn, "warning: %v\n", without.faults)
+		err = nil
+	}
+	return cfg, err
 }
 
 // exists is false only for what is certainly not there.

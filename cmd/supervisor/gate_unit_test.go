@@ -60,6 +60,9 @@ func TestTheGateOfAUnit(t *testing.T) {
 			if row.left == "none" && !errors.Is(err, fs.ErrNotExist) || row.left != "none" && (err != nil || string(got) != row.left) {
 				t.Errorf("left %q, %v, want %q", got, err, row.left)
 			}
+			if strings.Contains(said.String(), "options_file") {
+				t.Errorf("it asks for what a unit's gate does not use: %s", &said)
+			}
 			if row.file == "" && !strings.Contains(said.String(), "no supervisor watches this node") {
 				t.Errorf("it is not said aloud: %s", &said)
 			}
