@@ -256,8 +256,32 @@ func TestWhoIsNotBelievedIsToldWhich(t *testing.T) {
 		}
 	}
 	stranger := d.client(asker(t, ours, certs.OfOperator, "eva", 0))
-	if _, err := stranger.Get(t.Context(), "/v1/status"); code(err) != "CERT_REFUSED" || !strings.Contains(err.Error(), "shows is not believed: ") {
+	_, err := stranger.Get(t.Context(), "/v1/status")
+	if code(err) != "CERT_REFUSED" || !strings.Contains(err.Error(), "shows is not believed: it is of an authority that is not in your CA file (") {
 		t.Errorf("an agent of another authority is asked: %v", err)
+	}
+	// It is not her certificate that is wrong.
+	var p *api.Problem
+	if !errors.As(err, &p) || len(p.Remedy) != 1 || !strings.Contains(p.Remedy[0], "your CA file") {
+		t.Errorf("she is told to do %+v", p)
+	}
+}
+
+// One whose own files never were in order says so, and was given no order.
+func TestAnAgentWithoutFilesSaysSo(t *testing.T) {
+	d, taken, _ := newDoor(t)
+	if err := os.Remove(d.files.Key); err != nil {
+		t.Fatal(err)
+	}
+	_ = taken.Close()
+	d.wait()
+	c := d.client(asker(t, d.dir, certs.OfOperator, "ana", 0))
+	_, looks := c.Get(t.Context(), "/v1/status")
+	_, acts := c.Post(t.Context(), "/v1/orders", api.OrderRequest{Plan: "x", Reason: "r"})
+	for _, err := range []error{looks, acts} {
+		if code(err) != "AGENT_UNREACHABLE" || !strings.Contains(err.Error(), "its own files of api.tls are not in order") {
+			t.Errorf("got %s: %v", code(err), err)
+		}
 	}
 }
 

@@ -5,6 +5,7 @@ package api
 import (
 	"context"
 	"crypto/tls"
+	"crypto/x509"
 	"errors"
 	"fmt"
 	"net"
@@ -50,12 +51,25 @@ func (c *Client) disbelieved(err error) error {
 	var alert *net.OpError
 	switch {
 	case errors.As(err, &theirs):
-		return problem(CertRefused, c.at, fmt.Sprintf("the certificate that %s shows is not believed: %v", c.at, certs.Plainly(theirs.Err, time.Now())),
-			"look at the address and at your CA file")
+		p := problem(CertRefused, c.at, fmt.Sprintf("the certificate that %s shows is not believed: %s", c.at, unbelieved(theirs.Err)))
+		p.Remedy = []string{"look at the address and at your CA file"} // another certificate of one's own mends nothing
+		return p
 	case c.show != nil && errors.As(err, &alert) && alert.Op == "remote error" && strings.Contains(alert.Err.Error(), "certificate"):
 		return problem(CertRefused, c.at, fmt.Sprintf("the agent on %s does not take this certificate (%s)", c.at, c.show.Ails(time.Now())))
+	case c.show != nil && errors.As(err, &alert) && alert.Op == "remote error" && strings.Contains(alert.Err.Error(), "internal error"):
+		return problem(AgentUnreachable, c.at, fmt.Sprintf("the agent on %s answers nobody over the network: its own files of api.tls are not in order", c.at),
+			"on its host supervisor status names them (CERT_REJECTED), config check too")
 	}
 	return nil
+}
+
+// unbelieved says why an agent's certificate is not.
+func unbelieved(err error) string {
+	var unknown x509.UnknownAuthorityError
+	if errors.As(err, &unknown) && unknown.Cert != nil {
+		return fmt.Sprintf("it is of an authority that is not in your CA file (%s)", unknown.Cert.Issuer.CommonName)
+	}
+	return certs.Plainly(err, time.Now()).Error()
 }
 
 func noTLS(err error) bool {
