@@ -20,7 +20,6 @@ type state struct {
 	mainPID         int
 	code, status    int32 // how the last main process ended
 	conditionsHeld  bool  // at the last start
-	stale           bool  // its files have changed since systemd read them
 	gate            gate
 }
 
