@@ -513,6 +513,11 @@ func TestSystemdEndsNobodyElse(t *testing.T) {
 		t.Errorf("another is the main one: %v, killed %q", err, f.killed)
 	}
 	f.set(running(meant))
+	earlier := meant
+	earlier.StartTicks--
+	if err := u.killMain(context.Background(), earlier); err == nil || len(f.killed) != 0 {
+		t.Errorf("another has its number: %v, killed %q", err, f.killed)
+	}
 	if err := u.killMain(context.Background(), meant); err != nil || len(f.killed) != 1 || f.killed[0] != "main" {
 		t.Errorf("got %v, killed %q", err, f.killed)
 	}

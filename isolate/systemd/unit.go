@@ -162,8 +162,9 @@ func (u *Unit) KillOnly(ctx context.Context, p process.Process) error {
 }
 
 // killMain has systemd end the process, where this user may not. systemd is told a
-// role and not a number, so it is asked right before who has the role. Our handle
-// stands on the process meanwhile: who has its number is the one that is meant.
+// role and not a number, so it is asked right before who has the role, and /proc
+// whether that is still the one that is meant: a handle keeps no number from being
+// given to another.
 func (u *Unit) killMain(ctx context.Context, p process.Process) error {
 	return u.ask(ctx, func(ctx context.Context, l *link) error {
 		switch pid, err := l.mainPID(ctx, u.o.Unit); {
@@ -171,6 +172,12 @@ func (u *Unit) killMain(ctx context.Context, p process.Process) error {
 			return err
 		case pid != p.PID:
 			return fmt.Errorf("this user may not signal it, and the main process of %s is %d: nothing was signalled", u.o.Unit, pid)
+		}
+		switch now, _, err := process.Find(p.PID); {
+		case err != nil:
+			return err
+		case now != p:
+			return fmt.Errorf("this user may not signal it, and its number is another's, the main process of %s: nothing was signalled", u.o.Unit)
 		}
 		return refusal(u.o.Unit, l.kill(ctx, u.o.Unit))
 	})
