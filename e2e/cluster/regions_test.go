@@ -16,7 +16,7 @@ import (
 // may fence the other, and all serve when the cut is over.
 func TestRegions(t *testing.T) {
 	o := suite.Options{HAProxy: true, HintWindow: 3 * time.Hour, Policy: patient,
-		Datacenters: []suite.Datacenter{{Name: "dc1", Racks: []int{1, 1, 1}}, {Name: "dc2", Racks: []int{1, 1}, Region: "us"}}}
+		Datacenters: []suite.Datacenter{{Name: "dc1", Racks: []int{1, 1, 1}}, {Name: "dc2", Racks: []int{1, 1, 1}, Region: "us"}}}
 	tell(t, o, []story{{"a region is cut off and comes back", unharmed(cutOff)}})
 }
 
