@@ -50,9 +50,12 @@ const LostAfter = convictedMax
 
 // serves tells whether clients there get answers from it: by its own agent's word,
 // and none here misses it.
-func (f Foreign) serves() bool {
+func (f Foreign) serves() bool { return f.Up && f.inOrder() }
+
+// inOrder tells whether its own agent says that it serves, whoever reaches it.
+func (f Foreign) inOrder() bool {
 	c, s := f.Agent.Cassandra, f.Agent.Sights
-	return f.Heard && f.Up && !f.Fenced && s != nil && s.Runs && c != nil && c.Mode == normalMode
+	return f.Heard && !f.Fenced && s != nil && s.Runs && c != nil && c.Mode == normalMode
 }
 
 // gone tells whether its own region has an incident open that says so, and nothing
@@ -125,6 +128,17 @@ func (w *World) keepers(n cluster.Name) []cluster.Name {
 		f, foreign := w.Abroad[m]
 		return w.mayRead(m) || foreign && !f.gone()
 	})
+}
+
+// seeds tells whether a ring member can be a seed of one that is to be started. Where
+// no Cassandra of this region runs none can miss a member of another one, and whoever
+// is started first has no seed but there.
+func (w *World) seeds(n cluster.Name) bool {
+	if w.compares(n) {
+		return true
+	}
+	_, run, all := w.downAbroad()
+	return all && run == 0 && w.Abroad[n].inOrder()
 }
 
 // silentRegions says which other regions do not answer that some members belong to;

@@ -150,6 +150,34 @@ func TestWhenAMemberIsOutOfReach(t *testing.T) {
 	}
 }
 
+func TestWhereTheSeedsOfARegionAreThatIsDown(t *testing.T) {
+	gone := membership.Verdict{Answer: membership.Gone, Cause: membership.ProcessDown, Own: membership.Exited, Drain: true}
+	alive := membership.Verdict{Answer: membership.Alive}
+	missed := changed(func(f *Foreign) { f.Up = false })
+	rows := []struct {
+		why  string
+		a1   Agent
+		v1   membership.Verdict
+		b1   Foreign
+		want bool
+	}{
+		{"nothing runs here", Agent{Sights: &Sights{}}, gone, missed, true},
+		{"its agent is not heard", Agent{Sights: &Sights{}}, gone, changed(func(f *Foreign) { f.Up, f.Heard = false, false }), false},
+		{"it hibernates", Agent{Sights: &Sights{}}, gone, changed(func(f *Foreign) { f.Up, f.Agent.Cassandra = false, &CassandraFacts{Mode: "STARTING"} }), false},
+		{"one here runs and misses it", Agent{Sights: &Sights{Runs: true, Down: []string{"10.0.0.1"}}}, alive, missed, false},
+		{"one here was not asked", Agent{}, alive, missed, false},
+		{"one here sees it", Agent{Sights: &Sights{Runs: true}}, alive, inOrder, true},
+	}
+	for _, r := range rows {
+		w := World{Abroad: map[cluster.Name]Foreign{"b1": r.b1}, Hosts: map[cluster.Name]cluster.Host{"a1": {}}, Agents: map[cluster.Name]Agent{"a1": r.a1},
+			View:   membership.View{Verdicts: map[cluster.Name]membership.Verdict{"a1": r.v1}},
+			Schema: &cluster.Schema{Members: []cluster.Member{{Name: "a1", Address: "10.0.0.11"}, {Name: "b1", Address: "10.0.0.1"}}}}
+		if got := w.seeds("b1"); got != r.want {
+			t.Errorf("%s: a seed %v", r.why, got)
+		}
+	}
+}
+
 func TestTheSameCauseElsewhereIsAStorm(t *testing.T) {
 	wall := time.Date(2026, 3, 1, 12, 0, 0, 0, time.UTC)
 	rows := []struct {

@@ -257,7 +257,7 @@ func (t *turn) seedFault() *fault {
 	}
 	live := 0
 	for _, m := range t.w.Schema.Members {
-		if m.Name != t.r.Node && slices.Contains(seeds, m.Address) && t.w.compares(m.Name) {
+		if m.Name != t.r.Node && slices.Contains(seeds, m.Address) && t.w.seeds(m.Name) {
 			live++
 		}
 	}
