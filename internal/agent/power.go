@@ -19,7 +19,7 @@ import (
 
 const (
 	// powerEvery is how often the power hook is asked about each host, and
-	// powerAgain how soon after it failed about one.
+	// powerAgain how soon after it failed about one, or after the first time.
 	powerEvery = 5 * time.Minute
 	powerAgain = time.Minute
 	// powerWhyMax bounds what is told of one host in this agent's key.
@@ -29,12 +29,13 @@ const (
 // keepPower asks the site's hook about the power of each host that it knows, so
 // that the leader knows who can turn which one off before that is needed.
 func (a *Agent) keepPower(ctx context.Context) {
-	for ctx.Err() == nil {
-		said := a.askPower(ctx)
+	doubts := map[cluster.Name]int{}
+	for first := true; ctx.Err() == nil; first = false { // nobody's answers are heard in the first yet
+		said := a.askPower(ctx, doubts)
 		if _, err := ask(ctx, a, func(d *desk) struct{} { d.power = said; return struct{}{} }); err != nil {
 			return
 		}
-		if len(said.Cannot) > 0 {
+		if first || len(said.Cannot)+len(doubts) > 0 {
 			pause(ctx, powerAgain)
 			continue
 		}
@@ -42,15 +43,32 @@ func (a *Agent) keepPower(ctx context.Context) {
 	}
 }
 
-func (a *Agent) askPower(ctx context.Context) *incident.Powers {
+// doubtsMax is how often a hook may say off of a host that answers: one that has
+// just been turned off is judged to answer for some seconds more.
+const doubtsMax = 1
+
+// askPower asks about each host. doubts counts how often a host was said to be off
+// and answered; it stands until the hook says on, for whoever turns silent afterwards
+// is no more off than before.
+func (a *Agent) askPower(ctx context.Context, doubts map[cluster.Name]int) *incident.Powers {
 	said := &incident.Powers{}
 	for _, n := range a.o.Power.Hosts() {
 		if n == a.o.Self || ctx.Err() != nil { // nobody turns himself off
 			continue
 		}
 		end := a.rounds.begin(powerRound, a.o.Clock.Now())
-		_, err := a.o.Power.Status(ctx, n)
+		off, err := a.o.Power.Status(ctx, n)
 		end()
+		switch {
+		case err != nil:
+		case !off:
+			delete(doubts, n)
+		case a.heardOf(ctx, n):
+			doubts[n]++
+		}
+		if err == nil && doubts[n] > doubtsMax {
+			err = errNotOff
+		}
 		if err == nil {
 			said.Can = append(said.Can, n)
 			continue
@@ -61,6 +79,17 @@ func (a *Agent) askPower(ctx context.Context) *incident.Powers {
 		said.Cannot[n] = bounded(err.Error(), powerWhyMax)
 	}
 	return said
+}
+
+// errNotOff is of a hook that would prove what is not so: 2 is also what a shell and
+// other interpreters end with when they cannot run a program.
+var errNotOff = errors.New("it says off of a host that answers: the plug is another host's, or the program fails with 2")
+
+// heardOf tells whether somebody has an answer of a host's Cassandra, by this
+// agent's own judgement.
+func (a *Agent) heardOf(ctx context.Context, n cluster.Name) bool {
+	yes, err := ask(ctx, a, func(d *desk) bool { return len(membership.Answering(d.state.View().Verdicts[n])) > 0 })
+	return err == nil && yes
 }
 
 func bounded(s string, most int) string {

@@ -28,6 +28,7 @@ type fakePower struct {
 	off   error // what off ends with
 	looks error // what status ends with
 	on    bool  // status says so, whatever was done
+	never bool  // status says off, whatever is done
 	asked func()
 }
 
@@ -55,7 +56,7 @@ func (p *fakePower) Status(_ context.Context, n cluster.Name) (off bool, err err
 	defer p.r.mu.Unlock()
 	p.r.did(n, "looked at by "+string(p.by))
 	node, there := p.r.nodes[n]
-	return there && !node.running && !p.on, p.looks
+	return there && (p.never || !node.running && !p.on), p.looks
 }
 
 // withPower gives some agents a hook that knows n3.
@@ -163,6 +164,34 @@ func TestAHostThatAnswersIsNotTurnedOff(t *testing.T) {
 		r.awaitClosed(1, 10*time.Minute)
 		if r.count("n3 off by n1")+r.count("n3 off by n2") != 0 {
 			t.Errorf("turned off: %v", r.story)
+		}
+	})
+}
+
+// A program that fails with 2 says off of everybody, which would prove the end of a
+// host that only stands still. It is found out while the host answers.
+func TestAHookThatSaysOffOfAHostThatAnswersIsNotBelieved(t *testing.T) {
+	inRegion(t, incident.Auto, func(r *region) {
+		hook := &fakePower{r: r, by: "n1", hosts: []cluster.Name{"n3"}, takes: time.Second, never: true}
+		r.halt("n1", true)
+		r.start("n1", func(o *Options) { o.Power = hook })
+		r.wait("its word", 5*time.Minute, func() bool { w := r.says("n1").Power; return w != nil && w.Cannot["n3"] != "" })
+		if why := r.says("n1").Power.Cannot["n3"]; why != errNotOff.Error() {
+			t.Errorf("it says %q", why)
+		}
+		believed := func(yes bool) {
+			t.Helper()
+			r.mu.Lock()
+			hook.never = !yes
+			r.mu.Unlock()
+			r.wait(fmt.Sprintf("believed: %t", yes), 10*time.Minute, func() bool { return (r.says("n1").Power.Cannot["n3"] == "") == yes })
+		}
+		believed(true)
+		believed(false)
+		r.unreached("n3")
+		r.awaitHeld(20*time.Minute, "n1 cannot turn it off: it says off of a host that answers")
+		if rec, _ := r.open(); rec.Fenced != nil && len(rec.Fenced.Proof) != 0 {
+			t.Errorf("proven: %+v", rec.Fenced)
 		}
 	})
 }
