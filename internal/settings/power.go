@@ -37,7 +37,9 @@ func (c agentCheck) power() {
 	}
 	c.must(c.a.IsControl() || len(c.a.ControlAgents) == 0, path, "host %q is no control agent, and only those turn hosts off; leave the section out here", c.a.Host.Name)
 	if c.must(len(p.Command) > 0, path+".command", "missing; write the program and its arguments as a list, never a shell line") {
-		c.absolute(item(path+".command", 0), p.Command[0])
+		at := item(path+".command", 0)
+		c.absolute(at, p.Command[0])
+		c.must(!strings.HasSuffix(p.Command[0], "/"), at, "%q is a directory; write the whole path of the program", p.Command[0])
 	}
 	sum, err := hex.DecodeString(p.SHA256)
 	c.must(err == nil && len(sum) == 32, path+".sha256", "%q; write the 64 hex digits that sha256sum prints for the program", p.SHA256)
