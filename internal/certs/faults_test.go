@@ -152,6 +152,14 @@ func TestBadFilesAreToldByWhatIsWrong(t *testing.T) {
 		{"what is no certificate inside", func(h *host) {
 			h.write(h.files.CA, "-----BEGIN CERTIFICATE-----\nAAAA\n-----END CERTIFICATE-----\n")
 		}, "ca", "holds a certificate that cannot be read", false},
+		{"a bundle whose files were joined without a line break, and one behind them", func(h *host) {
+			text := h.read(h.files.CA)
+			h.write(h.files.CA, strings.TrimSpace(text)+text+text)
+		}, "ca", "holds an end and a beginning of two PEM blocks in one line; put a line break between", false},
+		{"a bundle with a damaged one before it", func(h *host) {
+			text := h.read(h.files.CA)
+			h.write(h.files.CA, strings.Replace(text, "\n", "\n!", 1)+text)
+		}, "ca", "holds a PEM block that cannot be read", false},
 		{"a bundle of two authorities", func(h *host) {
 			h.write(h.files.CA, h.read(filepath.Join(authority(h.t), certs.CAFile))+h.read(h.files.CA))
 		}, "", "", false},

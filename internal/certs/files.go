@@ -69,6 +69,9 @@ func (f Files) load() (*Set, []Fault) {
 
 const certificate = "CERTIFICATE"
 
+// begin is how a PEM block begins.
+var begin = []byte("-----BEGIN ")
+
 // certificates reads all of a file. What stands beside them is passed over, as
 // a file may hold the key too.
 func certificates(path string) ([]*x509.Certificate, Fault) {
@@ -77,12 +80,13 @@ func certificates(path string) ([]*x509.Certificate, Fault) {
 		return nil, fault
 	}
 	var all []*x509.Certificate
-	kinds, rest := []string(nil), text
+	kinds, rest, blocks := []string(nil), text, 0
 	for {
 		var b *pem.Block
 		if b, rest = pem.Decode(rest); b == nil {
 			break
 		}
+		blocks++
 		if b.Type != certificate {
 			kinds = append(kinds, b.Type)
 			continue
@@ -94,8 +98,12 @@ func certificates(path string) ([]*x509.Certificate, Fault) {
 		all = append(all, c)
 	}
 	switch {
-	case bytes.Contains(rest, []byte("-----BEGIN ")):
+	case blocks < bytes.Count(text, begin) && bytes.Contains(text, []byte("----------BEGIN ")):
+		return nil, Fault{File: path, What: "holds an end and a beginning of two PEM blocks in one line", Do: "put a line break between the files that were joined"}
+	case bytes.Contains(rest, begin):
 		return nil, Fault{File: path, What: "ends in the middle of a PEM block", Do: asIssued}
+	case blocks < bytes.Count(text, begin): // the library passes over what it cannot read
+		return nil, Fault{File: path, What: "holds a PEM block that cannot be read", Do: asIssued}
 	case len(all) > 0:
 		return all, Fault{}
 	case len(kinds) > 0:
