@@ -20,6 +20,7 @@ func TestHostsOfOtherRegionsAreCutOff(t *testing.T) {
 	both, one, none := isolate.Closed{Cut: []netip.Addr{ours, far}}, isolate.Closed{Cut: []netip.Addr{far}}, isolate.Closed{}
 	now := bubbleClock{}.Now()
 	cut := standing{fence: isolate.Fence{Levels: isolate.Clients | isolate.Ring}, storage: "10.0.9.1:7000"}
+	stray := standing{fence: cut.fence, storage: "10.0.0.1:7000"}
 	revs := map[string]int64{store.Fence("b1"): 5}
 	rows := []struct {
 		why    string
@@ -32,6 +33,7 @@ func TestHostsOfOtherRegionsAreCutOff(t *testing.T) {
 	}{
 		{"a fence there wants it", now, map[cluster.Name]standing{"b1": cut}, revs, none, nil, one},
 		{"one that bears this host's name there shuts nobody out here", now, map[cluster.Name]standing{"n3": cut}, revs, none, nil, one},
+		{"one about a host whose address is one of ours by now", now, map[cluster.Name]standing{"b1": stray}, revs, none, nil, none},
 		{"also while that region is not read any more", 0, map[cluster.Name]standing{"b1": cut}, revs, none, nil, one},
 		{"no fence wants it any more", now, nil, nil, both, nil, none},
 		{"that region is not read: its host stays cut off, and ours is let in", 0, nil, nil, both, nil, one},

@@ -6,6 +6,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"net/netip"
 	"slices"
 	"strings"
 	"sync"
@@ -116,6 +117,8 @@ func (k *fenceKeeper) closes() (want isolate.Closed, unplaced []cluster.Name) {
 	want, unplaced = closedBy(k.a.o.Self, k.work.fences)
 	for _, far := range k.work.abroad {
 		cut, lost := closedBy("", far.fences) // a host of another region is never this one, whatever it is called
+		// Nor has it the address of one of ours: an old line of their roster cuts nobody off here.
+		cut.Cut = slices.DeleteFunc(cut.Cut, func(a netip.Addr) bool { return k.work.ours[a] })
 		want, unplaced = want.With(cut), append(unplaced, lost...)
 	}
 	return want, unplaced
