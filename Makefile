@@ -8,7 +8,7 @@ TAGS  := grpcnotrace
 DEMO  ?= $(CURDIR)/.demo
 export CGO_ENABLED := 0
 
-.PHONY: hosts hosts-tools package package-check ports-check unit-check build tools test-tools demo bench demo-up demo-down check sim sim-long real kills stops test notice lint clean help
+.PHONY: alarms hosts hosts-tools package package-check ports-check unit-check build tools test-tools demo bench demo-up demo-down check sim sim-long real kills stops test notice lint clean help
 
 help: ## this list
 	@grep -hE '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 12
@@ -64,6 +64,10 @@ sim: ## seeds of the simulator for four minutes; SEED=edition:number STEPS=n pla
 sim-long: ## the long run: an hour and three quarters, entered in docs/simulator.md
 	go test -tags $(TAGS) ./internal/sim -count=1 -run TestEveryCrashPoint -every 1
 	go run -tags $(TAGS) ./cmd/simulate -commit "$$(git rev-parse --short HEAD)" -for 105m -ledger docs/simulator.md
+
+alarms: ## how often a judge is wrong, 1040 stories of real gossip into docs/alarms.md; half an hour; SEED=edition:number plays one
+	GOGC=800 go test -tags $(TAGS) ./internal/alarms -count=1 -v -timeout 6h -run TestMatrix $(if $(SEED),-alarms.seed $(SEED),-alarms.runs 1040 \
+		-alarms.commit "$$(git rev-parse --short HEAD)" -alarms.page $(CURDIR)/docs/alarms.md)
 
 real: test-tools build ## tests on real Cassandra processes; about 33 minutes
 	TAGS=$(TAGS) scripts/real.sh

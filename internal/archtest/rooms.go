@@ -49,6 +49,7 @@ var pureBack = map[string][]string{
 // back are the rooms that touch. A row that ends in /... is for the folders
 // below it too. Only cmd sees adapters and the agent together.
 var back = map[string][]string{
+	"internal/alarms":          {},
 	"internal/archtest":        {},
 	"internal/cassandra":       {"cluster"},
 	"internal/certs":           {},
