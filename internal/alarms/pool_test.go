@@ -91,11 +91,17 @@ func measure(t *testing.T, agents int) (l load) {
 			r.w.start(n, "first")
 		}
 		l.agents, l.start = agents, -1
-		if until(5*time.Minute, func() bool { return r.quiet() && r.met() }) {
-			l.start = time.Since(began)
+		r.progress(t, began, "all have begun")
+		for l.start < 0 && time.Since(began) < 5*time.Minute {
+			time.Sleep(time.Second) // asking a thousand for a thousand members is much
+			if r.quiet() && r.met() {
+				l.start = time.Since(began)
+			}
 		}
+		r.progress(t, began, "all are there")
 		time.Sleep(joined)
 		r.calm(&l)
+		r.progress(t, began, "measured")
 		l.process = r.seen(func() int { n := agents / 2; r.w.end(n); return n })
 		l.host = r.seen(func() int {
 			n := agents - 1
@@ -111,6 +117,13 @@ func measure(t *testing.T, agents int) (l load) {
 		time.Sleep(leftovers)
 	})
 	return l
+}
+
+// progress tells how far a large pool is, in its own time.
+func (r *run) progress(t *testing.T, began time.Time, what string) {
+	if r.size >= 100 {
+		t.Logf("%d agents, %v: %s", r.size, time.Since(began).Round(time.Second), what)
+	}
 }
 
 // met tells whether every agent has all others as members.

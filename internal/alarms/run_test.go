@@ -126,6 +126,8 @@ func keyFile(t *testing.T) string {
 
 func (r *run) story(t *testing.T, key string) {
 	r.w = newWorld(mix(edition^r.seed), r.size, key)
+	over := make(chan struct{})
+	r.w.all.Go(func() { r.w.noteTruth(over) })
 	for _, n := range r.dice.Perm(r.size) {
 		time.Sleep(between(r.dice, 0, 2*time.Second/time.Duration(r.size)))
 		r.w.start(n, "first")
@@ -133,9 +135,6 @@ func (r *run) story(t *testing.T, key string) {
 	if !until(startMax, r.quiet) {
 		t.Errorf("seed %d:%d: agents that nothing was done to are not all well and see all Alive after %v", edition, r.seed, startMax)
 	}
-	r.w.locked(func() { r.w.count.needless, r.w.count.stormed, r.w.count.stories = 0, 0, nil })
-	over := make(chan struct{})
-	r.w.all.Go(func() { r.w.noteTruth(over) })
 	r.row.what = r.fault.play(r)
 	r.row.calm = took(calmMax, r.alive)
 	if !until(startMax, r.quiet) {

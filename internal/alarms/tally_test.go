@@ -123,7 +123,7 @@ func (c *tally) drain(w *world, judge, n int, x membership.Verdict, v membership
 	first := len(c.draining[n]) == 0
 	c.draining[n][judge] = true
 	switch {
-	case c.counted[n] || now.Sub(c.silent[n]) <= told:
+	case c.counted[n] || !w.answers(n) || now.Sub(c.silent[n]) <= told:
 	case !storm:
 		c.counted[n] = true
 		c.needless++
