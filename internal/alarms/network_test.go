@@ -75,6 +75,7 @@ type network struct {
 	at    map[string]int // hosts by address
 	links []link         // from*len(hosts)+to
 	bytes uint64         // of all packets and streams that were sent
+	dials int            // streams that were opened
 }
 
 func newNetwork(seed uint64, size int) *network {
@@ -236,6 +237,9 @@ func (p *port) DialAddressTimeout(a memberlist.Address, timeout time.Duration) (
 	var wait time.Duration
 	if through {
 		now := time.Now()
+		if p.n.hosts[to].port != nil {
+			p.n.dials++
+		}
 		there, wait = p.n.hosts[to].port, p.n.hosts[to].awake(now).Add(latency).Sub(now)
 	}
 	p.n.mu.Unlock()

@@ -147,12 +147,16 @@ func (g *Gossip) Join(hosts []cluster.Host) {
 // keepJoined reaches for missing seeds, one at a time.
 func (g *Gossip) keepJoined() {
 	for {
-		for _, seed := range g.missing() {
+		for _, name := range g.missing() {
 			if g.ctx.Err() != nil {
 				return
 			}
-			// Its error is not of interest: who is not reached stays missing.
-			_, _ = g.list.Join([]string{seed})
+			// Each one is an exchange of all that both know, and the first that is
+			// reached brings the others mostly.
+			if seed, still := g.seed(name); still {
+				// Its error is not of interest: who is not reached stays missing.
+				_, _ = g.list.Join([]string{seed})
+			}
 		}
 		// Up to half the pause is chance, so that a whole pool that starts at
 		// once does not join in step.
@@ -168,18 +172,27 @@ func (g *Gossip) keepJoined() {
 	}
 }
 
-// missing lists the seeds who are no members as memberlist wants them named.
-// One is enough when the pool is reached; the others come by gossip.
-func (g *Gossip) missing() []string {
+// missing lists the seeds who are no members.
+func (g *Gossip) missing() []cluster.Name {
 	g.mu.Lock()
 	defer g.mu.Unlock()
-	var all []string
+	var all []cluster.Name
 	for _, name := range slices.Sorted(maps.Keys(g.seeds)) {
 		if _, here := g.roll.find(name); !here {
-			all = append(all, string(name)+"/"+g.seeds[name].String())
+			all = append(all, name)
 		}
 	}
 	return all
+}
+
+// seed is a seed as memberlist wants it named; false: it is none any more, or a
+// member by now.
+func (g *Gossip) seed(name cluster.Name) (string, bool) {
+	g.mu.Lock()
+	defer g.mu.Unlock()
+	at, named := g.seeds[name]
+	_, here := g.roll.find(name)
+	return string(name) + "/" + at.String(), named && !here
 }
 
 // SendDigest sends a signed digest to each named host, once, by UDP. It may
