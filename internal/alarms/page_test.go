@@ -202,3 +202,37 @@ func TestRowsAreKept(t *testing.T) {
 		t.Errorf("%d rows of another commit, %v", len(other), err)
 	}
 }
+
+// The page in the tree says what its rows say, and every row is as it has to be.
+func TestPageSaysWhatTheRowsSay(t *testing.T) {
+	const path = "../../docs/alarms.md"
+	text, err := os.ReadFile(path)
+	if err != nil {
+		t.Fatal(err)
+	}
+	raw, err := os.ReadFile(rowsBeside(path))
+	if err != nil {
+		t.Fatal(err)
+	}
+	var of int
+	var commit string
+	if _, err := fmt.Sscanf(string(raw), "# edition %d, commit %s", &of, &commit); err != nil || of != edition {
+		t.Fatalf("%s is of edition %d (%v), want %d: make alarms", rowsBeside(path), of, err, edition)
+	}
+	rows, err := readRows(rowsBeside(path), strings.TrimSuffix(commit, ";"))
+	if err != nil || len(rows) < 1000 {
+		t.Fatalf("%d rows, want 1000 and more: %v", len(rows), err)
+	}
+	if len(raw) > 300<<10 {
+		t.Errorf("the rows are %d bytes, at most 300 KiB", len(raw))
+	}
+	if want, err := entered(text, rows, strings.TrimSuffix(commit, ";")); err != nil || !bytes.Equal(want, text) {
+		t.Errorf("the tables are not those of the rows (%v): make alarms", err)
+	}
+	for _, r := range rows {
+		f, _ := storyOf(r.seed)
+		for _, what := range r.breaks(f) {
+			t.Errorf("%s: %s", r, what)
+		}
+	}
+}

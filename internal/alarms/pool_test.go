@@ -21,8 +21,8 @@ var poolOf = flag.Int("alarms.pool", 0, "measure one pool of so many agents, for
 // calmFor is how long a calm pool is measured, and joined how long after the last one
 // joined: until then the news of it goes around.
 const (
-	calmFor = 10 * time.Second
-	joined  = 15 * time.Second
+	calmFor = 20 * time.Second
+	joined  = 45 * time.Second
 )
 
 // load is what a calm pool costs, and how soon it sees a crash.
@@ -181,7 +181,7 @@ func withLoad(page []byte, l load) ([]byte, error) {
 	name := fmt.Sprintf("| %d |", l.agents)
 	out := poolHead
 	for old := range strings.Lines(strings.TrimPrefix(string(table), poolHead)) {
-		if !strings.HasPrefix(old, name) {
+		if !strings.HasPrefix(old, name) { // the others stay in their order
 			out += old
 		}
 	}
