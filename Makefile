@@ -65,7 +65,7 @@ sim-long: ## the long run: an hour and three quarters, entered in docs/simulator
 	go test -tags $(TAGS) ./internal/sim -count=1 -run TestEveryCrashPoint -every 1
 	go run -tags $(TAGS) ./cmd/simulate -commit "$$(git rev-parse --short HEAD)" -for 105m -ledger docs/simulator.md
 
-alarms: ## how often a judge is wrong: 1040 stories over real gossip, and large pools, into docs/alarms.md; half an hour; SEED=edition:number plays one
+alarms: ## how often a judge is wrong: 1040 stories over real gossip, and pools of up to 300, into docs/alarms.md; half an hour; SEED=edition:number plays one
 	GOGC=800 go test -tags $(TAGS) ./internal/alarms -count=1 -v -timeout 6h -run TestMatrix $(if $(SEED),-alarms.seed $(SEED),-alarms.runs 1040 \
 		-alarms.commit "$$(git rev-parse --short HEAD)" -alarms.page $(CURDIR)/docs/alarms.md)
 	$(if $(SEED),,for n in 33 100 300; do go test -tags $(TAGS) ./internal/alarms -count=1 -v -timeout 6h -run 'TestPool$$' \
