@@ -92,10 +92,12 @@ func reconnect(attempt time.Duration) grpc.DialOption {
 func (s *Store) Close(ctx context.Context) error {
 	err := errors.Join(s.Resign(ctx), s.revoke(ctx, s.own.end()))
 	s.cancel()
+	// Before the client is closed: it never ends the channel of a lease that is granted
+	// at the moment when its own loop ends, and whoever lets go of that lease waits for it.
+	s.wg.Wait()
 	if closed := s.client.Close(); closed != nil && !errors.Is(closed, context.Canceled) {
 		err = errors.Join(err, closed)
 	}
-	s.wg.Wait()
 	if err != nil {
 		return fmt.Errorf("close store: %w", err)
 	}
