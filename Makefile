@@ -90,7 +90,7 @@ stops: test-tools build ## the same, but stopped, and woken while another one le
 		-kills.stop -kills.every 1 -kills.first 1 -kills.table $(CURDIR)/docs/kills.md
 
 # Of the hosts' stories those that have been told often enough to be believed when they fail.
-TOLD := ^(TestHosts|TestGate|TestDisks)$$
+TOLD := ^TestHosts$$
 
 test: test-tools build check package-check ports-check unit-check sim real ## everything, with its own set-up
 	$(MAKE) hosts RUN='$(TOLD)'
