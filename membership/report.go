@@ -57,11 +57,16 @@ const (
 	Leaving         // Process: the node announced that it goes, a planned stop
 )
 
-// Unanswered tells whether o means that there was no answer. Held goes on when one of
-// them takes another's place: who is silent and refuses later has not answered for all
-// that time. Silence alone begins anew: whose port was closed, by a hand or because it
-// starts, has not hung for all that time.
+// Unanswered tells whether o means that there was no answer.
 func (o Outcome) Unanswered() bool { return o == Refused || o == Silent || o == Wrong }
+
+// Prolongs tells whether o is the same absence of an answer as the one before it, so
+// that Held goes on: who is silent and refuses later has not answered for all that
+// time. Silence alone begins anew: whose port was closed, by a hand or because it
+// starts, has not hung for all that time.
+func (o Outcome) Prolongs(before Outcome) bool {
+	return before.Unanswered() && o.Unanswered() && o != Silent
+}
 
 var outcomeWords = cluster.Words{"no_word", "good", "late", "refused", "silent", "wrong", "exited", "leaving"}
 
@@ -87,7 +92,7 @@ type Look struct {
 	Path    Path          `json:"path"`
 	Outcome Outcome       `json:"outcome"`
 	Misses  int           `json:"misses,omitempty"` // looks in a row with this outcome; silence needs three
-	Held    time.Duration `json:"held"`             // the outcome has stood so long, on the observer's clock; Unanswered ones count as one, but for silence after another
+	Held    time.Duration `json:"held"`             // the outcome has stood so long, on the observer's clock, or one that it Prolongs
 	Age     time.Duration `json:"age"`              // from the look to the sending, on the observer's clock
 }
 

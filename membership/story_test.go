@@ -279,7 +279,7 @@ func (s *stage) see(observer string, subject cluster.Name, path, outcome string)
 	for n, a := range s.agents {
 		if observer == string(n) || observer == "all" || observer == "others" && n != subject {
 			since := s.now
-			if x := a.sees[eye{subject, p}]; x != nil && x.outcome.Unanswered() && o.Unanswered() && o != Silent {
+			if x := a.sees[eye{subject, p}]; x != nil && o.Prolongs(x.outcome) {
 				since = x.since
 			}
 			a.sees[eye{subject, p}] = &sight{outcome: o, since: since}

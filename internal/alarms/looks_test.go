@@ -56,7 +56,7 @@ func (l *look) note(o membership.Outcome, at time.Time, live bool) (news bool) {
 		return false
 	case l.outcome != o:
 		since := at
-		if l.outcome.Unanswered() && o.Unanswered() {
+		if o.Prolongs(l.outcome) {
 			since = l.since
 		}
 		l.outcome, l.since, l.misses, news = o, since, 0, true

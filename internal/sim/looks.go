@@ -125,7 +125,7 @@ func (a *agent) saw(eyes []eye, t *node, p membership.Path, o membership.Outcome
 	if same {
 		next.Misses += e.Misses
 	}
-	if same || e.at != 0 && e.Outcome.Unanswered() && o.Unanswered() && o != membership.Silent {
+	if same || e.at != 0 && o.Prolongs(e.Outcome) {
 		next.Held = e.Held + now.Sub(e.at)
 	}
 	e.Look = next

@@ -70,7 +70,7 @@ func (t *table) note(k key, outcome membership.Outcome, at cluster.Moment, live 
 		}
 	case !known || e.outcome != outcome:
 		since := at
-		if known && e.outcome.Unanswered() && outcome.Unanswered() && outcome != membership.Silent {
+		if known && outcome.Prolongs(e.outcome) {
 			since = e.since
 		}
 		e = entry{outcome: outcome, since: since, at: at, live: live, trouble: trouble}
