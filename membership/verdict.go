@@ -152,5 +152,20 @@ type Verdict struct {
 	Process cluster.Boot `json:"process,omitempty"`
 	// LastAlive is the last moment an observer had a CQL answer from the node; zero when never seen.
 	LastAlive cluster.Moment `json:"-"`
-	Ballots   []Ballot       `json:"ballots"`
+	// Slow is how its answers compare with those of its peers, of a node whose cause is Slow; zero for every other.
+	Slow    Slowness `json:"slow,omitzero"`
+	Ballots []Ballot `json:"ballots"`
+}
+
+// Slowness is how far a node that answers stands out among its peers, as those see it who
+// watch several nodes at once. It is only told of an outlier that has been one for long enough.
+type Slowness struct {
+	Since   cluster.Moment `json:"-"`       // an outlier without a pause, on the judge's clock
+	For     time.Duration  `json:"for"`     // the same as an age, when the verdict was made
+	Says    []cluster.Name `json:"says"`    // observers that find it slow, in the order of names
+	Of      int            `json:"of"`      // observers that have enough to compare
+	Typical time.Duration  `json:"typical"` // its answers: the median of what those in Says measured
+	Peers   time.Duration  `json:"peers"`   // those of the nodes it was compared with, likewise
+	// Inside is what the node says of itself that may be why, a sentence each; empty when nothing stands out.
+	Inside []string `json:"inside,omitempty"`
 }
