@@ -26,6 +26,7 @@ type evidence struct {
 	disk    bool // own agent: the data disk refuses writes
 	exited  bool // own agent: the process ended
 	runs    bool // own agent, after it turned bad: the process exists
+	ran     bool // own agent, within the time a word counts: the process exists
 	admin   bool // own agent, after it turned bad: Jolokia answers
 	fine    bool // own agent, after it turned bad: CQL answers
 	hangs   bool // own agent: it exists, and neither CQL nor Jolokia answers
@@ -75,7 +76,8 @@ func (e *evidence) hearOwn(t *Ballot, b Bars, turned cluster.Moment) {
 	e.heard = true
 	e.disk = disk.Outcome == Wrong || disk.Outcome == Refused
 	// An exit is an event and not a look: each digest says anew whether it came.
-	e.runs = process.Outcome == Good && process.arrived() >= after
+	e.ran = process.Outcome == Good
+	e.runs = e.ran && process.arrived() >= after
 	e.admin = admin.answered() && admin.At >= after
 	e.fine = cql.answered() && cql.At >= after
 	e.hangs = e.runs && cql.Outcome == Silent && cql.bad(b) && admin.Outcome == Silent
@@ -129,6 +131,11 @@ func (e evidence) cause() (Cause, bool) {
 		// Also where CQL is refused: by the lease of its guard, of a host that stands
 		// still. Nobody there has said anything, neither its agent nor its gossip.
 		return Hung, sure
+	case e.refused > e.silent && e.ran && e.rejects == 0:
+		// A port that was closed is seen by one after the other, as their connections
+		// end, and the last word from inside may be from between. An exit its agent would
+		// have told at once; where both ended, the storage port refuses too.
+		return CQLDead, sure
 	case e.refused > e.silent, e.rejects > e.mute:
 		return ProcessDown, sure // the kernel there answers; its own agent must say that nothing runs before anything is started
 	}

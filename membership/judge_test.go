@@ -92,19 +92,42 @@ func TestAFailedDiskDoesNotDrainWhatOthersReach(t *testing.T) {
 }
 
 // TestAnOldGoodWordIsNoWitness: storage accepted and the process ran a moment
-// before the crash; neither makes a crash look like a port that was turned off.
+// before the crash. That makes a crash look like a port that was turned off only
+// while nobody was refused by the other port and its agent may still say more.
 func TestAnOldGoodWordIsNoWitness(t *testing.T) {
-	v := judge(View{}, nil, four(), DefaultBars(), start)
 	crash := start.Add(5 * time.Second)
 	before := crash.Add(-10 * time.Millisecond)
-	batch := []Report{look("n1", "n1", Process, Good, before), look("n1", "n1", Admin, Good, before), look("n1", "n1", CQL, Good, before)}
-	for _, n := range []cluster.Name{"n2", "n3", "n4"} {
-		batch = append(batch, look(n, "n1", Storage, Good, before), look(n, "n1", Phi, Good, before), look(n, "n1", CQL, Refused, crash))
-	}
-	v = judge(v, batch, four(), DefaultBars(), crash)
-	v = judge(v, nil, four(), DefaultBars(), crash.Add(DefaultBars().StableMax))
-	if x := v.Verdicts["n1"]; x.Answer != Gone || x.Cause != ProcessDown || !x.Drain {
-		t.Errorf("got %v %v drain=%v", x.Answer, x.Cause, x.Drain)
+	for _, row := range []struct {
+		why     string
+		storage Outcome
+		wait    time.Duration
+		want    Cause
+	}{
+		{"the other port refuses too", Refused, DefaultBars().StableMax, ProcessDown},
+		{"nobody has asked the other port since", NoWord, DefaultBars().StableMax, CQLDead},
+		{"nobody has, and its agent says no more", NoWord, DefaultBars().Fresh + time.Second, ProcessDown},
+	} {
+		t.Run(row.why, func(t *testing.T) {
+			v := judge(View{}, nil, four(), DefaultBars(), start)
+			batch := []Report{look("n1", "n1", Process, Good, before), look("n1", "n1", Admin, Good, before), look("n1", "n1", CQL, Good, before)}
+			for _, n := range []cluster.Name{"n2", "n3", "n4"} {
+				batch = append(batch, look(n, "n1", Storage, Good, before), look(n, "n1", Phi, Good, before), look(n, "n1", CQL, Refused, crash))
+			}
+			v = judge(v, batch, four(), DefaultBars(), crash)
+			v = judge(v, nil, four(), DefaultBars(), crash.Add(DefaultBars().StableMax))
+			later := crash.Add(row.wait)
+			batch = nil
+			for _, n := range []cluster.Name{"n2", "n3", "n4"} {
+				batch = append(batch, look(n, "n1", CQL, Refused, later))
+				if row.storage != NoWord {
+					batch = append(batch, look(n, "n1", Storage, row.storage, later))
+				}
+			}
+			v = judge(v, batch, four(), DefaultBars(), later)
+			if x := v.Verdicts["n1"]; x.Answer != Gone || x.Cause != row.want || !x.Drain {
+				t.Errorf("got %v %v drain=%v, want %v", x.Answer, x.Cause, x.Drain, row.want)
+			}
+		})
 	}
 }
 
