@@ -52,8 +52,10 @@ const (
 	// queueMax is from where on the bound of a queue is none.
 	queueMax = 1 << 20
 	// fullBelow is the share of a disk without which no compaction is worth
-	// beginning; fullFor is how long a word that one was given up counts.
+	// beginning, and roomAbove the one with which it is full no more; fullFor is
+	// how long a word that one was given up counts.
 	fullBelow = 0.01
+	roomAbove = 0.015
 	fullFor   = 10 * time.Minute
 	// windowMin is the shortest hint window that is watched: a shorter one is over
 	// before anybody could do anything.
@@ -73,7 +75,8 @@ type forecast struct {
 	collected      int64 // heap after the last collection, as it was read last
 	need           cassandra.CompactionNeed
 	aborted        int64 // compactions, as counted last; -1: not known
-	fullAt         cluster.Moment
+	noRoom         bool
+	gaveUp         cluster.Moment // the last compaction that was given up
 	told           map[string]told
 }
 
@@ -183,24 +186,39 @@ func (f *forecast) countAborted(v vitals) {
 		return
 	}
 	if f.aborted >= 0 && v.said.Aborted > f.aborted {
-		f.fullAt = v.at
+		f.gaveUp = v.at
 	}
 	f.aborted = v.said.Aborted
+}
+
+// lookForRoom forgets what was given up when somebody makes room on a full disk.
+func (f *forecast) lookForRoom(s Space) {
+	enough := fullBelow
+	if f.noRoom {
+		enough = roomAbove
+	}
+	full := float64(s.Free) < enough*float64(s.total())
+	if f.noRoom && !full {
+		f.gaveUp = 0
+	}
+	f.noRoom = full
 }
 
 func (f *forecast) sayFull(v vitals, out map[string]incident.Trouble) {
 	var detail []string
 	if s := v.space; s != nil {
-		if float64(s.Free) < fullBelow*float64(s.total()) {
-			f.fullAt = v.at
-		}
+		f.lookForRoom(*s)
 		detail = append(detail, fmt.Sprintf("%s of %s are free", trend.Bytes(float64(s.Free)), trend.Bytes(float64(s.total()))))
 	}
-	if f.fullAt == 0 || v.at.Sub(f.fullAt) >= fullFor {
+	remembered := f.gaveUp != 0 && v.at.Sub(f.gaveUp) < fullFor
+	if !f.noRoom && !remembered {
 		return
 	}
 	if f.aborted > 0 {
 		detail = append(detail, fmt.Sprintf("Cassandra gave up %d for lack of space", f.aborted))
+	}
+	if len(detail) == 0 { // it was full, and does not tell its room any more
+		return
 	}
 	f.sayNow(out, "DISK_FULL", v.at, map[string]string{"detail": strings.Join(detail, ", ")})
 }

@@ -87,6 +87,17 @@ var forecastRows = []struct {
 	{"a disk that is full is two findings, of which this one is told at once", 10 * time.Minute, func(_ time.Duration, v *vitals) {
 		v.space = &Space{Used: 995 * gib, Free: 5 * gib}
 	}, "DISK_FULL", []time.Duration{0}, "its data disk is full: 5 GiB of 1000 GiB are free", 1},
+	{"a disk that is full until there is room again, and a little is not enough", 10 * time.Minute, func(t time.Duration, v *vitals) {
+		v.said.Aborted = int64(min(t, time.Minute) / time.Minute)
+		free := int64(5 * gib)
+		if t >= 2*time.Minute {
+			free = 12 * gib
+		}
+		if t >= 4*time.Minute {
+			free = 400 * gib
+		}
+		v.space = &Space{Used: 1000*gib - free, Free: free}
+	}, "DISK_FULL", []time.Duration{0, 4 * time.Minute}, "its data disk is full: 5 GiB of 1000 GiB are free", 2},
 	{"compactions that Cassandra gives up, until it gives up no more", 30 * time.Minute, func(t time.Duration, v *vitals) {
 		v.said.Aborted = int64(min(t, 5*time.Minute) / time.Minute)
 	}, "DISK_FULL", []time.Duration{time.Minute, 15 * time.Minute}, "Cassandra gave up 1 for lack of space", 2},
