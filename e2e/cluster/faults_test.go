@@ -15,7 +15,7 @@ import (
 // TestFaults breaks a node in every way that takes it from its clients, and wants it
 // back without an old row.
 func TestFaults(t *testing.T) {
-	tell(t, cluster.Options{HAProxy: true, Policy: patient}, []story{
+	c := tell(t, cluster.Options{HAProxy: true, Policy: patient}, []story{
 		{"a port for clients that is off costs a drain, until it is on", cqlClosed},
 		{"a host that hears nobody and that nobody hears is cut off by its peers, and let in again", apart(bothWays)},
 		{"a host that nobody hears, though it hears all, likewise", apart(muted)},
@@ -23,6 +23,9 @@ func TestFaults(t *testing.T) {
 		{"a host that its operator boots again comes back by itself", rebooted},
 		{"a Cassandra that hangs is ended, and repaired before it is read", hung},
 	})
+	if !t.Failed() { // the last, for it leaves a node to be replaced
+		t.Run("a node past the deadline of a table is refused at boot and by hand", func(t *testing.T) { pastDeadline(t, c) })
+	}
 }
 
 // drains waits for an incident that is more than a suspicion, and for the proxy.
