@@ -136,6 +136,8 @@ func agentRows() []Row {
 			"mend the file named, no restart is needed", true),
 		trouble("GOSSIP_UNREAD", Warning, ScopeAgent, "the agent on {node} cannot read gossip that reaches it from {detail}",
 			"give both hosts the same gossip.key_file, cluster and region, and restart the agent that was wrong", true),
+		trouble("DIGESTS_REFUSED", Warning, ScopeAgent, "the agent on {node} hears the same word again and again that it does not believe: {detail}",
+			"look at the agent of the host named: another state directory, a copy of the host, or somebody who holds the gossip key", true),
 		trouble("STORE_SERVER_REFUSED", Warning, ScopeAgent, "the agent on {node} has no secure connection to servers of the store: {detail}",
 			"look at the certificate files of the host named, and of this one; no restart is needed", true),
 		trouble("STORE_MEMBER_OLD_CA", Warning, ScopeAgent, "the store's member on {node} goes by the authorities that {file} held when it started",

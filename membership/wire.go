@@ -193,6 +193,7 @@ func commonStart(a, b string) int {
 // roster has for its observer. Nothing beyond the observer's name is looked
 // at before the signature held. Whether cluster, boot and sequence are right
 // is the Inbox's question. The looks come sorted by subject and path.
+// Beside ErrDigestUnknown and ErrDigestSignature the Digest names whom it says it is of.
 func Decode(b []byte, key func(observer cluster.Name) (ed25519.PublicKey, bool)) (Digest, error) {
 	if len(b) > DigestMax || len(b) < ed25519.SignatureSize+1 {
 		return Digest{}, fmt.Errorf("decode digest of %d bytes: %w", len(b), ErrDigestSize)
@@ -208,10 +209,10 @@ func Decode(b []byte, key func(observer cluster.Name) (ed25519.PublicKey, bool))
 	}
 	k, known := key(d.Observer)
 	if !known || len(k) != ed25519.PublicKeySize {
-		return Digest{}, fmt.Errorf("decode digest of %q: %w", d.Observer, ErrDigestUnknown)
+		return Digest{Observer: d.Observer}, fmt.Errorf("decode digest of %q: %w", d.Observer, ErrDigestUnknown)
 	}
 	if !ed25519.Verify(k, append([]byte(signed), body...), signature) {
-		return Digest{}, fmt.Errorf("decode digest of %q: %w", d.Observer, ErrDigestSignature)
+		return Digest{Observer: d.Observer}, fmt.Errorf("decode digest of %q: %w", d.Observer, ErrDigestSignature)
 	}
 	d.Boot, d.Seq = cluster.Boot(r.word()), r.number()
 	flags := r.octet()

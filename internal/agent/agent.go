@@ -210,6 +210,8 @@ type desk struct {
 	log   *zap.Logger
 	state *lead.State
 	inbox membership.Inbox
+	// untaken is what the inbox, or the judge, did not take.
+	untaken untaken
 	// recorder keeps the judge's turns, so that they can be judged again.
 	recorder trace.Recorder
 
@@ -267,7 +269,7 @@ type desk struct {
 func newDesk(a *Agent) *desk {
 	now := a.o.Clock.Now()
 	d := &desk{a: a, log: a.o.Log, state: lead.New(a.o.Cluster, a.o.Self, a.o.Region),
-		inbox: membership.Inbox{Cluster: a.o.Cluster}, asked: map[cluster.Name]cluster.Moment{},
+		inbox: membership.Inbox{Cluster: a.o.Cluster}, untaken: untaken{}, asked: map[cluster.Name]cluster.Moment{},
 		inHand: map[string]string{}, ended: map[string]int64{}, refuses: a.o.Closed, troubles: map[string]incident.Trouble{}, lastTick: now, due: now, leadless: now, storeOK: now}
 	d.began, d.unheard = now, map[cluster.Region]unheard{}
 	d.state.ReadAlso(sortedKeys(a.o.Regions))

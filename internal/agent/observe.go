@@ -178,6 +178,7 @@ func (d *desk) mail(ctx context.Context) {
 		dg, err := membership.Decode(b, d.publicKey)
 		if err != nil {
 			d.log.Debug("digest not believed", zap.Error(err))
+			d.untaken.note(digestRefused(err, dg.Observer), now)
 			continue
 		}
 		d.receive(dg, now)
@@ -204,14 +205,17 @@ func (d *desk) receive(dg membership.Digest, now cluster.Moment) {
 	reports, err := d.inbox.Take(dg, now)
 	if err != nil {
 		d.log.Debug("digest not taken", zap.Error(err))
+		d.untaken.note(digestRefused(err, dg.Observer), now)
 		return
 	}
+	before := d.state.View()
 	for _, r := range reports {
 		if bad(r.Outcome) && (r.Path == membership.CQL || r.Path == membership.Process) {
 			d.askAround(r.Subject, now)
 		}
 	}
 	d.judge(reports, now)
+	d.untaken.ignored(before, d.state.View(), dg.Observer, now)
 }
 
 func bad(o membership.Outcome) bool {

@@ -204,6 +204,7 @@ func (d *desk) lookAround() {
 	}
 	d.portsTrouble()
 	d.powerTrouble()
+	d.untakenTrouble(d.a.o.Clock.Now())
 	d.unheardRegions()
 	if d.a.o.Disk.Unasked(d.a.o.Clock.Wall()) {
 		d.trouble("GATE_UNASKED")
