@@ -18,12 +18,15 @@ import (
 
 var poolOf = flag.Int("alarms.pool", 0, "measure one pool of so many agents, for the second table of the page")
 
-// calmFor is how long a calm pool is measured, and joined how long after the last one
-// joined: until then the news of it goes around.
-const (
-	calmFor = 20 * time.Second
-	joined  = 45 * time.Second
-)
+// calmFor is how long a calm pool is measured.
+const calmFor = 20 * time.Second
+
+// spread is how long after the last one joined that begins. Until then the news of
+// it goes around: each agent tells of each other one a dozen times, as many in a
+// packet as fit, three packets every 200 ms.
+func spread(agents int) time.Duration {
+	return 45*time.Second + time.Duration(agents)*70*time.Millisecond
+}
 
 // load is what a calm pool costs, and how soon it sees a crash.
 type load struct {
@@ -99,7 +102,7 @@ func measure(t *testing.T, agents int) (l load) {
 			}
 		}
 		r.progress(t, began, "all are there")
-		time.Sleep(joined)
+		time.Sleep(spread(agents))
 		r.calm(&l)
 		r.progress(t, began, "measured")
 		l.process = r.seen(func() int { n := agents / 2; r.w.end(n); return n })
