@@ -62,7 +62,7 @@ func up(t *testing.T, network string, flags ...string) *stack {
 	s := &stack{t: t, bin: binary(t), dir: filepath.Join(base, "d")}
 	t.Cleanup(func() {
 		if t.Failed() {
-			s.tellLogs()
+			s.tellAll()
 		}
 		out, err := exec.Command(s.bin, "demo", "down", "--dir", s.dir).CombinedOutput()
 		if err != nil {
@@ -82,15 +82,6 @@ func up(t *testing.T, network string, flags ...string) *stack {
 		t.Fatalf("demo.json: %v", err)
 	}
 	return s
-}
-
-// tellLogs prints the end of every agent's log.
-func (s *stack) tellLogs() {
-	for _, n := range s.Node {
-		b, err := os.ReadFile(filepath.Join(s.dir, n.Name, "log", "agent.log"))
-		lines := strings.Split(strings.TrimSpace(string(b)), "\n")
-		s.t.Logf("agent of %s (%v):\n%s", n.Name, err, strings.Join(lines[max(0, len(lines)-40):], "\n"))
-	}
 }
 
 // ask runs a read command against the agent of a node; the exit code is the

@@ -243,6 +243,7 @@ type desk struct {
 	power         *incident.Powers // what the power hook said last; nil: nothing yet, or there is none
 	process       cluster.Boot
 	mode          string
+	gateSaid      isolate.Answer // to its gate, last: the same wait is logged once
 	unrepaired    bool           // its gate started it unasked, or asleep, and no return has taken it since
 	alive         time.Time      // when this Cassandra was last in order, as the disk says
 	quiet         cluster.Moment // since when the admin interface does not answer

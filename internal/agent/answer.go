@@ -44,6 +44,10 @@ func (d *desk) gate(waited time.Duration) isolate.Answer {
 	if ans.Start == isolate.Normal && d.local.Clean {
 		d.keepLocal(func() { d.local.Clean = false })
 	}
+	if ans.Start == isolate.Wait && ans == d.gateSaid {
+		return ans // asked four times a second
+	}
+	d.gateSaid = ans
 	d.log.Info(incident.Sentence("gate_said", map[string]string{"node": string(d.a.o.Self), "start": ans.Start.String(), "why": ans.Why}),
 		zap.String("rule", ans.Rule))
 	return ans
