@@ -88,10 +88,26 @@ func shown[T any](words map[cluster.Name]T, self cluster.Name) []byte {
 	return b
 }
 
+// word is what this agent told the store below one key, last.
+type word struct {
+	value string
+	at    cluster.Moment
+}
+
+// shownIn is how soon the store shows what it took.
+const shownIn = 5 * time.Second
+
 // stands tells whether the store shows a report as it was told last. One that
-// was given up can be written after a later one: an old word must not stay.
-func stands(told string, said, now []byte) bool {
-	return told == string(now) && (said == nil || bytes.Equal(said, now))
+// was given up can be written after a later one, and one that removes it too: an
+// old word must not stay, and none is told again.
+func (w word) stands(said, now []byte, at cluster.Moment) bool {
+	switch {
+	case w.value != string(now):
+		return false
+	case said == nil:
+		return at.Sub(w.at) < shownIn
+	}
+	return bytes.Equal(said, now)
 }
 
 // keepForGate writes the gate's copy when what it must know changed.
@@ -108,7 +124,7 @@ func (d *desk) keepForGate() {
 // keepFences makes the own fence stand and reports what this host's Cassandra
 // says of every fenced node.
 func (a *Agent) keepFences(ctx context.Context) {
-	k := fenceKeeper{a: a, told: map[string]string{}}
+	k := fenceKeeper{a: a, told: map[string]word{}}
 	for {
 		var tick <-chan time.Time
 		switch {
@@ -131,7 +147,7 @@ func (a *Agent) keepFences(ctx context.Context) {
 type fenceKeeper struct {
 	a    *Agent
 	work fenceWork
-	told map[string]string // key -> value
+	told map[string]word // by key
 	// The guard of ports was asked at portsAt, for wanted.
 	portsAt cluster.Moment
 	wanted  isolate.Closed
@@ -304,11 +320,12 @@ func peerAt(peers map[string]cassandra.PeerState, storage string) (cassandra.Pee
 // tell writes a report when it changed, or when the store shows another.
 func (k *fenceKeeper) tell(ctx context.Context, key string, s standing, seen isolate.Seen) {
 	b, err := json.Marshal(seen)
-	if err != nil || stands(k.told[key], s.said, b) {
+	now := k.a.o.Clock.Now()
+	if err != nil || k.told[key].stands(s.said, b, now) {
 		return
 	}
 	if k.a.report(ctx, key, b, k.work.era) {
-		k.told[key] = string(b)
+		k.told[key] = word{string(b), now}
 	}
 }
 

@@ -98,7 +98,7 @@ func (d *desk) stood(decl loadbalancer.Declared, token cluster.Token) map[string
 
 // keepPools writes new intents to the proxies and reads every proxy back.
 func (a *Agent) keepPools(ctx context.Context) {
-	k := poolKeeper{a: a, told: map[string]string{}, proxies: map[string]Proxy{}, lost: map[string]bool{}, news: map[string]news{}}
+	k := poolKeeper{a: a, told: map[string]word{}, proxies: map[string]Proxy{}, lost: map[string]bool{}, news: map[string]news{}}
 	ticker := time.NewTicker(poolEvery)
 	defer ticker.Stop()
 	for {
@@ -120,7 +120,7 @@ func (a *Agent) keepPools(ctx context.Context) {
 type poolKeeper struct {
 	a       *Agent
 	work    poolWork
-	told    map[string]string
+	told    map[string]word
 	proxies map[string]Proxy
 	lost    map[string]bool // proxies that do not answer
 	news    map[string]news // by pool: its newest intent
@@ -165,8 +165,9 @@ func (k *poolKeeper) round(ctx context.Context) {
 		k.log(name, seen.Proxies)
 		b, err := json.Marshal(stripped(seen))
 		key := store.SeenPool(k.a.o.Self, name)
-		if err == nil && !stands(k.told[key], w.said, b) && k.a.report(ctx, key, b, k.work.era) {
-			k.told[key] = string(b)
+		now := k.a.o.Clock.Now()
+		if err == nil && !k.told[key].stands(w.said, b, now) && k.a.report(ctx, key, b, k.work.era) {
+			k.told[key] = word{string(b), now}
 		}
 	}
 }

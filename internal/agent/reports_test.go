@@ -19,17 +19,20 @@ func TestAReportIsToldAgainWhenTheStoreShowsAnother(t *testing.T) {
 	rows := []struct {
 		why  string
 		told string
+		ago  time.Duration
 		said []byte
 		want bool
 	}{
-		{"nothing was told", "", nil, false},
-		{"it was told, and the watch has not shown it yet", string(now), nil, true},
-		{"it was told and stands", string(now), now, true},
-		{"one that was given up was written after it", string(now), old, false},
-		{"another was told", string(old), old, false},
+		{"nothing was told", "", 0, nil, false},
+		{"it was told, and the watch has not shown it yet", string(now), shownIn - 1, nil, true},
+		{"it was told, and one that removes it was written after it", string(now), shownIn, nil, false},
+		{"it was told and stands", string(now), time.Hour, now, true},
+		{"one that was given up was written after it", string(now), 0, old, false},
+		{"another was told", string(old), 0, old, false},
 	}
+	const at = cluster.Moment(10 * time.Hour)
 	for _, r := range rows {
-		if got := stands(r.told, r.said, now); got != r.want {
+		if got := (word{r.told, at.Add(-r.ago)}).stands(r.said, now, at); got != r.want {
 			t.Errorf("%s: stands %v", r.why, got)
 		}
 	}
