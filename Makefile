@@ -74,9 +74,9 @@ alarms: ## how often a judge is wrong: 1040 stories over real gossip, and pools 
 real: test-tools build ## tests on real Cassandra processes; about 33 minutes
 	TAGS=$(TAGS) scripts/real.sh
 
-hosts: hosts-tools package ## tests on hosts: containers with systemd and the real package; as root, about 45 minutes and 3 more the first time; RUN=TestDisks runs one
+hosts: hosts-tools package ## tests on hosts: containers with systemd and the real package; as root, about 45 minutes and 3 more the first time; RUN=TestDisks runs one, SKIP=TestDisks the others
 	cd e2e/cluster && go vet -tags $(TAGS),hosts ./... && go vet -tags $(TAGS),example ./...
-	cd e2e/cluster && go test -tags $(TAGS),hosts -count=1 -v -timeout 60m -artifacts -outputdir $(CURDIR)/dist $(if $(RUN),-run '$(value RUN)') .
+	cd e2e/cluster && go test -tags $(TAGS),hosts -count=1 -v -timeout 60m -artifacts -outputdir $(CURDIR)/dist $(if $(RUN),-run '$(value RUN)') $(if $(SKIP),-skip '$(value SKIP)') .
 
 hosts-tools:
 	scripts/setup.sh hosts
@@ -89,8 +89,9 @@ stops: test-tools build ## the same, but stopped, and woken while another one le
 	go test -tags $(TAGS),real ./internal/demo/kills -count=1 -v -timeout 3h -run TestLeaderKilled \
 		-kills.stop -kills.every 1 -kills.first 1 -kills.table $(CURDIR)/docs/kills.md
 
+# TestRegionsApart cuts a region off too.
 test: test-tools build check package-check ports-check unit-check sim real ## everything, with its own set-up
-	HOSTS_ETCD_GONE=1m $(MAKE) hosts
+	HOSTS_LASTS=30s $(MAKE) hosts SKIP='^TestRegions$$'
 
 notice: ## write NOTICE anew: every linked module with its licence
 	@scripts/notice.sh >NOTICE.new && mv NOTICE.new NOTICE

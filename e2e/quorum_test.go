@@ -18,7 +18,7 @@ import (
 )
 
 // quorumFor is how long the store has no majority while nobody does anything.
-var quorumFor = flag.Duration("quorum.for", time.Minute, "how long etcd's majority stays away in TestMajorityGone")
+var quorumFor = flag.Duration("quorum.for", 20*time.Second, "how long etcd's majority stays away in TestMajorityGone")
 
 // Two of three control agents, each with its member of etcd, are killed, so
 // that nothing can be written down; then a Cassandra is killed whose own agent

@@ -8,7 +8,7 @@ set -euo pipefail
 cd "$(dirname "$0")/.."
 tags=${TAGS:-grpcnotrace}
 
-# Of `make kills` only one point of each story, of the outage of etcd one minute.
+# Of `make kills` only one point of each story.
 echo "real: demo, load, both halves of a run, a killed leader; each brings up its own cluster"
 go test -tags "$tags,real" -count=1 -p 1 -timeout 40m -v ./internal/demo/...
 
