@@ -61,14 +61,16 @@ func up(t *testing.T, network string, flags ...string) *stack {
 	}
 	s := &stack{t: t, bin: binary(t), dir: filepath.Join(base, "d")}
 	t.Cleanup(func() {
-		if t.Failed() {
-			s.tellAll()
-		}
 		out, err := exec.Command(s.bin, "demo", "down", "--dir", s.dir).CombinedOutput()
 		if err != nil {
 			t.Errorf("end the demo: %v: %s", err, out)
 		}
 		_ = os.RemoveAll(base)
+	})
+	t.Cleanup(func() { // runs first, and may give up without keeping the demo from its end
+		if t.Failed() {
+			s.tellAll()
+		}
 	})
 	args := append([]string{"demo", "up", "--dir", s.dir, "--net", network}, flags...)
 	if out, err := exec.Command(s.bin, args...).CombinedOutput(); err != nil {
