@@ -235,6 +235,23 @@ func (h *house) see(subject cluster.Name, path membership.Path, want membership.
 	}
 }
 
+// stated waits until the admin interface has told of the process that runs.
+func (h *house) stated() {
+	h.t.Helper()
+	for until := time.Now().Add(10 * time.Second); ; {
+		if _, _, ok := h.State(); ok {
+			return
+		}
+		if time.Now().After(until) {
+			h.t.Fatal("nothing is told of the process that runs")
+		}
+		select {
+		case <-h.Changes():
+		case <-time.After(20 * time.Millisecond):
+		}
+	}
+}
+
 // unwatched waits until this is why the disk is not looked at.
 func (h *house) unwatched(want error) {
 	h.t.Helper()

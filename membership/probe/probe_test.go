@@ -32,6 +32,7 @@ func TestEveryPathIsLookedAt(t *testing.T) {
 	if h.Process() != "one" || h.Unwell() || len(h.Troubles()) != 0 {
 		t.Errorf("process %q, unwell %v, troubles %v", h.Process(), h.Unwell(), h.Troubles())
 	}
+	h.stated() // what was told before the process was seen does not count
 	if s, age, ok := h.State(); !ok || s.OperationMode != "NORMAL" || age < 0 || age > 5*time.Second {
 		t.Errorf("state %+v, %v, %v", s, age, ok)
 	}
