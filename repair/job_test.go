@@ -7,6 +7,7 @@ import (
 	"fmt"
 	"reflect"
 	"slices"
+	"strings"
 	"testing"
 
 	"pgregory.net/rapid"
@@ -105,20 +106,61 @@ func TestBatchesEndTheJobFromAnyStoredCopy(t *testing.T) {
 func TestJobOnTheWire(t *testing.T) {
 	j := jobOf(9).Mark(0).Mark(8)
 	raw, err := json.Marshal(Job{Segments: j.Segments[:1], Done: j.Done})
-	want := `{"segments":[{"keyspace":"orders","ranges":[{"start":0,"end":1}],"hosts":["n1","n2"]}],"done":"AQE="}`
+	want := `{"packed":"AQMGb3JkZXJzAm4xAm4yAgACAQICCIAAAAAAAAAAAAAAAAAAAAEBBQE=","done":"AQE="}`
 	if err != nil || string(raw) != want {
 		t.Fatalf("got %s, %v", raw, err)
 	}
-	whole, err := json.Marshal(j)
-	if err != nil {
+	for _, row := range []struct{ why, text string }{
+		{"as it is written", want},
+		{"as it was written before", `{"segments":[{"keyspace":"orders","ranges":[{"start":0,"end":1}],"hosts":["n1","n2"]}],"done":"AQE="}`},
+	} {
+		var back Job
+		if err := json.Unmarshal([]byte(row.text), &back); err != nil || !reflect.DeepEqual(back, Job{Segments: j.Segments[:1], Done: j.Done}) {
+			t.Errorf("%s: read back %v, %v", row.why, back, err)
+		}
+	}
+}
+
+func TestAJobThatIsNotUnderstoodIsNotRead(t *testing.T) {
+	for _, row := range []struct{ why, text, want string }{
+		{"a part of a later program", `{"packed":"AQAAAAAA","done":"","urgent":true}`, "urgent"},
+		{"packed in a later form", `{"packed":"CQAAAAAA","done":""}`, "form 9"},
+		{"cut short", `{"packed":"AQMGb3JkZXJz","done":""}`, "cut short"},
+		{"with something behind", `{"packed":"AQAAAAAAAA==","done":""}`, "something follows"},
+		{"no text", `{"packed":7,"done":""}`, "packed segments"},
+		{"segments both ways", `{"packed":"AQAAAAAA","segments":[{}],"done":""}`, "twice"},
+		{"here and elsewhere", `{"plan":"x","of":1,"segments":[{}],"done":""}`, "twice"},
+		{"elsewhere, and none", `{"plan":"x","done":""}`, "of 0 segments"},
+		{"more than there can be", `{"plan":"x","of":99999999999,"done":""}`, "segments"},
+		{"bits of nothing", `{"done":":4 x"}`, "run"},
+		{"more bits than there can be", `{"done":":4 4000000000"}`, "run"},
+	} {
+		var j Job
+		if err := json.Unmarshal([]byte(row.text), &j); err == nil || !strings.Contains(err.Error(), row.want) {
+			t.Errorf("%s: read %+v, error %v, want %q in it", row.why, j, err, row.want)
+		}
+	}
+}
+
+func TestALostJobIsNeverComplete(t *testing.T) {
+	whole := jobOf(3)
+	apart := whole.Apart("p")
+	raw, err := json.Marshal(apart.Mark(0).Mark(1).Mark(2))
+	if err != nil || string(raw) != `{"plan":"p","of":3,"done":"Bw=="}` {
+		t.Fatalf("written %s, %v", raw, err)
+	}
+	var lost Job
+	if err := json.Unmarshal(raw, &lost); err != nil {
 		t.Fatal(err)
 	}
-	var back Job
-	if err := json.Unmarshal(whole, &back); err != nil || !reflect.DeepEqual(back, j) {
-		t.Fatalf("read back %v, %v", back, err)
+	if done, total := lost.Progress(); !lost.Lost() || lost.Complete() || done != 3 || total != 3 {
+		t.Errorf("lost %v, complete %v, %d of %d", lost.Lost(), lost.Complete(), done, total)
 	}
-	if long, _ := json.Marshal(newBitmap(1000)); len(long) != 170 {
-		t.Fatalf("1,000 segments are %d characters with their quotes", len(long))
+	if other := lost.With(whole.Segments[:2]); !other.Lost() || other.Complete() || other.Mark(0).Complete() {
+		t.Error("segments of another plan are taken for its own")
+	}
+	if back := lost.With(whole.Segments); back.Lost() || !back.Complete() {
+		t.Error("it is lost though its segments were put back")
 	}
 }
 
@@ -126,6 +168,8 @@ func FuzzJob(f *testing.F) {
 	f.Add([]byte(`{"segments":[{"keyspace":"a"}],"done":"AQ=="}`), 0)
 	f.Add([]byte(`{"segments":[{},{}],"done":null}`), 1)
 	f.Add([]byte(`{"segments":[],"done":"////"}`), 7)
+	f.Add([]byte(`{"packed":"AQMGb3JkZXJzAm4xAm4yAgACAQICCIAAAAAAAAAAAAAAAAAAAAEBBQE=","done":":1 7"}`), 0)
+	f.Add([]byte(`{"plan":"p","of":9,"done":"AQE="}`), 3)
 	f.Fuzz(func(t *testing.T, raw []byte, i int) {
 		var j Job
 		if json.Unmarshal(raw, &j) != nil {
@@ -133,8 +177,16 @@ func FuzzJob(f *testing.F) {
 		}
 		before, total := j.Progress()
 		after, _ := j.Mark(i).Progress()
-		if after < before || after > before+1 || after > total || j.Mark(i).Complete() != (after == total) {
+		if after < before || after > before+1 || after > total || j.Mark(i).Complete() != (after == total && !j.Lost()) {
 			t.Fatal(fmt.Sprint(before, after, total))
+		}
+		text, err := json.Marshal(j)
+		var back Job
+		if err == nil {
+			err = json.Unmarshal(text, &back)
+		}
+		if done, of := back.Progress(); err != nil || done != before || of != total || back.Lost() != j.Lost() {
+			t.Fatalf("%s is read back as %d of %d, %v", text, done, of, err)
 		}
 	})
 }
