@@ -8,6 +8,7 @@ import (
 	"strings"
 
 	"supervisor/cluster"
+	"supervisor/isolate"
 	"supervisor/repair"
 )
 
@@ -46,6 +47,28 @@ func (t *turn) preview() {
 	}
 	agent, segments := t.previewPlan()
 	t.order(Once{Verb: VerbPreview, Agent: agent, Segments: segments}, LimitMax)
+}
+
+// planLost goes back to a repair when what was repaired cannot be read any more:
+// without it nothing can be compared.
+func (t *turn) planLost() bool {
+	ret := t.r.Return
+	if ret.Step != Previewing || len(t.r.Pending) > 0 || ret.Job == nil || !ret.Job.Lost() {
+		return false
+	}
+	fenced := t.keptFromReaders()
+	if !fenced && t.quorumFault() != "" {
+		t.hold(QuorumSurvives, "what was repaired cannot be read in the store, so it cannot be compared")
+		return true
+	}
+	t.say(Saw, "saw_plan_lost")
+	t.under(RuleVerify)
+	t.behindFence()
+	t.enter(Returning)
+	if !fenced {
+		t.fence(isolate.Clients|isolate.Reads, isolate.Hibernate)
+	}
+	return true
 }
 
 // proofWaits tells whether the next step of a proof waits for other nodes, and

@@ -10,11 +10,14 @@ import (
 	"supervisor/repair"
 )
 
-// jobLives tells whether every peer of the segments that are left can still be
+// jobLives tells whether the plan can be read and every peer of the segments that are left can still be
 // compared with; otherwise the rest is planned anew with those that can. So it is
 // when one of them lacks writes itself by now and the others are too few.
 func (t *turn) jobLives() bool {
 	job, lacking := t.r.Return.Job, false
+	if job.Lost() {
+		return false
+	}
 	for _, i := range job.Batch(len(job.Segments)) {
 		for _, h := range job.Segments[i].Hosts {
 			if h != t.r.Node && !t.mayRepairWith(h) {
@@ -79,6 +82,9 @@ func (t *turn) planRepair(step ReturnStep) bool {
 		return false
 	}
 	t.takesTurn()
+	if was := t.r.Return.Job; was != nil && was.Lost() {
+		t.say(Saw, "saw_plan_lost")
+	}
 	t.r.Return.Job = &job
 	t.r.Return.uncompare()
 	t.to(step)

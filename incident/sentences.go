@@ -67,6 +67,7 @@ var sentences = map[string]string{
 	"saw_up":                  "{peers} say UP of {node} while it hibernates: it is no fence there, end it and start again",
 	"proved_down":             "{peers} say DOWN of {node}",
 	"did_repair":              "repaired {done}/{total} segments, round {round}",
+	"saw_plan_lost":           "the plan of the repair cannot be read in the store: it is planned anew",
 	"did_join":                "{node} left hibernation: takes writes and hints, is not read",
 	"waits_up":                "{peers} have not said yet that the node is UP with Severity raised",
 	"proved_up":               "{peers} say UP of {node}, Severity still raised",

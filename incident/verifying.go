@@ -30,6 +30,9 @@ func (t *turn) verifying() {
 		t.verifyUntouched()
 		return
 	}
+	if t.planLost() {
+		return
+	}
 	switch t.r.Return.Step {
 	case Opening:
 		t.opening()

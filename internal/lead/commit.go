@@ -51,7 +51,7 @@ func (s *State) commit(before incident.Record, d incident.Decision, w incident.W
 	}
 	d.Ledger, d.Record = ledger, rec
 	t := &txn{s: s, t: store.Txn{Compare: s.guards()}}
-	t.record(before, rec)
+	t.record(before, t.apart(rec))
 	t.ledger(rec.Datacenter, ledger)
 	for _, e := range entries {
 		t.put(store.Log(rec.Datacenter, number(e)), e)

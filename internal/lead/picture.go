@@ -39,6 +39,7 @@ type Picture struct {
 	Ledgers    map[cluster.Datacenter]At[incident.Ledger]
 	Opens      map[cluster.Name]At[string]
 	Records    map[string]At[incident.Record]
+	Works      map[string]WorkAt                       // large plans of repairs, by key
 	Archive    map[string]incident.Record              // the newest ones; bounded by archiveKept
 	Log        map[cluster.Datacenter][]incident.Entry // in order; bounded by logKept
 	Fences     map[cluster.Name]At[isolate.Fence]
@@ -104,7 +105,7 @@ func (p *Picture) reset() {
 	*p = Picture{memo: p.memo,
 		Hosts: map[cluster.Name]cluster.Host{}, Agents: map[cluster.Name]incident.Agent{},
 		Ledgers: map[cluster.Datacenter]At[incident.Ledger]{}, Opens: map[cluster.Name]At[string]{},
-		Records: map[string]At[incident.Record]{}, Archive: map[string]incident.Record{},
+		Records: map[string]At[incident.Record]{}, Works: map[string]WorkAt{}, Archive: map[string]incident.Record{},
 		Log: map[cluster.Datacenter][]incident.Entry{}, Chain: map[cluster.Datacenter]int64{}, tails: map[cluster.Datacenter]string{},
 		Fences: map[cluster.Name]At[isolate.Fence]{}, Pools: map[string]At[loadbalancer.Pool]{},
 		Seen:     map[cluster.Name]map[cluster.Name]isolate.Seen{},
@@ -205,7 +206,11 @@ func (p *Picture) place(kv store.KV) error {
 		return putAt(p.memo, p.Opens, cluster.Name(rest(store.Opens)), kv)
 	case store.Incidents:
 		p.open = nil
-		return putAt(p.memo, p.Records, store.Split(kv.Key, store.Incidents)[0], kv)
+		id := store.Split(kv.Key, store.Incidents)[0]
+		defer p.join(id)
+		return putAt(p.memo, p.Records, id, kv)
+	case store.Works:
+		return p.placeWork(kv)
 	case store.Archive:
 		return putIn(p.memo, p.Archive, rest(store.Archive), kv)
 	case store.Fences:

@@ -406,7 +406,7 @@ func (s *State) burst(r incident.Record) string {
 	return ""
 }
 
-// sweep removes orders that nobody waits for. Whoever still does one finds it
+// sweep removes orders that nobody waits for, and plans that nobody follows. Whoever still does one finds it
 // gone when it settles; its next boot must not do hours later what nobody
 // wants now.
 func (s *State) sweep(dc cluster.Datacenter) (Commit, bool) {
@@ -418,7 +418,7 @@ func (s *State) sweep(dc cluster.Datacenter) (Commit, bool) {
 		return !open || !rec.Value.Awaits(o.ID)
 	})
 	if !there {
-		return Commit{}, false
+		return s.sweepWork(dc)
 	}
 	txn := store.Txn{Compare: append(s.guards(), store.Compare{Key: key, Rev: s.Picture.Orders[key].Mod}), Delete: []string{key}}
 	return Commit{Datacenter: dc, Txn: txn}, true

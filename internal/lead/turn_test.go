@@ -6,6 +6,7 @@ import (
 	"encoding/json"
 	"errors"
 	"fmt"
+	"math/rand/v2"
 	"strings"
 	"testing"
 	"time"
@@ -268,8 +269,12 @@ func TestAnOrderNobodyWaitsForIsTakenBackInTheSameCommit(t *testing.T) {
 // fat is a record with orders that the store would hardly take again.
 func (b *bench) fat(state incident.OrderState) {
 	b.t.Helper()
-	fat := repair.Segment{Keyspace: "ks", Ranges: make([]cluster.TokenRange, 18_000), Hosts: []cluster.Name{"n3", "n1"}}
-	job := repair.Job{Segments: []repair.Segment{{Keyspace: "ks", Hosts: fat.Hosts}, fat, fat, fat}}
+	fat := repair.Segment{Keyspace: "ks", Ranges: make([]cluster.TokenRange, 90_000), Hosts: []cluster.Name{"n3", "n1"}}
+	noise := rand.New(rand.NewPCG(1, 2))
+	for i := range fat.Ranges {
+		fat.Ranges[i] = cluster.TokenRange{Start: noise.Int64(), End: noise.Int64()}
+	}
+	job := repair.Job{Segments: []repair.Segment{{Keyspace: "ks", Hosts: fat.Hosts}, fat}}
 	r := incident.Record{Schema: incident.SchemaNow, ID: "inc-dc1-1", Node: "n3", Datacenter: "dc1", Region: "eu", Phase: incident.Returning,
 		Step: 4, Began: time.Unix(3600, 0), Return: &incident.Return{Step: incident.Repairing, Tries: 1, Process: "p2", Job: &job}}
 	e := incident.Effect{ID: "inc-dc1-1.4.0", Limit: time.Minute, Once: &incident.Once{Agent: "n3", Verb: incident.VerbRepair, Target: "n3", Segments: job.Segments[:1]}}

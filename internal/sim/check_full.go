@@ -11,6 +11,7 @@ import (
 	"supervisor/internal/store"
 	"supervisor/isolate"
 	"supervisor/loadbalancer"
+	"supervisor/repair"
 )
 
 // fullEvery is how many steps come to one full pass, and chainEvery how many
@@ -83,6 +84,7 @@ func (w *world) archiveStands() {
 func (w *world) decodes() {
 	decodes[incident.Record](w, store.Incidents, true)
 	decodes[incident.Record](w, store.Archive, false)
+	decodes[repair.Segments](w, store.Works, true)
 	decodes[incident.Order](w, store.Orders, true)
 	decodes[isolate.Fence](w, store.Fences, true)
 	decodes[loadbalancer.Pool](w, store.Pools, true)

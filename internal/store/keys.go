@@ -31,6 +31,7 @@ const (
 	Ledgers   = "ledger/"
 	Opens     = "open/"
 	Incidents = "incident/"
+	Works     = "work/"
 	Logs      = "log/"
 	Inbox     = "inbox/"
 	Fences    = "fence/"
@@ -56,6 +57,9 @@ func Open(n cluster.Name) string { return Opens + string(n) }
 
 // Record is the record of an incident.
 func Record(id string) string { return Incidents + id + "/record" }
+
+// Work is a plan of an incident that is too large for its record.
+func Work(id, plan string) string { return Works + id + "/" + plan }
 
 // Log is event n of the journal of a datacenter; zero-padded, so that keys sort.
 func Log(dc cluster.Datacenter, n int64) string { return fmt.Sprintf("%s%s/%012d", Logs, dc, n) }
