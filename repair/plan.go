@@ -34,6 +34,12 @@ type PlanInput struct {
 	// the others a quorum over all datacenters is needed as well.
 	Local            []string
 	RangesPerSegment int // at least 1: one repair command names that many ranges at most
+	// Sizes are the bytes the node has, by keyspace and table; one that is missing
+	// has next to none. By them a segment gets about SegmentBytes, in RangesJoined
+	// ranges at most where that is more than RangesPerSegment. Nil: not known.
+	Sizes        map[string]map[string]int64
+	SegmentBytes int64
+	RangesJoined int
 }
 
 // Segment is what one repair command compares.
@@ -68,7 +74,7 @@ type Refused struct {
 // it so, and its repair option reads START:END with a start behind the end.
 // Measured on 5.0.9: such a repair leaves both halves in sync. (START:START,
 // the whole ring, it refuses; but a ring of one token has one node and nothing
-// to compare.)
+// to compare.) Of a range that is split for its size one piece wraps so.
 //
 // The error tells of input nobody can plan with: a ring that contradicts
 // itself, a node or keyspace that is not in it.
@@ -146,8 +152,9 @@ func (p *planner) keyspace(ks cluster.Keyspace) {
 		}
 		return
 	}
+	size := p.sized(ks, placed)
 	for _, g := range groups {
-		p.group(ks, g)
+		p.group(ks, g, size)
 	}
 }
 
@@ -182,7 +189,7 @@ func groupsOf(placed []cluster.Placed) []group {
 	return out
 }
 
-func (p *planner) group(ks cluster.Keyspace, g group) {
+func (p *planner) group(ks cluster.Keyspace, g group, size sizing) {
 	hosts, abroad := p.hosts(ks.Name, g)
 	if why := p.short(ks, hosts, len(g.replicas)); why != "" {
 		rule := QuorumRule
@@ -196,7 +203,7 @@ func (p *planner) group(ks cluster.Keyspace, g group) {
 		p.refuse(ks, g.ranges, rule, why)
 		return
 	}
-	for ranges := range slices.Chunk(g.ranges, p.RangesPerSegment) {
+	for _, ranges := range p.cut(g.ranges, size) {
 		p.segments = append(p.segments, Segment{
 			Keyspace: ks.Name,
 			Tables:   slices.Clone(p.Tables[ks.Name]),
