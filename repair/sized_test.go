@@ -79,7 +79,7 @@ func TestPiecesAreTheRangesTheyWereCutFrom(t *testing.T) {
 				}
 				joined = append(joined, r)
 			}
-			whole := len(segment) == 1 && (width(segment[0]) == 1 || float64(width(segment[0])) > all/(2*splitMax*20))
+			whole := len(segment) == 1 && (width(segment[0]) == 1 || s.share*float64(width(ranges[len(joined)-1])) > splitMax*float64(p.SegmentBytes))
 			if len(segment) == 0 || len(segment) > max(p.RangesPerSegment, p.RangesJoined) || bytes > 1.01*float64(p.SegmentBytes) && !whole {
 				t.Fatalf("a segment of %d ranges and %.0f bytes, want %d bytes: %v", len(segment), bytes, p.SegmentBytes, segment)
 			}
