@@ -34,17 +34,15 @@ type evidence struct {
 	heard   bool // own agent heard, well
 	refused int  // bad CQL looks to which the kernel answered
 	silent  int  // bad CQL looks without any answer
-	late    int
 	peers   int // others that are heard and do not abstain
 	phi     int // of them: Cassandra there hears the node's gossip
 	accepts int // of them: the storage port took a connection
 	rejects int // of them: the storage port refused
 	mute    int // of them: the storage port is silent
-	votes   int
 }
 
 func weigh(x *Verdict, b Bars, turned cluster.Moment) evidence {
-	e := evidence{votes: x.Heard, exited: x.Own == Exited}
+	e := evidence{exited: x.Own == Exited}
 	for i := range x.Ballots {
 		t := &x.Ballots[i]
 		if t.Own {
@@ -54,8 +52,6 @@ func weigh(x *Verdict, b Bars, turned cluster.Moment) evidence {
 			continue
 		}
 		switch r := t.look(CQL); {
-		case r.Outcome == Late:
-			e.late++
 		case r.bad(b) && r.Outcome == Silent:
 			e.silent++
 		case r.bad(b):
@@ -143,12 +139,10 @@ func (e evidence) cause() (Cause, bool) {
 }
 
 // aliveCause is what is to say of a node that answers. A judge that has not
-// listened for a whole window cannot know that an agent is gone.
+// listened for a whole window cannot know that an agent is gone. Whether it is slow
+// is asked apart.
 func (e evidence) aliveCause(warm bool) Cause {
-	switch {
-	case 2*e.late > e.votes:
-		return Slow
-	case warm && !e.spoke:
+	if warm && !e.spoke {
 		return AgentGone
 	}
 	return NoCause

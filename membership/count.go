@@ -24,6 +24,7 @@ func (u *turn) judge(seat int) {
 	}
 	planned := u.planned(n, &x)
 	u.answer(&x, &prev, onsets)
+	u.slow(&x, &prev)
 	if planned {
 		x.Cause, x.Drain = Planned, false
 	}

@@ -50,6 +50,9 @@ func (x Verdict) describe(v View) string {
 	if x.For > 0 && x.Answer != Alive {
 		words = append(words, "since="+v.At.Sub(x.Since).Round(time.Millisecond).String())
 	}
+	if s := x.Slow; x.Cause == Slow {
+		words = append(words, fmt.Sprintf("%d/%d", len(s.Says), s.Of), s.Typical.String()+"/"+s.Peers.String(), "for="+s.For.Round(time.Millisecond).String())
+	}
 	words = append(words, "|")
 	for _, t := range x.Ballots {
 		words = append(words, t.describe())

@@ -69,11 +69,12 @@ type turn struct {
 	// witnesses are those who were asked for a ballot, by seat. What they said is
 	// taken before anybody is judged.
 	witnesses []witness
+	measures  map[cluster.Name][]measured // what answers take to an observer, of those that were asked
 }
 
 // parts are the maps of a view that most turns leave alone: the first write
 // copies them.
-type parts struct{ verdicts, changed, planned, ignored bool }
+type parts struct{ verdicts, changed, planned, ignored, paces bool }
 
 func begin(prev View, t Topology, b Bars, now cluster.Moment) *turn {
 	if t.seats == nil {
@@ -117,6 +118,12 @@ func (u *turn) ownPlanned() {
 	}
 }
 
+func (u *turn) ownPaces() {
+	if !u.own.paces {
+		u.own.paces, u.v.Paces = true, cloned(u.v.Paces)
+	}
+}
+
 func (u *turn) ignore(why Reason, reports int) {
 	if !u.own.ignored {
 		u.own.ignored, u.v.Ignored = true, cloned(u.v.Ignored)
@@ -129,9 +136,11 @@ func (u *turn) reroster() {
 	u.ownVerdicts()
 	u.ownChanged()
 	u.ownPlanned()
+	u.ownPaces()
 	gone := func(n cluster.Name) bool { _, listed := u.t.Nodes[n]; return !listed }
 	maps.DeleteFunc(u.v.Observers, func(n cluster.Name, _ Heard) bool { return gone(n) })
 	maps.DeleteFunc(u.v.Verdicts, func(n cluster.Name, _ Verdict) bool { return gone(n) })
+	maps.DeleteFunc(u.v.Paces, func(n cluster.Name, _ Pace) bool { return gone(n) })
 	for _, m := range []map[cluster.Name]cluster.Moment{u.v.Changed, u.v.Unrest, u.v.Due, u.v.Planned} {
 		maps.DeleteFunc(m, func(n cluster.Name, _ cluster.Moment) bool { return gone(n) })
 	}
@@ -169,7 +178,7 @@ func (r Report) onset() cluster.Moment { return r.At.Add(-r.Held) }
 // possible tells whether the look could have been made at all; what it lets
 // through cannot overflow a Moment.
 func (l Look) possible() bool {
-	return (l.Path != PathUnknown || l.Subject == "") && l.Age >= 0 && l.Age <= spanMax && l.Held >= 0 && l.Held <= spanMax && l.Misses >= 0 &&
+	return (l.Path != PathUnknown || l.Subject == "") && l.Age >= 0 && l.Age <= spanMax && l.Held >= 0 && l.Held <= spanMax && l.Misses >= 0 && l.Took >= 0 &&
 		int(l.Path) < len(pathWords) && int(l.Outcome) < len(outcomeWords)
 }
 

@@ -158,7 +158,7 @@ func (u *turn) heard(seat int, old, r *Report) {
 		x, judged := u.v.Verdicts[r.Subject]
 		*s = said{known: true, quiet: judged && x.Answer == Alive && x.For == 0 && u.now.Sub(x.At) < retold, lastAlive: x.LastAlive}
 	}
-	again := u.says(old, r.Boot) && old.Outcome == r.Outcome && old.bad(u.b) == r.bad(u.b)
+	again := u.says(old, r.Boot) && old.Outcome == r.Outcome && old.bad(u.b) == r.bad(u.b) && (old.Took > u.b.SlowFloor) == (r.Took > u.b.SlowFloor)
 	if again && s.quiet && (r.Path != CQL || r.At.Sub(s.lastAlive) < retold) {
 		return
 	}

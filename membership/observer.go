@@ -45,6 +45,9 @@ func (u *turn) hear(r Report) bool {
 	if current && r.arrived() >= h.At {
 		h.At, h.Unwell = r.arrived(), r.Unwell
 		if r.Process != "" {
+			if h.Process != "" && h.Process != r.Process {
+				h.Renewed = r.arrived()
+			}
 			h.Process = r.Process
 		}
 	}
@@ -204,4 +207,4 @@ func (r *Report) bad(b Bars) bool {
 }
 
 // answered tells whether the other side answered, however slowly.
-func (r *Report) answered() bool { return r.Outcome == Good || r.Outcome == Late }
+func (l *Look) answered() bool { return l.Outcome == Good || l.Outcome == Late }

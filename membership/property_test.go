@@ -221,10 +221,11 @@ func TestDigestsSurviveTheWire(t *testing.T) {
 		for _, subject := range []cluster.Name{"a-1.example", "a-17.example", "b.example"} {
 			for p := Process; p <= Phi; p++ {
 				if rapid.Bool().Draw(t, "looked") {
-					d.Looks = append(d.Looks, Look{Subject: subject, Path: p, Outcome: anyOutcome.Draw(t, "outcome"),
-						Misses: rapid.IntRange(0, 1000).Draw(t, "misses"),
-						Held:   time.Duration(rapid.IntRange(0, 1e9).Draw(t, "held")) * time.Millisecond,
-						Age:    time.Duration(rapid.IntRange(0, 1e6).Draw(t, "age")) * time.Millisecond})
+					l := Look{Subject: subject, Path: p, Outcome: anyOutcome.Draw(t, "outcome"),
+						Held: time.Duration(rapid.IntRange(0, 1e9).Draw(t, "held")) * time.Millisecond,
+						Age:  time.Duration(rapid.IntRange(0, 1e6).Draw(t, "age")) * time.Millisecond}
+					l.setNumber(uint64(rapid.IntRange(0, 255).Draw(t, "misses, what it took, or what stands out inside")))
+					d.Looks = append(d.Looks, l)
 				}
 			}
 		}

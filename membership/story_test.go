@@ -103,6 +103,8 @@ type actor struct {
 
 type sight struct {
 	outcome Outcome
+	took    time.Duration
+	inside  Inside
 	since   cluster.Moment
 	fades   bool // phi after the last gossip: good for 5 s, late until 12 s, then silent
 }
@@ -181,6 +183,14 @@ func (s *stage) do(line string) error {
 		s.roster(s.topology.Nodes)
 	case "fade": // its gossip stops
 		s.fade(n)
+	case "took": // took observer|all|others subject 40ms: what its answers take
+		return s.took(arg(1), cluster.Name(arg(2)), arg(3))
+	case "inside": // inside n3 3: what stands out to its own agent, as a number
+		bits, err := strconv.Atoi(arg(2))
+		s.agents[n].sees[eye{n, Process}].inside = Inside(bits)
+		return err
+	case "why": // what a slow node says that may be why
+		fmt.Fprintf(&s.said, "%s: %s\n", n, strings.Join(s.view.Verdicts[n].Slow.Inside, "; "))
 	case "exit", "crash", "hang", "lost", "heal":
 		return s.fault(f[0], n)
 	case "report": // report observer subject path outcome [in=1s]: one forged report
@@ -282,11 +292,29 @@ func (s *stage) see(observer string, subject cluster.Name, path, outcome string)
 			if x := a.sees[eye{subject, p}]; x != nil && o.Prolongs(x.outcome) {
 				since = x.since
 			}
-			a.sees[eye{subject, p}] = &sight{outcome: o, since: since}
+			x := &sight{outcome: o, since: since}
+			if old := a.sees[eye{subject, p}]; old != nil {
+				x.took = old.took
+			}
+			a.sees[eye{subject, p}] = x
 			a.dirty = true
 		}
 	}
 	return nil
+}
+
+// took sets what answers take of one node, or of all.
+func (s *stage) took(observer string, subject cluster.Name, span string) error {
+	d, err := time.ParseDuration(span)
+	for n, a := range s.agents {
+		for k, x := range a.sees {
+			if k.path == CQL && (k.subject == subject || subject == "all") &&
+				(observer == string(n) || observer == "all" || observer == "others" && n != k.subject) {
+				x.took = d
+			}
+		}
+	}
+	return err
 }
 
 func (s *stage) restart(a *actor) {
@@ -385,8 +413,12 @@ func (s *stage) digest(a *actor) Digest {
 		outcome, since := x.seen(s.now)
 		held := s.now.Sub(since)
 		age := held % every(k.path)
-		d.Looks = append(d.Looks, Look{Subject: k.subject, Path: k.path, Outcome: outcome,
-			Misses: int(held/every(k.path)) + 1, Held: held - age, Age: age})
+		l := Look{Subject: k.subject, Path: k.path, Outcome: outcome,
+			Misses: int(held/every(k.path)) + 1, Held: held - age, Age: age}
+		if l.answered() {
+			l.Took, l.Inside = x.took, x.inside
+		}
+		d.Looks = append(d.Looks, l)
 	}
 	return d
 }

@@ -35,12 +35,16 @@ type Bars struct {
 	ObserversMin int           // with fewer eligible observers only advice is given
 	PlannedMax   time.Duration // an announced stop is believed so long
 	StormShare   float64       // more suspects of a datacenter than this share (at least 1) is a storm
+	SlowFactor   float64       // a node whose answers take longer than so many times those of its peers is an outlier
+	SlowFloor    time.Duration // if they take longer than this, too
+	SlowAfter    time.Duration // and Slow when it has been one for so long
 }
 
 // DefaultBars are the bounds of a policy that says nothing.
 func DefaultBars() Bars {
 	return Bars{Fresh: 3 * time.Second, Stable: 300 * time.Millisecond, StableMax: time.Second, MissesMax: 3,
-		ObserversMin: 3, PlannedMax: time.Hour, StormShare: 0.2}
+		ObserversMin: 3, PlannedMax: time.Hour, StormShare: 0.2,
+		SlowFactor: 5, SlowFloor: 10 * time.Millisecond, SlowAfter: 5 * time.Second}
 }
 
 // View is the judge's whole memory: handed in, handed back, never changed in
@@ -60,6 +64,9 @@ type View struct {
 	Due map[cluster.Name]cluster.Moment
 	// Planned is when a node announced its stop; kept until it runs again.
 	Planned map[cluster.Name]cluster.Moment
+	// Paces are what is remembered of nodes whose answers stand out, and of those that
+	// were gone a moment ago.
+	Paces map[cluster.Name]Pace
 	// Ignored counts reports that were not believed, by Reason.
 	Ignored map[Reason]int
 	// Duplicates are names that two agents use at once: both abstain.
@@ -118,6 +125,7 @@ type Heard struct {
 	Boot     cluster.Boot
 	Unwell   bool
 	Process  cluster.Boot   // the last Cassandra process it named
+	Renewed  cluster.Moment // when that took the place of another one; 0: it did not
 	Former   []cluster.Boot // starts before this one, youngest last, at most formerMax
 	Replaced cluster.Moment // when Boot took over from the youngest Former
 	Twin     cluster.Moment // until then the name counts as used by two agents; 0: it does not

@@ -48,6 +48,10 @@ var (
 // bytes it shares with the name before, the rest, and its looks (path and
 // outcome in one byte, misses, held, age); the signature. Numbers are
 // varints, words carry their length.
+//
+// An answered look missed nothing, and earlier programs neither send another number
+// than 0 for its misses nor look at it. There stands, by CQL, Took in microseconds,
+// and by Process, Inside.
 func (d Digest) Encode(sign func([]byte) []byte) ([]byte, error) {
 	if err := d.check(); err != nil {
 		return nil, fmt.Errorf("encode digest of %s: %w", d.Observer, err)
@@ -84,7 +88,35 @@ func (d Digest) Rounded() Digest {
 func (l Look) rounded() Look {
 	l.Held = l.Held.Truncate(time.Millisecond)
 	l.Age = (l.Age + time.Millisecond - 1).Truncate(time.Millisecond)
+	l.setNumber(l.number())
 	return l
+}
+
+// numberMax bounds the number of a look.
+const numberMax = 1 << 31
+
+// number is what stands in the place of the misses.
+func (l *Look) number() uint64 {
+	switch {
+	case l.answered() && l.Path == CQL:
+		return uint64(min((l.Took+time.Microsecond-1)/time.Microsecond, numberMax))
+	case l.answered() && l.Path == Process:
+		return uint64(l.Inside)
+	}
+	return uint64(l.Misses)
+}
+
+// setNumber reads it.
+func (l *Look) setNumber(n uint64) {
+	l.Misses, l.Took, l.Inside = 0, 0, 0
+	switch {
+	case l.answered() && l.Path == CQL:
+		l.Took = time.Duration(n) * time.Microsecond
+	case l.answered() && l.Path == Process:
+		l.Inside = Inside(n)
+	default:
+		l.Misses = int(n)
+	}
 }
 
 func (d Digest) check() error {
@@ -155,8 +187,8 @@ func putLooks(b []byte, looks []Look) []byte {
 		b = binary.AppendUvarint(b, uint64(len(g)))
 		for _, l := range g {
 			b = append(b, byte(l.Path)<<4|byte(l.Outcome))
-			b = binary.AppendUvarint(b, uint64(l.Misses))
 			l = l.rounded()
+			b = binary.AppendUvarint(b, l.number())
 			b = binary.AppendUvarint(b, uint64(l.Held/time.Millisecond))
 			b = binary.AppendUvarint(b, uint64(l.Age/time.Millisecond))
 		}
@@ -303,7 +335,8 @@ func (r *reader) looks() []Look {
 func (r *reader) look(subject cluster.Name) Look {
 	const millis = uint64(spanMax / time.Millisecond)
 	kind := r.octet()
-	l := Look{Subject: subject, Path: Path(kind >> 4), Outcome: Outcome(kind & 15), Misses: int(r.upTo(1 << 31))}
+	l := Look{Subject: subject, Path: Path(kind >> 4), Outcome: Outcome(kind & 15)}
+	l.setNumber(r.upTo(numberMax))
 	l.Held = time.Duration(r.upTo(millis)) * time.Millisecond
 	l.Age = time.Duration(r.upTo(millis)) * time.Millisecond
 	if l.Path == PathUnknown || int(l.Path) >= len(pathWords) || int(l.Outcome) >= len(outcomeWords) {

@@ -48,7 +48,7 @@ func busy() Digest {
 	for i := range 11 {
 		for _, p := range []Path{CQL, Storage, Phi} {
 			d.Looks = append(d.Looks, Look{Subject: cluster.Name(fmt.Sprintf("cassandra-prod-eu-central-1%c-%04d.int.example.com", 'a'+i%3, 1+i*7)),
-				Path: p, Outcome: Good, Misses: 100_000, Held: 400 * time.Hour, Age: 1999 * time.Millisecond})
+				Path: p, Outcome: Good, Misses: 100_000, Took: 100 * time.Millisecond, Held: 400 * time.Hour, Age: 1999 * time.Millisecond})
 		}
 	}
 	return d
@@ -229,6 +229,37 @@ func TestADigestTooLargeIsSplit(t *testing.T) {
 	}
 	if _, _, ok := (Digest{}).Split(); ok {
 		t.Error("an empty digest was parted")
+	}
+}
+
+// What an answer took stands where earlier programs have a 0 and look at nothing, so
+// that they read such a digest, and theirs is read here.
+func TestTheNumberOfAnAnsweredLook(t *testing.T) {
+	k := newKeys(t, "n1")
+	for _, row := range []struct {
+		why  string
+		look Look
+		want []byte // the end of what is signed: path and outcome, the number, held, age
+	}{
+		{"an answer that nobody timed", Look{Subject: "n2", Path: CQL, Outcome: Good}, []byte{0x21, 0, 0, 0}},
+		{"one that took 100 microseconds", Look{Subject: "n2", Path: CQL, Outcome: Good, Took: 100 * time.Microsecond}, []byte{0x21, 100, 0, 0}},
+		{"less than one is one", Look{Subject: "n2", Path: CQL, Outcome: Late, Took: 1}, []byte{0x22, 1, 0, 0}},
+		{"silence has missed", Look{Subject: "n2", Path: CQL, Outcome: Silent, Misses: 3, Took: time.Second}, []byte{0x24, 3, 0, 0}},
+		{"what stands out inside", Look{Subject: "n1", Path: Process, Outcome: Good, Inside: Collecting | Dropped}, []byte{0x11, 17, 0, 0}},
+	} {
+		t.Run(row.why, func(t *testing.T) {
+			d := Digest{Cluster: "c", Observer: "n1", Boot: "a", Seq: 1, Looks: []Look{row.look}}
+			b, err := d.Encode(k.sign("n1"))
+			if err != nil {
+				t.Fatal(err)
+			}
+			if got := b[len(b)-ed25519.SignatureSize-4 : len(b)-ed25519.SignatureSize]; !bytes.Equal(got, row.want) {
+				t.Errorf("got % x, want % x", got, row.want)
+			}
+			if read, err := Decode(b, k.public); err != nil || !reflect.DeepEqual(read, d.Rounded()) {
+				t.Errorf("read %+v: %v", read, err)
+			}
+		})
 	}
 }
 
