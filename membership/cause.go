@@ -34,11 +34,11 @@ type evidence struct {
 	heard   bool // own agent heard, well
 	refused int  // bad CQL looks to which the kernel answered
 	silent  int  // bad CQL looks without any answer
-	peers   int // others that are heard and do not abstain
-	phi     int // of them: Cassandra there hears the node's gossip
-	accepts int // of them: the storage port took a connection
-	rejects int // of them: the storage port refused
-	mute    int // of them: the storage port is silent
+	peers   int  // others that are heard and do not abstain
+	phi     int  // of them: Cassandra there hears the node's gossip
+	accepts int  // of them: the storage port took a connection
+	rejects int  // of them: the storage port refused
+	mute    int  // of them: the storage port is silent
 }
 
 func weigh(x *Verdict, b Bars, turned cluster.Moment) evidence {

@@ -8,11 +8,11 @@ type Inside uint8
 
 // What may make a node slow.
 const (
-	Collecting Inside = 1 << iota // garbage collections take much of its time
-	ReadsWait                     // reads wait for a thread
-	WritesWait                    // writes wait for a thread
-	ClientsWait                   // requests of clients wait for a thread
-	Dropped                       // requests were dropped because they waited too long
+	Collecting  Inside = 1 << iota // garbage collections take much of its time
+	ReadsWait                      // reads wait for a thread
+	WritesWait                     // writes wait for a thread
+	ClientsWait                    // requests of clients wait for a thread
+	Dropped                        // requests were dropped because they waited too long
 )
 
 var insideWords = []struct {

@@ -37,6 +37,7 @@ type node struct {
 	l       net.Listener
 	mu      sync.Mutex
 	mute    bool
+	lag     time.Duration // before each answer
 	asked   int
 	dials   int
 	open    []net.Conn
@@ -78,9 +79,12 @@ func (n *node) answer(c net.Conn) {
 			return
 		}
 		n.mu.Lock()
-		mute := n.mute
+		mute, lag := n.mute, n.lag
 		n.asked++
 		n.mu.Unlock()
+		if lag > 0 {
+			<-time.After(lag)
+		}
 		if !mute {
 			_, _ = c.Write(append([]byte{0x84, 0, head[2], head[3], 6, 0, 0, 0, byte(len(supportedBody))}, supportedBody...))
 		}

@@ -37,7 +37,11 @@ func (p *Probe) watchCQL(ctx context.Context, t Target, now <-chan struct{}) {
 			err = ask.Ask(ctx)
 		}
 		at := p.o.Now()
-		p.note(ctx, k, heard(err, at.Sub(began), p.o.Pace.CQLLate), err)
+		outcome := heard(err, at.Sub(began), p.o.Pace.CQLLate)
+		if ctx.Err() == nil {
+			p.table.time(t.Name, outcome, at.Sub(began), at)
+		}
+		p.note(ctx, k, outcome, err)
 		select {
 		case <-ctx.Done():
 		case <-tick.C:

@@ -6,6 +6,7 @@ import (
 	"cmp"
 	"slices"
 	"sync"
+	"time"
 
 	"supervisor/cluster"
 	"supervisor/membership"
@@ -41,7 +42,8 @@ type Trouble struct {
 type table struct {
 	mu      sync.Mutex
 	entries map[key]entry
-	changed chan struct{} // capacity 1
+	paces   map[cluster.Name]*pace // of the answers by CQL
+	changed chan struct{}          // capacity 1
 	looked  func(membership.Path, membership.Outcome)
 }
 
@@ -53,7 +55,7 @@ const (
 )
 
 func newTable(looked func(membership.Path, membership.Outcome)) *table {
-	return &table{entries: map[key]entry{}, changed: make(chan struct{}, 1), looked: looked}
+	return &table{entries: map[key]entry{}, paces: map[cluster.Name]*pace{}, changed: make(chan struct{}, 1), looked: looked}
 }
 
 // note keeps one look. NoWord keeps the last look as it is, growing old, and
@@ -90,6 +92,16 @@ func (t *table) note(k key, outcome membership.Outcome, at cluster.Moment, live 
 	}
 }
 
+// time keeps what a look by CQL took.
+func (t *table) time(subject cluster.Name, o membership.Outcome, took time.Duration, at cluster.Moment) {
+	t.mu.Lock()
+	defer t.mu.Unlock()
+	if t.paces[subject] == nil {
+		t.paces[subject] = &pace{}
+	}
+	t.paces[subject].note(o, took, at)
+}
+
 func bad(o membership.Outcome) bool { return o != membership.Good && o != membership.Late }
 
 // tell says that something is new.
@@ -111,6 +123,9 @@ func (t *table) looks(now cluster.Moment) []membership.Look {
 			Held: max(0, now.Sub(e.since)), Age: max(0, now.Sub(e.at))}
 		if e.live {
 			l.Age = 0
+		}
+		if p := t.paces[k.subject]; p != nil && k.path == membership.CQL && !bad(e.outcome) {
+			l.Took = p.typical(now)
 		}
 		out = append(out, l)
 	}
