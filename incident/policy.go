@@ -45,6 +45,27 @@ type Detection struct {
 	MissesMax    int           `json:"misses_max" yaml:"misses_max"`
 	ObserversMin int           `json:"observers_min" yaml:"observers_min"`
 	StormShare   float64       `json:"storm_share" yaml:"storm_share"`
+	// SlowFactor, SlowFloor and SlowAfter say by how much and for how long a node's
+	// answers must stand out among those of its peers until it is slow.
+	SlowFactor float64       `json:"slow_factor" yaml:"slow_factor"`
+	SlowFloor  time.Duration `json:"slow_floor" yaml:"slow_floor"`
+	SlowAfter  time.Duration `json:"slow_after" yaml:"slow_after"`
+}
+
+// told are the bounds with what a policy of an earlier program does not say: a blank
+// never means that everything is slow.
+func (d Detection) told() Detection {
+	usual := DefaultPolicy().Detection
+	if d.SlowFactor == 0 {
+		d.SlowFactor = usual.SlowFactor
+	}
+	if d.SlowFloor == 0 {
+		d.SlowFloor = usual.SlowFloor
+	}
+	if d.SlowAfter == 0 {
+		d.SlowAfter = usual.SlowAfter
+	}
+	return d
 }
 
 // Ages are how old evidence must be before the next harder step.
@@ -102,7 +123,8 @@ func DefaultPolicy() Policy {
 		Modes:   map[cluster.Datacenter]Mode{},
 		Regions: map[cluster.Region][]cluster.Datacenter{},
 		Detection: Detection{Fresh: b.Fresh, Stable: b.Stable, StableMax: b.StableMax, MissesMax: b.MissesMax,
-			ObserversMin: b.ObserversMin, StormShare: b.StormShare},
+			ObserversMin: b.ObserversMin, StormShare: b.StormShare,
+			SlowFactor: b.SlowFactor, SlowFloor: b.SlowFloor, SlowAfter: b.SlowAfter},
 		Ages:     Ages{Fence: 15 * time.Second, Replace: 30 * time.Minute, CQLDead: 15 * time.Minute},
 		Budgets:  Budgets{NodesPerDatacenter: 1, StartsMax: 3, StartsWindow: 10 * time.Minute, SilencesMax: 3, FencesMax: 1, FencesWindow: time.Hour},
 		Versions: []string{"5.0"},
@@ -117,9 +139,10 @@ func (p *Policy) Bars() membership.Bars {
 	if p == nil {
 		return b
 	}
-	d := p.Detection
+	d := p.Detection.told()
 	b.Fresh, b.Stable, b.StableMax = d.Fresh, d.Stable, d.StableMax
 	b.MissesMax, b.ObserversMin, b.StormShare = d.MissesMax, d.ObserversMin, d.StormShare
+	b.SlowFactor, b.SlowFloor, b.SlowAfter = d.SlowFactor, d.SlowFloor, d.SlowAfter
 	return b
 }
 

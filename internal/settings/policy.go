@@ -142,6 +142,9 @@ func (c policyCheck) detection() {
 	c.count("detection.misses_max", b.MissesMax, 1, 20)
 	c.count("detection.observers_min", b.ObserversMin, 3, 100)
 	c.must(b.StormShare > 0 && b.StormShare <= 1, "detection.storm_share", "%v; write a share above 0 and at most 1, like 0.2", b.StormShare)
+	c.must(b.SlowFactor >= 2 && b.SlowFactor <= 100, "detection.slow_factor", "%v; write a number from 2 to 100, like 5", b.SlowFactor)
+	c.within("detection.slow_floor", b.SlowFloor, time.Millisecond, 10*time.Second)
+	c.within("detection.slow_after", b.SlowAfter, time.Second, 10*time.Minute)
 }
 
 func (c policyCheck) agesAndBudgets() {

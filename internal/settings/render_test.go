@@ -28,7 +28,8 @@ func otherPolicy() incident.Policy {
 		{Keyspaces: []string{"audit", "aud*"}, Regions: []cluster.Region{"region1"}},
 		{Keyspaces: []string{"*"}, Regions: []cluster.Region{"null", "region1"}}}}
 	p.Detection = incident.Detection{Fresh: 2500 * time.Millisecond, Stable: 301 * time.Microsecond * 10, StableMax: 2 * time.Second,
-		MissesMax: 4, ObserversMin: 5, StormShare: 1.0 / 3}
+		MissesMax: 4, ObserversMin: 5, StormShare: 1.0 / 3,
+		SlowFactor: 7.5, SlowFloor: 20 * time.Millisecond, SlowAfter: 8 * time.Second}
 	p.Ages = incident.Ages{Fence: 61 * time.Second, Replace: 24 * time.Hour, CQLDead: time.Hour + time.Second}
 	p.Budgets = incident.Budgets{NodesPerDatacenter: 2, StartsMax: 4, StartsWindow: time.Hour, SilencesMax: 5, FencesMax: 2, FencesWindow: 2 * time.Hour}
 	p.Pools = []loadbalancer.Declared{{Name: "cql", Backend: "true", Members: []cluster.Name{"n1", "2"}, Writers: []cluster.Name{"n1"},
