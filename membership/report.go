@@ -95,7 +95,7 @@ type Look struct {
 	Held    time.Duration `json:"held"`             // the outcome has stood so long, on the observer's clock, or one that it Prolongs
 	Age     time.Duration `json:"age"`              // from the look to the sending, on the observer's clock
 	// Took is what the node's answers on the CQL path typically took of late: the
-	// median of a few looks, in microseconds; 0: too few of them were answered, or its
+	// median of a few looks, to the microsecond at best; 0: too few of them were answered, or its
 	// observer does not measure it.
 	Took time.Duration `json:"took,omitempty"`
 	// Inside is what the own agent finds remarkable in its node; on the Process path.

@@ -20,7 +20,7 @@ import (
 
 // Format is the version of the file. A change that an older program would read
 // as something else raises it.
-const Format = 1
+const Format = 2
 
 // FileMax is the largest recording in bytes: what a Recorder may hold, and
 // what stands around it, fit twice.

@@ -15,7 +15,7 @@ import (
 // AgeMax is how far back a recording reaches, where there is room.
 const AgeMax = time.Hour
 
-// The bounds of what a Recorder holds. Ten nodes say 2.2 MiB in a quiet hour, 62
+// The bounds of what a Recorder holds. Ten nodes say 2.6 MiB in a quiet hour, 73
 // bytes a digest. A thousand say a hundred times as much; they get room for six
 // minutes, since a judge of so many has memory for that and not for the hour.
 const (

@@ -90,6 +90,8 @@ func (r *region) looks(o cluster.Name, at cluster.Moment) (looks []membership.Lo
 		l := membership.Look{Subject: n, Path: p, Outcome: outcome, Held: held, Age: min(age, held)}
 		if outcome != membership.Good {
 			l.Misses = min(1000, int(held/every)+1)
+		} else if p == membership.CQL {
+			l.Took = (300*time.Microsecond + r.off()/4).Round(100 * time.Microsecond)
 		}
 		looks = append(looks, l)
 	}

@@ -51,6 +51,7 @@ func (w *writer) reports(list []membership.Report) {
 		w.word(string(r.Subject))
 		w.octet(byte(r.Path))
 		w.look(&membership.Report{}, r, 0, unit)
+		w.extras(&membership.Report{}, r)
 		before = *r
 	}
 }
@@ -86,6 +87,7 @@ func (r *reader) reports() []membership.Report {
 		}
 		x.Subject, x.Path = cluster.Name(r.word()), membership.Path(r.octet())
 		r.look(&membership.Report{}, &x, 0, unitBy(flags))
+		r.extras(&membership.Report{}, &x)
 		x.At = at.Add(-x.Age)
 		list = append(list, x)
 		before = x
@@ -195,6 +197,44 @@ func (r *reader) look(p, o *membership.Report, passed int64, unit time.Duration)
 	o.Age, o.Held = time.Duration(age)*unit, time.Duration(held)*unit
 }
 
+// tells tells whether a look of an agent may say more than its outcome.
+func tells(r *membership.Report) bool {
+	return r.Path == membership.CQL || r.Path == membership.Process
+}
+
+// tookUnits are the units in which what answers take may be told: that of the probe,
+// that of a digest, and any.
+var tookUnits = []time.Duration{100 * time.Microsecond, time.Microsecond, 1}
+
+// extras tells what answers take and what stands out inside by how they differ from p,
+// the last look on the path. The lowest bit says whether what stands out does, the
+// next two in which unit the time is told.
+func (w *writer) extras(p, o *membership.Report) {
+	more, unit := o.Took-p.Took, 0
+	for more%tookUnits[unit] != 0 {
+		unit++
+	}
+	inside := boolOctet(o.Inside != p.Inside)
+	w.signed(int64(more/tookUnits[unit])<<3 | int64(unit)<<1 | int64(inside))
+	if inside == 1 {
+		w.octet(byte(o.Inside))
+	}
+}
+
+// extras fills them in.
+func (r *reader) extras(p, o *membership.Report) {
+	n := r.signed()
+	unit := int(n>>1) & 3
+	if unit >= len(tookUnits) {
+		r.fail()
+		return
+	}
+	o.Took, o.Inside = p.Took+time.Duration(n>>3)*tookUnits[unit], p.Inside
+	if n&1 != 0 {
+		o.Inside = membership.Inside(r.octet())
+	}
+}
+
 // digest puts the reports of one digest by what changed since last, the digest
 // of the same observer before it.
 func (w *writer) digest(last, d []membership.Report, now cluster.Moment) {
@@ -248,6 +288,9 @@ func (w *writer) digest(last, d []membership.Report, now cluster.Moment) {
 			w.octet(byte(d[i].Path))
 		}
 		w.look(&p, &d[i], passed, unit)
+		if tells(&d[i]) {
+			w.extras(&p, &d[i])
+		}
 	}
 }
 
@@ -260,7 +303,7 @@ func between(r *membership.Report, at cluster.Moment, unit time.Duration) int64 
 func onePiece(d []membership.Report) bool {
 	at := arrived(&d[0])
 	for i := range d {
-		if !signedAlike(&d[0], &d[i]) || arrived(&d[i]) != at {
+		if !signedAlike(&d[0], &d[i]) || arrived(&d[i]) != at || !tells(&d[i]) && (d[i].Took != 0 || d[i].Inside != 0) {
 			return false
 		}
 	}
@@ -322,6 +365,9 @@ func (r *reader) digest(observer cluster.Name, last []membership.Report, now clu
 			d[i].Subject, d[i].Path = cluster.Name(r.word()), membership.Path(r.octet())
 		}
 		r.look(&p, &d[i], passed, unit)
+		if tells(&d[i]) {
+			r.extras(&p, &d[i])
+		}
 		d[i].At = at.Add(-d[i].Age)
 	}
 	return d

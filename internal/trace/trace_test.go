@@ -70,7 +70,7 @@ func TestEveryTurnIsReadBackAsItWas(t *testing.T) {
 	j.seconds(r, 20)
 	// What no agent sends as one digest, and what none sends at all.
 	odd := membership.Report{Observer: r.names[0], Boot: "b", Process: "p", Unwell: true, At: r.now.Add(-7),
-		Look: membership.Look{Subject: r.names[1], Path: 200, Outcome: 77, Misses: -3, Held: -5, Age: 7}}
+		Look: membership.Look{Subject: r.names[1], Path: 200, Outcome: 77, Misses: -3, Held: -5, Age: 7, Took: -77, Inside: 200}}
 	other := odd
 	other.Boot, other.At = "c", r.now
 	j.turn([][]membership.Report{nil, {odd, other}, {odd}, {{Observer: r.names[1], Boot: "x", At: r.now}}}, r.topology, r.now)
@@ -297,7 +297,7 @@ func TestWhatCannotBeReplayed(t *testing.T) {
 	}{
 		"nothing at all":        {nil, `it is none: it does not begin with "supervisor trace "`},
 		"something else":        {[]byte("# a policy\nversion: 1\n"), "it is none"},
-		"a later format":        {append([]byte(magic+"2\n"), file[line:]...), "it is of format 2, and this program reads format 1: replay it with the version that recorded it"},
+		"a later format":        {append([]byte(magic+"3\n"), file[line:]...), "it is of format 3, and this program reads format 2: replay it with the version that recorded it"},
 		"cut in the first line": {file[:5], "it is none"},
 		"cut in its header":     {file[:line+4], "it is cut short: its header has 4 of 8 bytes: copy the file again"},
 		"cut in a block":        {file[:len(file)-10], "it is cut short: block 1 of 1 has "},

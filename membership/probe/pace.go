@@ -18,6 +18,9 @@ const (
 	// paceLeast is how many of them must have been answered. A path that loses
 	// packets tells nothing of the node behind it.
 	paceLeast = 6
+	// paceUnit is how finely that is told: what is below says nothing of a node, and
+	// would be news each second to a recording.
+	paceUnit = 100 * time.Microsecond
 )
 
 // pace is the last looks at one node, with what they took.
@@ -64,5 +67,5 @@ func (p *pace) typical(now cluster.Moment) time.Duration {
 		return 0
 	}
 	slices.Sort(spans[:n])
-	return spans[(n-1)/2]
+	return max(paceUnit, spans[(n-1)/2].Round(paceUnit))
 }
