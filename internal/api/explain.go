@@ -23,6 +23,7 @@ type Explanation struct {
 	Headline string        `json:"headline"`
 	Verdict  string        `json:"verdict"` // a sentence
 	Incident *IncidentLine `json:"incident"`
+	Slow     *SlowLine     `json:"slow"` // null: it is not
 	Votes    []Ballot      `json:"votes"`
 	Bars     []Bar         `json:"bars"`
 	Gate     *GateLine     `json:"gate"`
@@ -79,7 +80,7 @@ func Explain(s Snapshot, subject string) (Explanation, error) {
 
 func explainNode(s Snapshot, subject string, n cluster.Name) Explanation {
 	v := verdictOf(s, n)
-	out := Explanation{Subject: subject, Node: n, Verdict: verdictSentence(s, v), Votes: ballots(v), Bars: []Bar{}, Changes: []string{},
+	out := Explanation{Slow: slowLine(s, v), Subject: subject, Node: n, Verdict: verdictSentence(s, v), Votes: ballots(v), Bars: []Bar{}, Changes: []string{},
 		Guards: guards(s, n), Findings: []Finding{}, Said: []Event{}}
 	for _, f := range FindingsOf(s) {
 		if f.Subject == string(n) {

@@ -86,6 +86,7 @@ type Look struct {
 	Outcome membership.Outcome `json:"outcome"`
 	Misses  int                `json:"misses"`
 	HeldMS  int64              `json:"held_ms"` // the outcome has stood so long
+	TookUS  int64              `json:"took_us"` // what answers typically take; 0: not known
 }
 
 // FenceLine is a standing fence and who says what of it.
@@ -188,7 +189,7 @@ func ballots(v membership.Verdict) []Ballot {
 			row.AgeMS = &age
 		}
 		for _, c := range b.Cites {
-			row.Looks = append(row.Looks, Look{Path: c.Path, Outcome: c.Outcome, Misses: c.Misses, HeldMS: ms(c.Held)})
+			row.Looks = append(row.Looks, Look{Path: c.Path, Outcome: c.Outcome, Misses: c.Misses, HeldMS: ms(c.Held), TookUS: c.Took.Microseconds()})
 		}
 		out = append(out, row)
 	}

@@ -15,6 +15,10 @@ func Explain(p Page, e api.Envelope[api.Explanation]) string {
 	l.wrapped("", x.Headline)
 	rows := [][]string{{"verdict", x.Verdict}}
 	l.table("  ", append(rows, barRows(x)...)...)
+	if x.Slow != nil {
+		l.wrapped("  slow     ", x.Slow.Sentence())
+		l.wrapped("  inside   ", orDash(strings.Join(x.Slow.Inside, " · ")))
+	}
 	if len(x.Votes) > 0 {
 		l.add("  votes")
 		var votes [][]string

@@ -199,7 +199,11 @@ func ballot(b api.Ballot) string {
 	}
 	var looks []string
 	for _, k := range b.Looks {
-		looks = append(looks, fmt.Sprintf("%s %s", k.Path, k.Outcome))
+		look := fmt.Sprintf("%s %s", k.Path, k.Outcome)
+		if k.TookUS > 0 {
+			look += " " + api.Span(k.TookUS)
+		}
+		looks = append(looks, look)
 	}
 	return fmt.Sprintf("%s (%s)", b.Vote, strings.Join(looks, ", "))
 }

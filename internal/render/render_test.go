@@ -82,6 +82,7 @@ func TestPages(t *testing.T) {
 		"explain-returning":  Explain(p, through(t, returning, must(api.Explain(returning, "42")))),
 		"explain-held":       Explain(p, through(t, held, must(api.Explain(held, "n3")))),
 		"explain-observing":  Explain(p, through(t, observing, must(api.Explain(observing, "n3")))),
+		"explain-stands-out": Explain(p, through(t, standsOut(), must(api.Explain(standsOut(), "n3")))),
 		"explain-unsure":     Explain(p, through(t, unsure, must(api.Explain(unsure, "n3")))),
 		"explain-closed":     Explain(p, through(t, healthy, must(api.Explain(healthy, "41")))),
 		"incidents":          Incidents(p, through(t, returning, api.IncidentsOf(returning))),
@@ -146,4 +147,18 @@ func replayed(otherwise bool) trace.Replayed {
 		x.Events[0].Recorded, x.Differ = &alive, []cluster.Name{"n3"}
 	}
 	return x
+}
+
+// standsOut is n3 slow, with reasons of its own.
+func standsOut() api.Snapshot {
+	s := apitest.Healthy()
+	x := s.World.View.Verdicts["n3"]
+	x.Cause = membership.Slow
+	x.Slow = membership.Slowness{Since: x.At.Add(-48 * time.Second), For: 48 * time.Second, Says: []cluster.Name{"n1", "n2"}, Of: 2,
+		Typical: 41300 * time.Microsecond, Peers: 400 * time.Microsecond, Inside: (membership.Collecting | membership.ReadsWait).Sentences()}
+	for i := range x.Ballots {
+		x.Ballots[i].Cites[0].Took = 41300 * time.Microsecond
+	}
+	s.World.View.Verdicts["n3"] = x
+	return s
 }
