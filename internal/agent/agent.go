@@ -254,6 +254,7 @@ type desk struct {
 	announced     string
 	announcedAt   cluster.Moment
 	troubles      map[string]incident.Trouble
+	inside        membership.Inside  // what stands out in this node, as it was read last
 	around        []incident.Trouble // those of them that Options.Around told last
 	lastTick      cluster.Moment
 	due           cluster.Moment // of the next tick

@@ -95,6 +95,7 @@ func (d *desk) refreshLooks() bool {
 	if d.stopHolds() {
 		d.sayLeaving()
 	}
+	d.sayInside()
 	return process != d.process || !slices.EqualFunc(before, d.looks, func(x, y membership.Look) bool {
 		return x.Subject == y.Subject && x.Path == y.Path && x.Outcome == y.Outcome && min(x.Misses, 3) == min(y.Misses, 3)
 	})

@@ -45,6 +45,7 @@ type vitals struct {
 // what does.
 func (a *Agent) watchVitals(ctx context.Context) {
 	f := newForecast()
+	var within inside
 	disk := spaceReader{read: a.o.Space}
 	for n := 0; ctx.Err() == nil; n++ {
 		v, err := ask(ctx, a, (*desk).vitals)
@@ -55,7 +56,12 @@ func (a *Agent) watchVitals(ctx context.Context) {
 		a.askVitals(ctx, &v, n%tablesEvery == 0)
 		v.at, v.wall = a.o.Clock.Now(), a.o.Clock.Wall()
 		troubles := f.take(v)
-		_, _ = ask(ctx, a, func(d *desk) struct{} { d.forecast(troubles); return struct{}{} })
+		stands := within.take(v)
+		_, _ = ask(ctx, a, func(d *desk) struct{} {
+			d.forecast(troubles)
+			d.inside = stands
+			return struct{}{}
+		})
 		pause(ctx, vitalsEvery)
 	}
 }

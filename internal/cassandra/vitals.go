@@ -26,6 +26,10 @@ type Vitals struct {
 	// process began; -1: not known.
 	Aborted int64
 	Hint    OldestHint
+	// Collecting is the time that garbage collections took since the process began,
+	// and Dropped how many messages of other nodes or clients were dropped; -1: not known.
+	Collecting time.Duration
+	Dropped    int64
 	// Compaction is the most space that a compaction may need beside what stands;
 	// read only when it is asked for.
 	Compaction CompactionNeed
@@ -86,6 +90,8 @@ func (a *Admin) Vitals(ctx context.Context, tables bool) (Vitals, error) {
 		{Type: "read", MBean: storageProxy, Attribute: "NativeTransportMaxConcurrentConnections"},
 		{Type: "read", MBean: metrics + "type=Compaction,name=CompactionsAborted", Attribute: "Count"},
 		{Type: "read", MBean: "org.apache.cassandra.hints:type=HintsService", Attribute: "PendingHints"},
+		{Type: "read", MBean: "java.lang:type=GarbageCollector,name=*", Attribute: "CollectionTime", Config: lenient},
+		{Type: "read", MBean: metrics + "type=DroppedMessage,scope=*,name=Dropped", Attribute: "Count", Config: lenient},
 	}
 	pools := len(asks)
 	for _, p := range watchedPools {
@@ -101,7 +107,8 @@ func (a *Admin) Vitals(ctx context.Context, tables bool) (Vitals, error) {
 	if err != nil {
 		return Vitals{}, fmt.Errorf("read vitals: %w", err)
 	}
-	v := Vitals{Heap: heapOf(got[0], got[1]), Files: filesOf(got[2]), Clients: clientsOf(got[3], got[4]), Aborted: -1, Hint: hintOf(got[6])}
+	v := Vitals{Heap: heapOf(got[0], got[1]), Files: filesOf(got[2]), Clients: clientsOf(got[3], got[4]), Aborted: -1, Hint: hintOf(got[6]),
+		Collecting: collectingOf(got[7]), Dropped: droppedOf(got[8])}
 	var aborted int64
 	if got[5].into(&aborted) == nil {
 		v.Aborted = aborted
@@ -144,6 +151,35 @@ func heapOf(collected, heap answer) Fill {
 
 func oldest(pool string) bool {
 	return strings.Contains(pool, "Old Gen") || strings.Contains(pool, "Tenured") || pool == "ZHeap" || pool == "Shenandoah"
+}
+
+// collectingOf adds up the collectors. One that does not tell its time says -1, as the
+// JVM does.
+func collectingOf(n answer) time.Duration {
+	var beans map[string]struct{ CollectionTime *int64 }
+	if n.into(&beans) != nil || len(beans) == 0 {
+		return -1
+	}
+	ms := int64(0)
+	for _, b := range beans { // order: a sum
+		if b.CollectionTime != nil && *b.CollectionTime > 0 {
+			ms += *b.CollectionTime
+		}
+	}
+	return time.Duration(ms) * time.Millisecond
+}
+
+// droppedOf adds up the kinds of messages.
+func droppedOf(n answer) int64 {
+	counts := metricValues(n, "scope")
+	if len(counts) == 0 {
+		return -1
+	}
+	sum := int64(0)
+	for _, c := range counts { // order: a sum
+		sum += c
+	}
+	return sum
 }
 
 func filesOf(n answer) Fill {

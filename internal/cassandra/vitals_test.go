@@ -41,6 +41,10 @@ func vitalSigns(q request) any {
 		return ok(100)
 	case strings.Contains(q.MBean, "CompactionsAborted"):
 		return ok(2)
+	case strings.Contains(q.MBean, "GarbageCollector"):
+		return gauges("java.lang:name=*,type=GarbageCollector", "CollectionTime", map[string]any{"G1 Young Generation": 1500, "G1 Old Generation": 500, "ZGC Pauses": -1})
+	case strings.Contains(q.MBean, "DroppedMessage"):
+		return gauges(metrics+"name=Dropped,scope=*,type=DroppedMessage", "Count", map[string]any{"READ_REQ": 3, "MUTATION_REQ": 4})
 	case strings.Contains(q.MBean, "HintsService"):
 		return ok([]any{map[string]any{"host_id": "b", "oldest_timestamp": "1700000009000", "total_files": "3"},
 			map[string]any{"host_id": "a", "oldest_timestamp": "1700000001000"}, map[string]any{"host_id": "c", "oldest_timestamp": "ERROR"}})
@@ -62,7 +66,7 @@ func vitalSigns(q request) any {
 func TestVitals(t *testing.T) {
 	full := Vitals{Heap: Fill{3000, 8000, true}, Files: Fill{400, 100000, true}, Clients: Fill{90, 100, true}, Aborted: 2,
 		Pools: []ThreadPool{{"Native-Transport-Requests", 12, 32, 2147483647, 5}, {"MutationStage", 12, 32, 2147483647, 5}},
-		Hint:  OldestHint{"a", time.UnixMilli(1700000001000)}}
+		Hint:  OldestHint{"a", time.UnixMilli(1700000001000)}, Collecting: 2 * time.Second, Dropped: 7}
 	with := func(change func(*Vitals)) Vitals {
 		v := full
 		change(&v)
@@ -88,6 +92,8 @@ func TestVitals(t *testing.T) {
 			with(func(v *Vitals) { v.Heap = Fill{} })},
 		{"an old generation without a bound has that of the heap", false, "MemoryPool", ok(map[string]any{"java.lang:name=ZGC Old Generation,type=MemoryPool": map[string]any{"CollectionUsage": map[string]any{"used": 10, "max": -1}}}),
 			with(func(v *Vitals) { v.Heap = Fill{10, 8100, true} })},
+		{"collections are not timed", false, "GarbageCollector", absent(), with(func(v *Vitals) { v.Collecting = -1 })},
+		{"no dropped message is counted", false, "DroppedMessage", ok(map[string]any{}), with(func(v *Vitals) { v.Dropped = -1 })},
 		{"no hints wait", false, "HintsService", ok([]any{}), with(func(v *Vitals) { v.Hint = OldestHint{} })},
 	} {
 		t.Run(row.why, func(t *testing.T) {
