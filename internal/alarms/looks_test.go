@@ -197,6 +197,12 @@ func (a *agent) told(now time.Time) []membership.Look {
 		if l.live {
 			t.Age = 0
 		}
+		switch answered := l.outcome == membership.Good || l.outcome == membership.Late; {
+		case answered && l.path == membership.CQL:
+			t.Took = lively // no Cassandra here is slow
+		case answered && l.path == membership.Process:
+			t.Held += time.Hour // nor cold, which would hide what is wrong
+		}
 		out = append(out, t)
 	}
 	return out

@@ -87,6 +87,10 @@ func (c *tally) judged(w *world, judge int, v membership.View, m cluster.Moment,
 	storm := ""                       // not asked for yet
 	for name, x := range v.Verdicts { // order: each node is counted for itself
 		n := w.names[name]
+		if x.Cause == membership.Slow { // no Cassandra here is
+			c.needless++
+			c.tell(w, "needlessly slow", judge, n, v)
+		}
 		if x.Answer == membership.Alive && len(c.draining[n]) == 0 {
 			continue
 		}
