@@ -85,6 +85,7 @@ func TestVocabulariesStand(t *testing.T) {
 		"verbs":  Verbs(),
 		"asks":   spelled(AskVerbs()),
 		"steps":  ReturnSteps(),
+		"slow":   SlowSteps(),
 	} {
 		path := filepath.Join("testdata", name+".golden")
 		got := strings.Join(words, "\n") + "\n"

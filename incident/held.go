@@ -33,7 +33,7 @@ func (t *turn) held() {
 		t.rederive()
 		return
 	}
-	renewed := t.r.HeldRule == RuleMode || t.r.HeldRule == RulePaused || t.r.HeldRule == RulePolicy || t.w.Policy.version() > t.r.Policy
+	renewed := t.renewed()
 	if t.tellRead(); (failed || !renewed) && t.unproven() && t.quorumAllows() {
 		// The others could not spare it when it was held, and now they can; or
 		// another process runs than the one that was proven.
@@ -57,6 +57,10 @@ func (t *turn) held() {
 
 // letGo goes back to where the incident was held, if that leads on.
 func (t *turn) letGo(renewed bool) bool {
+	if t.r.OfSlowness() {
+		t.slowLetGo(renewed)
+		return t.r.Phase != Held
+	}
 	switch t.r.HeldFrom {
 	case Suspected, Draining:
 		t.heldDrained(renewed)

@@ -99,7 +99,7 @@ func (t *turn) lostKeeper() bool {
 
 func (t *turn) lostHints(o Record) bool {
 	lost := o.Cause == membership.ProcessDown || o.Cause == membership.DiskFailed
-	return o.Node != t.r.Node && lost && o.Began.After(t.r.Began.Add(-keeperSkew))
+	return o.Node != t.r.Node && lost && o.failed().After(t.r.failed().Add(-keeperSkew))
 }
 
 // outageBegan is when the node began to lack writes, on this leader's clock.

@@ -10,10 +10,10 @@ import (
 
 // SilenceSpoils tells whether a silence of the node is not made good any more:
 // its last repair runs or has ended, and does not have what the node misses now,
-// or it waits for its replacement.
+// or it waits for its replacement. Of one that is only slow nobody expects any.
 func SilenceSpoils(r Record) bool {
 	late := r.Return != nil && r.Return.Step >= RepairingAgain
-	return late && (r.Phase == Returning || r.Phase == Verifying || r.Phase == Held) || r.HeldRule == FenceBeforeReplace
+	return r.OfSlowness() || late && (r.Phase == Returning || r.Phase == Verifying || r.Phase == Held) || r.HeldRule == FenceBeforeReplace
 }
 
 // Spoils tells whether such a silence goes on now.

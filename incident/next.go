@@ -83,7 +83,7 @@ func Next(r Record, ev Event, w World) Decision {
 	return t.decision()
 }
 
-// Begin opens an incident about a node that the judge says is gone. The
+// Begin opens an incident about a node that the judge says is gone, or slow. The
 // record starts Suspected: nothing was done yet.
 func Begin(id string, v membership.Verdict, w World) Decision {
 	host := w.Hosts[v.Node]
@@ -99,10 +99,11 @@ func Begin(id string, v membership.Verdict, w World) Decision {
 	r.Outage = outage(r, v, w)
 	w.Elapsed = since
 	t := newTurn(r, w)
-	t.sayAt(0, Saw, "saw_looks", "observers", firstSigns(v))
-	t.say(Judged, "judged", "cause", cluster.Title(v.Cause.String()), "for", count(v.For), "heard", count(v.Heard), "of", count(v.Of),
-		"racks", count(v.Racks), "own", v.Own.String())
-	t.cite(v)
+	if v.Cause == membership.Slow {
+		t.beganSlow(v)
+	} else {
+		t.began(v)
+	}
 	if w.Agents[v.Node].Unrepaired {
 		t.say(Saw, "saw_unasked", "node", string(v.Node))
 	}
@@ -111,6 +112,14 @@ func Begin(id string, v membership.Verdict, w World) Decision {
 	t.changed = true
 	t.r.check()
 	return t.decision()
+}
+
+// began opens the story of a node that went.
+func (t *turn) began(v membership.Verdict) {
+	t.sayAt(0, Saw, "saw_looks", "observers", firstSigns(v))
+	t.say(Judged, "judged", "cause", cluster.Title(v.Cause.String()), "for", count(v.For), "heard", count(v.Heard), "of", count(v.Of),
+		"racks", count(v.Racks), "own", v.Own.String())
+	t.cite(v)
 }
 
 // Worth tells whether a verdict opens an incident: Gone, with the bar for
@@ -164,6 +173,18 @@ func (t *turn) advance() {
 	}
 	t.trackExits()
 	t.overdue()
+	if t.r.OfSlowness() {
+		t.slow()
+	} else {
+		t.phase()
+	}
+	if t.r.Step == before {
+		t.checkDeadline()
+	}
+}
+
+// phase moves a record about a node that went.
+func (t *turn) phase() {
 	switch t.r.Phase {
 	case Suspected:
 		t.suspected()
@@ -183,13 +204,14 @@ func (t *turn) advance() {
 		// Replacing is not entered by this version; a record that stands there was
 		// written by a later one and is left alone.
 	}
-	if t.r.Step == before {
-		t.checkDeadline()
-	}
 }
 
 func (t *turn) adopt(ev Adopted) {
 	t.r.Approx = true
+	if t.r.OfSlowness() && t.r.Slow.Over {
+		t.r.Slow.Over = false // whose judge has watched for a moment says of nobody that it is slow
+		t.nextStep()
+	}
 	t.say(Waited, "adopted", "by", string(ev.By))
 	t.changed = true
 }

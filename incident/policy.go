@@ -35,6 +35,7 @@ type Policy struct {
 	Versions     []string   `json:"cassandra_versions" yaml:"cassandra_versions"` // tested: "5.0" means 5.0.x
 	Gate         GatePolicy `json:"gate" yaml:"gate"`
 	Return       ReturnBars `json:"return" yaml:"return"`
+	Slow         SlowBars   `json:"slow,omitzero" yaml:"slow"`
 }
 
 // Detection holds the judge's bounds.
@@ -130,6 +131,7 @@ func DefaultPolicy() Policy {
 		Versions: []string{"5.0"},
 		Gate:     GatePolicy{Unasked: isolate.Normal},
 		Return:   ReturnBars{TriesMax: 3, RoundsMax: 3, RampEvery: 2 * time.Second, BatchMax: 4},
+		Slow:     usualSlow(),
 	}
 }
 

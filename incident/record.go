@@ -46,6 +46,7 @@ type Record struct {
 	Pending    []Effect                `json:"pending,omitempty"`
 	Return     *Return                 `json:"return,omitempty"`
 	Fenced     *Fenced                 `json:"fenced,omitempty"`   // the fence of its process, if there was one
+	Slow       *Slowed                 `json:"slow,omitempty"`     // the answer to its slowness, if it began with that
 	Hand       *Hand                   `json:"hand,omitempty"`     // a person's fence
 	Proposal   *Proposal               `json:"proposal,omitempty"` // what a person may approve
 	Ack        *Ack                    `json:"ack,omitempty"`      // who has seen it as it stands
@@ -138,6 +139,10 @@ func (r Record) clone() Record {
 	if r.Fenced != nil {
 		f := *r.Fenced
 		r.Fenced = &f
+	}
+	if r.Slow != nil {
+		s := *r.Slow
+		r.Slow = &s
 	}
 	return r
 }

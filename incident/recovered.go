@@ -10,6 +10,7 @@ import (
 	"supervisor/cluster"
 	"supervisor/isolate"
 	"supervisor/loadbalancer"
+	"supervisor/membership"
 )
 
 // Recovery tells that the store was brought back from an older copy of itself:
@@ -61,6 +62,9 @@ func (t *turn) waitsForPerson() bool {
 func (t *turn) recovered() {
 	lost, untouched := len(t.r.Pending), t.r.Phase == Suspected && t.r.Mode == Observe
 	t.r.Pending, t.r.Approx = nil, true
+	if t.r.OfSlowness() {
+		t.nowAbout(membership.NoCause) // what befell it since is not known
+	}
 	t.nextStep()
 	t.say(Saw, "saw_recovered", "era", fmt.Sprint(t.w.Era), "orders", count(lost), "node", string(t.r.Node))
 	t.under(RuleEra)

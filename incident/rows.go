@@ -18,7 +18,7 @@ import (
 var rows []Row
 
 func init() {
-	rows = slices.Concat(supervisorRows(), nodeRows(), clusterRows(), trendRows(), agentRows(), poolRows())
+	rows = slices.Concat(supervisorRows(), nodeRows(), slowRows(), clusterRows(), trendRows(), agentRows(), poolRows())
 }
 
 // supervisorRows are about the supervisor's own footing.

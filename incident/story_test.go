@@ -290,6 +290,8 @@ func (s *stage) applyPolicy(names []cluster.Name, args map[string]string) string
 			p.Modes = map[cluster.Datacenter]Mode{"dc1": m}
 		case "batch":
 			p.Return.BatchMax = s.number(v)
+		case "slow":
+			p.Slow.Act = v == "act"
 		case "residency":
 			p.Residency = residency.Open([]cluster.Region{cluster.Region(v)})
 		default:
@@ -315,6 +317,7 @@ func (s *stage) judge(names []cluster.Name, args map[string]string) string {
 			case "process":
 				v.Process = cluster.Boot(word)
 			case "looks": // looks=silent or refused: what everybody else's connections meet
+			case "slow": // slow=3: so many observers find it slow
 			case "reached": // reached=yes: it is gone by its own agent's word alone
 			case "seen": // seen=never, or how long ago an observer had an answer from it
 			default:
@@ -325,8 +328,12 @@ func (s *stage) judge(names []cluster.Name, args map[string]string) string {
 			}
 		}
 		v.Drain = v.Answer == membership.Gone && args["reached"] == ""
-		if v.Answer == membership.Alive {
+		v.Slow = membership.Slowness{}
+		if v.Answer == membership.Alive && args["cause"] != "planned" {
 			v.Cause = membership.NoCause
+		}
+		if args["slow"] != "" {
+			v.Cause, v.Slow = membership.Slow, s.slowness(s.number(args["slow"]), v.Of)
 		}
 		v.For, v.At, v.Since = 0, s.w.Now, s.w.Now
 		if v.Drain {
@@ -386,6 +393,14 @@ func (s *stage) ballots(v membership.Verdict, how string) []membership.Ballot {
 	return out
 }
 
+// slowness is that of a node which so many observers find slow, for six seconds now.
+func (s *stage) slowness(says, of int) membership.Slowness {
+	found := membership.Slowness{Since: s.w.Now.Add(-6 * time.Second), For: 6 * time.Second, Of: of,
+		Typical: 40 * time.Millisecond, Peers: 2 * time.Millisecond, Inside: []string{"a disk write takes 300ms"}}
+	found.Says = slices.Sorted(maps.Keys(s.w.Hosts))[:says]
+	return found
+}
+
 func (s *stage) ago(text string) cluster.Moment {
 	d, err := time.ParseDuration(text)
 	if err != nil {
@@ -401,9 +416,12 @@ func (s *stage) begin(names []cluster.Name, _ map[string]string) string {
 	for _, n := range names {
 		v := s.w.View.Verdicts[n]
 		unasked, started := WorthUnasked(v, s.w)
+		slow, slows := WorthSlow(s.worldOf(n), "dc1")
 		switch {
 		case started:
 			v = unasked
+		case slows && slow.Node == n:
+			v = slow
 		case !Worth(v):
 			out += fmt.Sprintf("%s is not worth an incident\n", n)
 			continue
@@ -680,6 +698,9 @@ func (s *stage) status() string {
 		out += fmt.Sprintf("%s %s", n, r.Phase)
 		if r.Return != nil {
 			out += fmt.Sprintf("/%s try %d", r.Return.Step, r.Return.Tries)
+		}
+		if r.OfSlowness() && r.Phase != Suspected {
+			out += "/" + r.Slow.Step.String()
 		}
 		if r.Waits != "" {
 			out += ", waits for " + string(r.Waits)

@@ -105,6 +105,9 @@ func (t *turn) hold(rule Rule, reason string) {
 	}
 	t.r.Held, t.r.HeldRule = reason, rule
 	t.r.Pending = nil
+	if t.r.OfSlowness() {
+		t.r.Slow.Over = false // what it is like while nobody looks is not known
+	}
 	t.enter(Held)
 	t.waitAside()
 	t.tellRead()
@@ -268,6 +271,9 @@ func (t *turn) checkDeadline() {
 // away: if no range ever had its quorum, nothing was missed. It is followed
 // until the node runs again.
 func (t *turn) trackOutage() {
+	if t.r.OfSlowness() {
+		return // it takes every write
+	}
 	if o := t.r.Outage.told(t.r, t.w).dated(t.w); o != t.r.Outage {
 		t.r.Outage = o
 		t.changed = true

@@ -112,6 +112,9 @@ func (t *turn) verifyUntouched() {
 		t.inPlace()
 		return
 	}
+	if !t.readersIn() {
+		return
+	}
 	if f := t.silenceFault(); f != nil && !t.wanted(loadbalancer.Full) {
 		t.hold(f.rule, f.reason)
 		return

@@ -209,21 +209,25 @@ func (w *World) fenced(n cluster.Name) bool {
 	return stands && f.Levels != 0
 }
 
+// shut tells whether a fence keeps clients or more from a node, and not only some
+// readers because it is slow.
+func (w *World) shut(n cluster.Name) bool { return w.fenced(n) && !w.Fences[n].Avoids() }
+
 // idle tells whether a node is known to serve nobody, so that nothing is lost
 // when it is kept from clients and readers. One whose disk failed may serve while
 // others reach it: that its process ended is the word of a copy of its host, perhaps.
 func (w *World) idle(n cluster.Name) bool {
 	v := w.verdict(n)
 	if v.Cause == membership.DiskFailed {
-		return v.Drain || w.fenced(n)
+		return v.Drain || w.shut(n)
 	}
-	return v.Answer == membership.Gone || !answers(v) && v.Own == membership.Exited && len(membership.Answering(v)) == 0 || w.fenced(n)
+	return v.Answer == membership.Gone || !answers(v) && v.Own == membership.Exited && len(membership.Answering(v)) == 0 || w.shut(n)
 }
 
 // Sign is what a pool is told of a member.
 func (w *World) Sign(n cluster.Name) loadbalancer.Sign {
 	switch {
-	case w.Serves(n):
+	case w.Serves(n), answers(w.verdict(n)) && !w.shut(n):
 		return loadbalancer.Answers
 	case w.idle(n):
 		return loadbalancer.Silent

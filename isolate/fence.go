@@ -117,6 +117,15 @@ type Fence struct {
 // readers off, also across a start.
 func (f Fence) Returns() bool { return f.Levels.Has(Clients|Reads) && f.Start == Hibernate }
 
+// Avoids tells whether this is the fence of a node that is slow: readers choose
+// others, and nothing else is kept from it.
+func (f Fence) Avoids() bool { return f.Levels == Reads && f.Start == Normal }
+
+// LeavesStart tells whether a fence says nothing about how its node starts: that of
+// a slow node, or of one that was. Whether that lacks writes the other lines of the
+// gate know, as if no fence stood.
+func (f Fence) LeavesStart() bool { return f.Avoids() || f.Levels == 0 && f.Start == Wait }
+
 // SeverityFenced is the Severity that keeps coordinators from choosing a
 // replica. Measured on Cassandra 5.0: at 50 no coordinator chose it at ONE.
 const SeverityFenced = 50.0

@@ -251,7 +251,7 @@ func (d *desk) inOrder() {
 // then is another process; a person may have written it. So it does after a
 // start that nobody was asked for, until a return has taken the node.
 func (d *desk) keepAlive() {
-	_, open := d.state.Picture.Opens[d.a.o.Self]
+	open := d.state.Picture.Doubted(d.a.o.Self)
 	d.unrepaired = d.a.o.Disk.Unrepaired()
 	if open || d.unrepaired || d.mode != "NORMAL" {
 		d.alive = d.a.o.Disk.Alive()
@@ -270,7 +270,7 @@ func (d *desk) keepAlive() {
 // lastAlive is what is told of it: nothing while nothing is wrong, so that the
 // agent's key rests.
 func (d *desk) lastAlive() time.Time {
-	if _, open := d.state.Picture.Opens[d.a.o.Self]; open || d.unrepaired || d.mode != "NORMAL" {
+	if d.state.Picture.Doubted(d.a.o.Self) || d.unrepaired || d.mode != "NORMAL" {
 		return d.alive.Truncate(time.Second)
 	}
 	return time.Time{}

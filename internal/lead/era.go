@@ -108,6 +108,9 @@ func older(doc EraDoc, era uint32) string {
 func (s *State) Forget(now cluster.Moment, wall time.Time) {
 	if s.view.Began != 0 {
 		for _, r := range s.Picture.OpenRecords() {
+			if r.OfSlowness() {
+				continue // it lacked nothing
+			}
 			v := s.view.Verdicts[r.Node]
 			v.Node, v.Answer, v.Cause, v.Process = r.Node, membership.Gone, r.Cause, "" // whichever runs now
 			v.LastAlive = max(1, now.Add(-max(0, wall.Sub(r.Outage.From))))

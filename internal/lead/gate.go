@@ -51,7 +51,9 @@ func (s *State) Asked(g Gate) isolate.Asked {
 	if g.Guard {
 		q.Uncut = append(p.uncut(s.Self, g.Cuts), s.uncutAbroad(g.Cuts)...)
 	}
-	q.Incident = p.Opens[s.Self].Value
+	if id := p.Opens[s.Self].Value; !p.onlySlow(s.Self) {
+		q.Incident = id
+	}
 	q.PeersAnswering, q.Peers = membership.PeersAnswering(s.Self, g.Looks, s.Topology().Watched(s.Self), p.Policy.Value.Bars().MissesMax)
 	running, known := s.runAbroad(g.At)
 	if q.PeersAnswering += running; !known && q.PeersAnswering == 0 {
@@ -84,7 +86,7 @@ func (p *Picture) Kept(n cluster.Name, l isolate.Local) isolate.Local {
 	if _, listed := p.Hosts[n]; !listed || !p.Trusted() {
 		return l
 	}
-	if f, _, stands := p.Standing(n); stands {
+	if f, _, stands := p.Standing(n); stands && !f.LeavesStart() {
 		l = l.Fenced(f)
 	} else if over, known := p.Archive[l.Incident]; known && over.Node == n {
 		l = l.Over()
@@ -101,6 +103,17 @@ func (p *Picture) Kept(n cluster.Name, l isolate.Local) isolate.Local {
 		l.Deadline = deadline
 	}
 	return l
+}
+
+// onlySlow tells whether the open incident of a node is about nothing but its
+// slowness: it says nothing about how the node may start, nor since when it may
+// lack writes. Without an incident it is false.
+func (p *Picture) onlySlow(n cluster.Name) bool { return p.returning(n).OfSlowness() }
+
+// Doubted tells whether an incident is open about a node that may lack writes.
+func (p *Picture) Doubted(n cluster.Name) bool {
+	_, open := p.Opens[n]
+	return open && !p.onlySlow(n)
 }
 
 // Retaken tells whether a return has fenced the node and its gate knows that:

@@ -364,7 +364,7 @@ func (s *State) open(dc cluster.Datacenter, now cluster.Moment, wall time.Time) 
 			return c, true
 		}
 	}
-	return Commit{}, false
+	return s.openSlow(dc, now, wall)
 }
 
 func (s *State) begin(dc cluster.Datacenter, o opening, now cluster.Moment, wall time.Time) (c Commit, ok bool) {

@@ -433,7 +433,7 @@ type selfLook struct {
 // tellSelf tells of the own Cassandra what was read last.
 func (a *agent) tellSelf() {
 	var alive time.Time
-	_, open := a.state.Picture.Opens[a.n.name]
+	open := a.state.Picture.Doubted(a.n.name)
 	switch {
 	case open || a.n.unrepaired || !a.n.takes():
 		alive = a.n.alive
