@@ -34,7 +34,7 @@ func (t *turn) slowAgainFault() *fault {
 		return nil
 	}
 	return &fault{RuleQuarantine, fmt.Sprintf("it was slow or silent %d times in %s: quarantine, it stays as it is until it has been quiet for %s; look for what comes and goes",
-		n, b.StartsWindow, seconds(t.w.Policy.slow().QuietFor)), true}
+		n, b.StartsWindow, t.w.Policy.slow().QuietFor), true}
 }
 
 // giveBackSlow begins the way back.

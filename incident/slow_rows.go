@@ -5,8 +5,10 @@ package incident
 import (
 	"fmt"
 	"slices"
+	"time"
 
 	"supervisor/cluster"
+	"supervisor/membership"
 )
 
 // slowRows are about nodes that answer, and slower than their peers.
@@ -62,11 +64,7 @@ func slowAlone(w World) []Subjected {
 		if slowNow(v) {
 			evidence = slowEvidence(v.Slow)
 		}
-		horizon := w.aloneHorizon(n, dc)
-		if i >= 0 {
-			horizon = w.Open[i].slowHorizon(w.Policy.slow())
-		}
-		out = append(out, subject(string(n), "node", string(n), "evidence", evidence, "horizon", horizon))
+		out = append(out, subject(string(n), "node", string(n), "evidence", evidence, "horizon", SlowNext(w, n)))
 	}
 	return out
 }
@@ -102,7 +100,25 @@ func (r Record) slowHorizon(bars SlowBars) string {
 		SlowDrained:  fmt.Sprintf("its Severity is raised if it is slow for %s more", seconds(bars.SeverityAfter)),
 	}[r.Slow.Step]
 	if next == "" {
-		next = fmt.Sprintf("a person is asked when it has been slow for %s", seconds(bars.AskAfter))
+		next = fmt.Sprintf("a person is asked when it has been slow for %s", bars.AskAfter)
 	}
 	return r.Slow.Step.done() + "; " + next
 }
+
+// SlowNext says what comes next of a node that is slow.
+func SlowNext(w World, n cluster.Name) string {
+	if i := slices.IndexFunc(w.Open, func(r Record) bool { return r.Node == n && r.OfSlowness() }); i >= 0 {
+		return w.Open[i].slowHorizon(w.Policy.slow())
+	}
+	return w.aloneHorizon(n, w.Topology.Nodes[n].Datacenter)
+}
+
+// SlowOver is how long a node has to be not slow before it is given back.
+func SlowOver(w World) time.Duration { return w.Policy.slow().OverAfter }
+
+// Slow tells whether a verdict is that a node is slow, by enough observers to be
+// answered.
+func Slow(v membership.Verdict) bool { return slowNow(v) }
+
+// SlowEvidence says how slow a node is, and by whose word.
+func SlowEvidence(v membership.Verdict) string { return slowEvidence(v.Slow) }

@@ -87,7 +87,7 @@ func explainNode(s Snapshot, subject string, n cluster.Name) Explanation {
 			out.Findings = append(out.Findings, f)
 		}
 	}
-	if f, fenced := s.World.Fences[n]; fenced {
+	if f, fenced := s.World.Fences[n]; fenced && !f.LeavesStart() {
 		out.Gate = &GateLine{Start: f.Start, Rule: "fenced", Why: "a fence stands: " + f.Incident}
 	}
 	r, open := openAt(s, n)
@@ -118,7 +118,11 @@ func verdictSentence(s Snapshot, v membership.Verdict) string {
 	word := cluster.Title(verdictWord(v.Answer, v.Cause))
 	switch v.Answer {
 	case membership.Alive:
-		return fmt.Sprintf("%s: %d of %s %s an answer from it", word, v.Against, Counted(v.Of, "eligible observer"), Plural(v.Against, "has", "have"))
+		words := fmt.Sprintf("%s: %d of %s %s an answer from it", word, v.Against, Counted(v.Of, "eligible observer"), Plural(v.Against, "has", "have"))
+		if incident.Slow(v) {
+			words += "; it " + incident.SlowEvidence(v)
+		}
+		return words
 	case membership.Gone:
 		return fmt.Sprintf("%s: %d of %s heard (%d eligible) in %s besides its own %s so; own agent: %s", word, v.For, Counted(v.Heard, "observer"), v.Of,
 			Counted(v.Racks, "rack"), Plural(v.For, "says", "say"), v.Own)
@@ -147,6 +151,8 @@ func headline(s Snapshot, v membership.Verdict, r incident.Record, open bool) st
 		return fmt.Sprintf("%s: this agent does not judge, so it cannot say more.", v.Node)
 	case v.Answer == membership.Alive && v.Cause == membership.AgentGone:
 		return fmt.Sprintf("%s: nothing will be done, because only its agent is silent; Cassandra is fine.", v.Node)
+	case incident.Slow(v):
+		return fmt.Sprintf("%s: it is slow; %s.", v.Node, incident.SlowNext(s.World, v.Node))
 	case v.Answer == membership.Alive:
 		return fmt.Sprintf("%s: nothing is done, because it answers.", v.Node)
 	case v.Answer == membership.Unknown:
@@ -186,6 +192,9 @@ func waitWords(r incident.Record) string {
 func bars(s Snapshot, v membership.Verdict, r incident.Record, open bool) []Bar {
 	if !s.judges() {
 		return []Bar{}
+	}
+	if open && r.OfSlowness() {
+		return slowBars(s, v)
 	}
 	return []Bar{drainBar(s, v, r, open), fenceBar(s, v, r, open), returnBar(r, open), replaceBar(v)}
 }
@@ -275,6 +284,8 @@ func changes(s Snapshot, v membership.Verdict, r incident.Record, open bool) []s
 		list = append(list, fmt.Sprintf("supervisor store acknowledge --era %d -> what the policy says", s.World.Era))
 	case open && r.Mode == incident.Observe:
 		list = append(list, "one CQL answer -> closed, nothing was done", "mode assist or auto in the policy -> drained and brought back")
+	case open && r.OfSlowness():
+		list = append(list, slowOver(s))
 	case open:
 	case v.Answer == membership.Unknown:
 		list = append(list, "a majority that agrees -> drain at once, if it says gone", "one CQL answer heard by a majority -> Alive, nothing")

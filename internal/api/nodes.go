@@ -109,7 +109,7 @@ func nodeLine(s Snapshot, h cluster.Host) NodeLine {
 	}
 	if r, ok := openAt(s, h.Name); ok {
 		n.Incident, n.Phase, n.Step = r.ID, r.Phase.String(), stepOf(r)
-		if len(n.Fenced) > 0 && causeOf(r) != byHand {
+		if len(n.Fenced) > 0 && causeOf(r) != byHand && !r.OfSlowness() {
 			n.Answer, n.Cause, n.Verdict, n.Since = membership.Gone, r.Cause, verdictWord(membership.Gone, r.Cause), at(r.Began)
 			n.Votes = VoteCount{For: r.Votes.For, Heard: r.Votes.Heard, Eligible: r.Votes.Of, Agreeing: r.Votes.For, Racks: r.Votes.Racks}
 		}
@@ -136,7 +136,7 @@ func verdictOf(s Snapshot, n cluster.Name) membership.Verdict {
 func servingOf(s Snapshot, n cluster.Name) Serving {
 	f, fenced := s.World.Fences[n]
 	switch a := verdictOf(s, n).Answer; {
-	case fenced && f.Levels != 0:
+	case fenced && f.Levels != 0 && !f.Avoids():
 		return ServingNo
 	case a == membership.Alive:
 		return ServingYes
@@ -183,7 +183,7 @@ func openAt(s Snapshot, n cluster.Name) (incident.Record, bool) {
 
 func stepOf(r incident.Record) *Step {
 	if r.Return == nil {
-		return nil
+		return slowStep(r)
 	}
 	st := &Step{Name: r.Return.Step.String(), Number: int(r.Return.Step) + 1, Of: len(incident.ReturnSteps()),
 		Try: r.Return.Tries, Round: r.Return.Rounds + 1}

@@ -46,6 +46,14 @@ var policyComments = map[string]string{
 	"return.rounds_max":     "repairs because an old row was read",
 	"return.ramp_every":     "between two weights in the pools",
 	"return.batch_max":      "segments in one repair order",
+	"slow": "What is done about a node that answers, and slower than its peers: 30 % of its weight at\n" +
+		"once, then none, then its Severity is raised. Its process and its data are left alone.",
+	"slow.act":            "false: it is only told, as a finding",
+	"slow.drain_after":    "slow on after its weight was lowered, before it is drained",
+	"slow.severity_after": "slow on after that, before coordinators are to choose other replicas",
+	"slow.over_after":     "not slow for so long, before it is given back",
+	"slow.quiet_for":      "the same of one that is slow more often than silences_max within starts_window",
+	"slow.ask_after":      "slow for so long, before a person is asked; what was done stays",
 }
 
 const poolExample = "\nFor example:\n" +

@@ -41,6 +41,7 @@ func ParsePolicy(file string, text []byte, hosts []cluster.Host) (incident.Polic
 	c.agesAndBudgets()
 	c.tables()
 	c.returns()
+	c.slow()
 	if err := d.err(); err != nil {
 		return incident.Policy{}, err
 	}
@@ -199,6 +200,20 @@ func (c policyCheck) returns() {
 	c.count("return.rounds_max", r.RoundsMax, 1, 10)
 	c.within("return.ramp_every", r.RampEvery, time.Millisecond, 5*time.Minute-time.Second)
 	c.count("return.batch_max", r.BatchMax, 1, 16)
+}
+
+// slow keeps the answer to a slow node in its order: who is asked sees what was done.
+func (c policyCheck) slow() {
+	s := c.p.Slow
+	c.within("slow.drain_after", s.DrainAfter, time.Second, time.Hour)
+	c.within("slow.severity_after", s.SeverityAfter, time.Second, time.Hour)
+	c.within("slow.over_after", s.OverAfter, incident.SlowOverLeast, time.Hour)
+	c.within("slow.quiet_for", s.QuietFor, time.Minute, 24*time.Hour)
+	c.must(s.QuietFor >= s.OverAfter, "slow.quiet_for", "%s is below slow.over_after, %s; one that comes and goes would be back sooner than any other",
+		short(s.QuietFor), short(s.OverAfter))
+	c.within("slow.ask_after", s.AskAfter, time.Minute, 24*time.Hour)
+	c.must(s.AskAfter > s.DrainAfter+s.SeverityAfter, "slow.ask_after", "%s is not above slow.drain_after and slow.severity_after together, %s; a person would be asked before both were tried",
+		short(s.AskAfter), short(s.DrainAfter+s.SeverityAfter))
 }
 
 func (d *document) count(path string, n, least, most int) {

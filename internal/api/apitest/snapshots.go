@@ -189,6 +189,22 @@ func Held() api.Snapshot {
 	return s
 }
 
+// Slow is n3 that answers, and slower than the others: drained, and avoided by readers.
+func Slow() api.Snapshot {
+	s := Returning()
+	v := alive("n3")
+	v.Cause, v.Slow = membership.Slow, membership.Slowness{For: 48 * time.Second, Says: []cluster.Name{"n1", "n2"}, Of: 3,
+		Typical: 41 * time.Millisecond, Peers: 2 * time.Millisecond, Inside: []string{"a disk write takes 310ms"}}
+	s.World.View.Verdicts["n3"] = v
+	r := s.Open[0]
+	r.Cause, r.Phase, r.Return, r.Pending, r.Outage = membership.Slow, incident.Draining, nil, nil, incident.Outage{}
+	r.Slow = &incident.Slowed{Step: incident.Avoided}
+	s.World.Fences["n3"] = incident.StandingFence{Token: s.World.Fences["n3"].Token,
+		Fence: isolate.Fence{Node: "n3", HostID: r.HostID, Levels: isolate.Reads, Start: isolate.Normal, Incident: r.ID}}
+	open(&s, r)
+	return s
+}
+
 // Asking is n3 whose host is gone: a fence waits for an approval, and dc1 was paused
 // by somebody before and resumed.
 func Asking() api.Snapshot {
