@@ -10,6 +10,44 @@ import (
 	"supervisor/cluster"
 )
 
+func TestOnlyTheFenceOfASlowNodeLeavesTheStart(t *testing.T) {
+	rows := []struct {
+		f              Fence
+		avoids, leaves bool
+	}{
+		{Fence{Levels: Reads, Start: Normal}, true, true},
+		{Fence{Levels: 0, Start: Wait}, false, true},
+		{Fence{Levels: 0, Start: Normal}, false, false},        // a cold start
+		{Fence{Levels: 0, Start: Hibernate}, false, false},     // a return that is opened
+		{Fence{Levels: Reads, Start: Hibernate}, false, false}, // by hand
+		{Fence{Levels: Clients | Reads, Start: Normal}, false, false},
+		{Fence{Levels: Reads | Process, Start: Normal}, false, false},
+		{Fence{}, false, false},
+	}
+	for _, r := range rows {
+		if r.f.Avoids() != r.avoids || r.f.LeavesStart() != r.leaves {
+			t.Errorf("%+v: avoids %v, leaves the start %v", r.f, r.f.Avoids(), r.f.LeavesStart())
+		}
+	}
+}
+
+// What the agent does for it, also of a process that somebody started anew.
+func TestASlowNodeIsAvoidedAndNothingElse(t *testing.T) {
+	avoid := Fence{Levels: Reads, Start: Normal}
+	fresh := OwnState{Running: true, Mode: "NORMAL", Native: true}
+	if got := Converge(avoid, fresh); !slices.Equal(got, []Act{RaiseSeverity}) {
+		t.Errorf("a process that began anew: %v", got)
+	}
+	raised := fresh
+	raised.Severity = SeverityFenced
+	if got := Converge(avoid, raised); len(got) > 0 || !Stands(avoid, raised) || Stands(avoid, fresh) {
+		t.Errorf("raised: %v", got)
+	}
+	if got := Converge(Fence{Start: Wait}, raised); !slices.Equal(got, []Act{LowerSeverity}) {
+		t.Errorf("let in: %v", got)
+	}
+}
+
 func TestConverge(t *testing.T) {
 	closed, open := Fence{Levels: Clients | Reads}, Fence{}
 	rows := []struct {

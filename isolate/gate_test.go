@@ -21,6 +21,7 @@ func with(l Local, change func(*Local)) Local {
 
 func TestTheFirstLineThatHoldsAnswers(t *testing.T) {
 	asleep, plain := &Fence{Levels: Clients | Reads, Start: Hibernate, Incident: "inc"}, &Fence{Start: Normal, Incident: "inc"}
+	slow, letIn := &Fence{Levels: Reads, Start: Normal, Incident: "inc"}, &Fence{Start: Wait, Incident: "inc"}
 	rows := []struct {
 		why   string
 		asked Asked
@@ -37,6 +38,10 @@ func TestTheFirstLineThatHoldsAnswers(t *testing.T) {
 		{"an old plain fence does not end a return", Asked{Local: Local{Returning: true, Fence: plain}}, Hibernate, "returning"},
 		{"the leader starts a cold ring plainly, though an incident is open and others answer",
 			Asked{Local: Local{EverServed: true, Fence: plain}, Incident: "inc", Peers: 2, PeersAnswering: 1, Store: true}, Normal, "fenced"},
+		{"the fence of a slow node hinders no clean start", Asked{Local: with(drained(time.Hour), func(l *Local) { l.Fence = slow }), Store: true}, Normal, "clean-drain"},
+		{"nor does that of one that was slow", Asked{Local: drained(time.Hour), Standing: letIn, Store: true}, Normal, "clean-drain"},
+		{"and takes an unclean end for none that was clean", Asked{Local: Local{EverServed: true}, Standing: slow, Peers: 2, PeersAnswering: 2, Store: true}, Wait, "unclean-end"},
+		{"nor for one of a ring that lives, when readers are let in again", Asked{Local: Local{EverServed: true}, Standing: letIn, Peers: 2, PeersAnswering: 2, Store: true}, Wait, "unclean-end"},
 		{"a verified clean drain starts plainly", Asked{Local: drained(time.Hour)}, Normal, "clean-drain"},
 		{"its last moment leaves the start its time while the others keep hints", Asked{Local: drained(3*time.Hour - startAllowance - 1), Store: true}, Normal, "clean-drain"},
 		{"the hints may be over before the others see it", Asked{Local: drained(3*time.Hour - startAllowance), Store: true}, Wait, "unclean-end"},
@@ -89,6 +94,14 @@ func TestBeforeAskingNeedsNobodyOnlyWhenSomethingStands(t *testing.T) {
 	}
 	if _, ok := BeforeAsking(Local{Fence: &Fence{Levels: Clients, Start: Normal}}, noon); ok {
 		t.Error("a fence that keeps clients off is no plain start")
+	}
+}
+
+func TestAloneAGateTakesTheFenceOfASlowNodeForNone(t *testing.T) {
+	for _, f := range []Fence{{Levels: Reads, Start: Normal}, {Start: Wait}} {
+		if got := Alone(Local{EverServed: true, Fence: &f, Unasked: Refuse}, noon); got.Start != Refuse || !got.Unasked() {
+			t.Errorf("%+v: %+v, want the policy's word", f, got)
+		}
 	}
 }
 

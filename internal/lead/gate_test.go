@@ -80,8 +80,26 @@ func TestAGateIsAnsweredByWhatIsKnown(t *testing.T) {
 	}
 }
 
+// An incident about slowness alone says nothing about a start; when the node is gone
+// after all it does.
+func TestAGateOfASlowNode(t *testing.T) {
+	rec := incident.Record{Schema: incident.SchemaNow, ID: "inc-dc1-1", Node: "n3", Phase: incident.Draining, Cause: membership.Slow, Slow: &incident.Slowed{}}
+	known := map[string]any{store.Host("n3"): host, store.Policy: moded(incident.Auto), store.Open("n3"): rec.ID, store.Record(rec.ID): rec}
+	s := shelf(t, known)
+	if q := s.Asked(Gate{Whole: true, Answers: true}); q.Incident != "" || s.Picture.Doubted("n3") {
+		t.Errorf("only slow: %+v, doubted %v", q, s.Picture.Doubted("n3"))
+	}
+	rec.Cause = membership.ProcessDown
+	known[store.Record(rec.ID)] = rec
+	s = shelf(t, known)
+	if q := s.Asked(Gate{Whole: true, Answers: true}); q.Incident != rec.ID || !s.Picture.Doubted("n3") {
+		t.Errorf("gone: %+v, doubted %v", q, s.Picture.Doubted("n3"))
+	}
+}
+
 func TestWhatIsKeptForTheGate(t *testing.T) {
 	deadline := time.Date(2026, 3, 9, 12, 0, 0, 0, time.UTC)
+	avoided := isolate.Fence{Node: "n3", Levels: isolate.Reads, Start: isolate.Normal, Incident: "inc-dc1-2"}
 	rec := incident.Record{ID: "inc-dc1-1", Node: "n3", Outage: incident.Outage{Deadline: deadline}}
 	over := func(n cluster.Name) incident.Record { return incident.Record{ID: "inc-dc1-1", Node: n} }
 	returning := isolate.Local{Returning: true, Incident: "inc-dc1-1", Fence: &asleep, EverServed: true}
@@ -98,6 +116,8 @@ func TestWhatIsKeptForTheGate(t *testing.T) {
 		{"a name that is kept without fence and return goes, too", map[string]any{store.Archived("inc-dc1-1"): over("n3")}, isolate.Local{Incident: "inc-dc1-1"}, isolate.Local{}},
 		{"the policy's word and the deadline", map[string]any{store.Policy: moded(incident.Auto), store.Open("n3"): "inc-dc1-1", store.Record("inc-dc1-1"): rec},
 			isolate.Local{}, isolate.Local{Unasked: isolate.Refuse, Deadline: deadline}},
+		{"the fence of a slow node is none of the gate's", map[string]any{store.Fence("n3"): avoided}, isolate.Local{EverServed: true}, isolate.Local{EverServed: true}},
+		{"and an older incident ends as without it", map[string]any{store.Fence("n3"): avoided, store.Archived("inc-dc1-1"): over("n3")}, returning, isolate.Local{EverServed: true}},
 		{"neither stands any more", nil, isolate.Local{Unasked: isolate.Refuse, Deadline: deadline}, isolate.Local{}},
 	}
 	for _, r := range rows {
