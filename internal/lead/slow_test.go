@@ -82,7 +82,9 @@ func TestASilenceOfASlowNodeIsNotForgotten(t *testing.T) {
 	for out := b.slowly([]cluster.Name{"n3"}, nil); len(out.Commits) > 0; {
 		out = b.write(out)
 	}
-	out := b.slowly(nil, func(v *membership.Verdict) { v.Answer, v.Cause, v.Drain, v.For = membership.Gone, membership.Hung, true, 2 })
+	out := b.slowly(nil, func(v *membership.Verdict) {
+		v.Answer, v.Cause, v.Drain, v.For = membership.Gone, membership.Hung, true, 2
+	})
 	if len(out.Commits) != 1 {
 		t.Fatalf("it is gone: %d commits", len(out.Commits))
 	}
