@@ -238,9 +238,7 @@ func (t *turn) fenceAsked(a Ask) *Refusal {
 // repaired behind it as soon as it runs, or started as soon as it has ended.
 func (t *turn) fenceHeld(levels isolate.Levels) {
 	t.r.Held, t.r.HeldRule, t.r.HeldFrom = "", "", PhaseUnknown
-	if t.r.OfSlowness() {
-		t.nowAbout(membership.NoCause)
-	}
+	t.takenOver()
 	if t.r.Return == nil {
 		t.r.Return = &Return{}
 	}

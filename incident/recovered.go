@@ -10,7 +10,6 @@ import (
 	"supervisor/cluster"
 	"supervisor/isolate"
 	"supervisor/loadbalancer"
-	"supervisor/membership"
 )
 
 // Recovery tells that the store was brought back from an older copy of itself:
@@ -62,9 +61,7 @@ func (t *turn) waitsForPerson() bool {
 func (t *turn) recovered() {
 	lost, untouched := len(t.r.Pending), t.r.Phase == Suspected && t.r.Mode == Observe
 	t.r.Pending, t.r.Approx = nil, true
-	if t.r.OfSlowness() {
-		t.nowAbout(membership.NoCause) // what befell it since is not known
-	}
+	t.takenOver()
 	t.nextStep()
 	t.say(Saw, "saw_recovered", "era", fmt.Sprint(t.w.Era), "orders", count(lost), "node", string(t.r.Node))
 	t.under(RuleEra)

@@ -269,6 +269,14 @@ func (t *turn) nowAbout(cause membership.Cause) {
 	t.changed = true
 }
 
+// takenOver has an incident that was only about slowness go on as one about a node
+// of which more is unknown: a person fenced it, or the store forgot what befell it.
+func (t *turn) takenOver() {
+	if t.r.OfSlowness() {
+		t.nowAbout(membership.NoCause)
+	}
+}
+
 // failed is when the node went: later than the incident began, of one that was
 // only slow at first.
 func (r Record) failed() time.Time {

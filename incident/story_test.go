@@ -328,13 +328,10 @@ func (s *stage) judge(names []cluster.Name, args map[string]string) string {
 			}
 		}
 		v.Drain = v.Answer == membership.Gone && args["reached"] == ""
-		v.Slow = membership.Slowness{}
 		if v.Answer == membership.Alive && args["cause"] != "planned" {
 			v.Cause = membership.NoCause
 		}
-		if args["slow"] != "" {
-			v.Cause, v.Slow = membership.Slow, s.slowness(s.number(args["slow"]), v.Of)
-		}
+		s.slowly(&v, args["slow"])
 		v.For, v.At, v.Since = 0, s.w.Now, s.w.Now
 		if v.Drain {
 			v.For, v.LastAlive = v.Of, s.w.Now.Add(-time.Second)
@@ -391,22 +388,6 @@ func (s *stage) ballots(v membership.Verdict, how string) []membership.Ballot {
 		out = append(out, b)
 	}
 	return out
-}
-
-// slowness is that of a node which so many observers find slow, for six seconds now.
-func (s *stage) slowness(says, of int) membership.Slowness {
-	found := membership.Slowness{Since: s.w.Now.Add(-6 * time.Second), For: 6 * time.Second, Of: of,
-		Typical: 40 * time.Millisecond, Peers: 2 * time.Millisecond, Inside: []string{"a disk write takes 300ms"}}
-	found.Says = slices.Sorted(maps.Keys(s.w.Hosts))[:says]
-	return found
-}
-
-func (s *stage) ago(text string) cluster.Moment {
-	d, err := time.ParseDuration(text)
-	if err != nil {
-		s.t.Fatal(err)
-	}
-	return s.w.Now.Add(-d)
 }
 
 func answerOf(a *membership.Answer, word string) error { return a.UnmarshalText([]byte(word)) }
@@ -699,9 +680,7 @@ func (s *stage) status() string {
 		if r.Return != nil {
 			out += fmt.Sprintf("/%s try %d", r.Return.Step, r.Return.Tries)
 		}
-		if r.OfSlowness() && r.Phase != Suspected {
-			out += "/" + r.Slow.Step.String()
-		}
+		out += slowStep(r)
 		if r.Waits != "" {
 			out += ", waits for " + string(r.Waits)
 		}
