@@ -64,7 +64,9 @@ type agent struct {
 	sent     moment
 	due      moment             // of the next tick, by the host's clock
 	recorded *membership.Digest // somebody listened
-	again    func()             // its first act, for the bug that comes back to it
+	// slowSince is since when its judge has found nodes slow that are.
+	slowSince map[cluster.Name]moment
+	again     func() // its first act, for the bug that comes back to it
 }
 
 func newAgent(n *node, control bool) *agent { return &agent{n: n, w: n.w, control: control} }
@@ -94,7 +96,7 @@ func (a *agent) boot() {
 	a.state.Picture.Share(a.w.decoded)
 	a.inbox, a.watch, a.belief = membership.Inbox{Cluster: "c"}, model.Watch{}, lead.Belief{}
 	a.eyes = make([]eye, ways*len(a.w.watched[a.n.name]))
-	a.again = nil
+	a.again, a.slowSince = nil, map[cluster.Name]moment{}
 	a.self, a.fences, a.pool = selfTold{}, map[cluster.Name]fenceTold{}, poolTold{}
 	a.inHand, a.lane = map[string]bool{}, map[string]bool{}
 	a.lease, a.renewed = a.w.store.Grant(), a.w.now
@@ -210,6 +212,7 @@ func (a *agent) judge() {
 	}
 	a.judged, a.news = a.w.now, false
 	view := membership.Judge(a.state.View(), a.spelled(), a.w.topo, a.state.Bars(a.state.Hints(nil)), a.now())
+	view = a.findsSlow(view)
 	a.fresh = a.fresh[:0]
 	if a.timid(view) {
 		return

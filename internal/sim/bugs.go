@@ -28,6 +28,7 @@ type Story struct {
 	Said    []Saying
 	Nodes   int           // 0: three
 	Storm   time.Duration // 0: a minute and a half
+	Slow    bool          // judges find slow nodes slow
 }
 
 // The bugs that are planted elsewhere than in a leader's transaction.
@@ -89,6 +90,7 @@ func Bugs() []Bug {
 		{oneWord, "executors report the end of a process and end nothing, and leaders believe the word", fenceProven, hung(), records(believeWord)},
 		{halfCut, "agents that judge cut nobody off, and say that they do", fenceProven, frozen(), nil},
 		{"forgotten-fences", "leaders keep no account of fences", oneFence, hungTwice(), edit(store.Ledgers, func(_ *world, l *incident.Ledger) { l.Fences = nil })},
+		{"harsh-fences", "leaders shut clients out of a node that readers are only to avoid", slowIsMild, slowed(), edit(store.Fences, harsh)},
 		{"cold-fences", "leaders write each fence as if the whole ring were down", coldStart, killedWithAgent(), edit(store.Fences, coldFence)},
 		{usualGrace, "leaders take the usual gc_grace_seconds for that of each table", gcGrace, longAway(), nil},
 		{plainGate, "the gate hibernates nobody", gateObeys, killed(), nil},
@@ -141,7 +143,7 @@ func (b Bug) Play() string {
 
 // options are a world in which the bug may show.
 func (b Bug) options(seed int64) Options {
-	o := Options{Seed: seed, Nodes: max(3, b.Nodes), Storm: 90 * time.Second, Calm: 5 * time.Minute, Strokes: b.Strokes, Said: b.Said, Bug: b.Name}
+	o := Options{Seed: seed, Nodes: max(3, b.Nodes), Storm: 90 * time.Second, Calm: 5 * time.Minute, Strokes: b.Strokes, Said: b.Said, Slow: b.Slow, Bug: b.Name}
 	if b.Storm > 0 {
 		o.Storm = b.Storm
 	}

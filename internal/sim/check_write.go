@@ -47,6 +47,7 @@ func (w *world) written(t store.Txn) {
 		switch {
 		case strings.HasPrefix(p.Key, store.Orders):
 			w.orderWritten(p)
+			w.mildWritten(p)
 		case strings.HasPrefix(p.Key, store.Archive):
 			w.archived(p)
 		case strings.HasPrefix(p.Key, store.Incidents):
@@ -54,6 +55,8 @@ func (w *world) written(t store.Txn) {
 			w.recordWritten(p)
 		case strings.HasPrefix(p.Key, store.Pools):
 			w.poolWritten(p)
+		case strings.HasPrefix(p.Key, store.Fences):
+			w.mildWritten(p)
 		}
 	}
 	w.fencesWritten(t)
@@ -146,6 +149,7 @@ func (w *world) recordWritten(p store.Put) {
 	if r.Phase == incident.Deciding && w.phases[r.ID] != incident.Deciding {
 		w.fenceHolds(r)
 	}
+	w.slowOpened(r)
 	w.goesOn(r)
 	w.standsWritten(r)
 	w.phases[r.ID] = r.Phase

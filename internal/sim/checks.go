@@ -35,6 +35,7 @@ const (
 	fenceEvidence   = "fence-evidence"
 	fenceProven     = "fence-proven"
 	oneFence        = "one-fence"
+	slowIsMild      = "slow-is-mild"
 	coldStart       = "cold-start"
 	gateObeys       = "gate-obeys"
 	gcGrace         = "gc-grace"
@@ -65,6 +66,7 @@ func Checks() []Check {
 		{pauseHolds, "where a pause stands nothing is begun, but a fence that keeps readers off", onWrite},
 		{abortHolds, "nothing is begun of an incident that a person stopped, until it is retried, or over because nothing was done and its node answers", onWrite},
 		{oneFence, "a node is not fenced again before its quarantine is over", onAct},
+		{slowIsMild, "a node that is slow, and nothing else befell, has its process and its ports left alone, and is not repaired", onWrite},
 		{coldStart, "a plain start by order is of a node that missed no acknowledged write", onAct},
 		{gcGrace, "no node that lacks a write older than gc_grace_seconds is repaired with, joined to the ring or opened by order", onAct},
 		{gateObeys, "a node that is to hibernate is started no other way", onAct},

@@ -37,6 +37,8 @@ type Options struct {
 	// Recovery is a loss of the store that ends with an older copy of it; nil: none.
 	Recovery *Recovery
 	Hooks    *Hooks // of the site, to turn hosts off; nil: none
+	// Slow has judges find nodes slow that are: by the fault gray. No seed draws it.
+	Slow bool
 	// Bug is the name of one that is planted; empty: none.
 	Bug string
 	// Blind is the name of a check that is left out; empty: none.
@@ -73,6 +75,7 @@ type Report struct {
 	Kills, Crashes, Lost, Cold int
 	Fenced                     int // processes that were ended because they hung
 	TurnedOff                  int // hosts, by order
+	Slowed                     int // incidents about nodes that were slow
 	Nodes                      int
 	Played                     time.Duration // simulated time
 	Active                     time.Duration // of it with a fault or an open incident
