@@ -55,18 +55,17 @@ type agent struct {
 	term    bool
 	out     moment // stays out of elections until then
 
-	eyes     []eye // ways for each node that it watches
-	self     selfTold
-	fences   map[cluster.Name]fenceTold
-	pool     poolTold
-	inHand   map[string]bool
-	lane     map[string]bool
-	sent     moment
-	due      moment             // of the next tick, by the host's clock
-	recorded *membership.Digest // somebody listened
-	// slowSince is since when its judge has found nodes slow that are.
-	slowSince map[cluster.Name]moment
-	again     func() // its first act, for the bug that comes back to it
+	eyes      []eye // ways for each node that it watches
+	self      selfTold
+	fences    map[cluster.Name]fenceTold
+	pool      poolTold
+	inHand    map[string]bool
+	lane      map[string]bool
+	sent      moment
+	due       moment                  // of the next tick, by the host's clock
+	recorded  *membership.Digest      // somebody listened
+	again     func()                  // its first act, for the bug that comes back to it
+	slowSince map[cluster.Name]moment // since when its judge has found nodes slow that are
 }
 
 func newAgent(n *node, control bool) *agent { return &agent{n: n, w: n.w, control: control} }
@@ -211,8 +210,7 @@ func (a *agent) judge() {
 		return
 	}
 	a.judged, a.news = a.w.now, false
-	view := membership.Judge(a.state.View(), a.spelled(), a.w.topo, a.state.Bars(a.state.Hints(nil)), a.now())
-	view = a.findsSlow(view)
+	view := a.findsSlow(membership.Judge(a.state.View(), a.spelled(), a.w.topo, a.state.Bars(a.state.Hints(nil)), a.now()))
 	a.fresh = a.fresh[:0]
 	if a.timid(view) {
 		return

@@ -11,18 +11,19 @@ import (
 
 // memory is what the checkers remember of what they saw.
 type memory struct {
-	archive  map[string][]byte
-	settled  map[string]bool // effects that were begun in the world
-	tokens   map[string]cluster.Token
-	phases   map[string]incident.Phase // of the open incidents, as last written
-	slowAt   map[string]moment         // when an incident about a slow node began
-	wants    map[cluster.Name]loadbalancer.Wish
-	acting   map[string]string // effects in the doing, by resource
-	asked    map[string]bool   // incidents that were held once
-	passages int               // of crash points
-	actedAt  map[string]moment // since when they are
-	stale    bool              // the truth changed since the checkers of standing truths ran
-	full     bool              // they look at all of it
+	archive    map[string][]byte
+	settled    map[string]bool // effects that were begun in the world
+	tokens     map[string]cluster.Token
+	phases     map[string]incident.Phase // of the open incidents, as last written
+	slowAt     map[string]moment         // when an incident about a slow node began
+	severities map[cluster.Name]severitySet
+	wants      map[cluster.Name]loadbalancer.Wish
+	acting     map[string]string // effects in the doing, by resource
+	asked      map[string]bool   // incidents that were held once
+	passages   int               // of crash points
+	actedAt    map[string]moment // since when they are
+	stale      bool              // the truth changed since the checkers of standing truths ran
+	full       bool              // they look at all of it
 
 	raised  map[cluster.Name]isolate.Fence // fences, as last written
 	paused  map[cluster.Datacenter]moment  // since when a pause stands there
@@ -44,7 +45,7 @@ type stepped struct {
 
 func remembered() memory {
 	return memory{archive: map[string][]byte{}, settled: map[string]bool{}, tokens: map[string]cluster.Token{},
-		phases: map[string]incident.Phase{}, slowAt: map[string]moment{}, wants: map[cluster.Name]loadbalancer.Wish{}, acting: map[string]string{}, actedAt: map[string]moment{},
+		phases: map[string]incident.Phase{}, slowAt: map[string]moment{}, severities: map[cluster.Name]severitySet{}, wants: map[cluster.Name]loadbalancer.Wish{}, acting: map[string]string{}, actedAt: map[string]moment{},
 		asked: map[string]bool{}, raised: map[cluster.Name]isolate.Fence{}, paused: map[cluster.Datacenter]moment{},
 		aborted: map[string]bool{}, acked: map[cluster.Name]bool{}, stands: map[string]stepped{}, said: map[string]moment{}}
 }

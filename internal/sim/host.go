@@ -77,8 +77,6 @@ type node struct {
 	wokeAt     moment
 	fencedAt   moment // when its process was ended for hanging
 	changedAt  moment
-	severityAt moment // when its Severity was set last
-	befellAt   moment // when it changed last before that, otherwise
 	shakenAt   moment
 	helplessAt moment
 	neededAt   moment // when a range was last left without its quorum but for it
@@ -379,10 +377,7 @@ func (n *node) setSeverity(v float64) {
 		return
 	}
 	w := n.w
-	if n.changedAt != n.severityAt {
-		n.befellAt = n.changedAt
-	}
-	n.severity, n.changedAt, n.severityAt = v, w.now, w.now
+	n.severitySet(v)
 	w.dirty()
 	gen := n.generation
 	for _, peer := range w.nodes {

@@ -62,12 +62,25 @@ func (w *world) watchersOf(n *node) (names []cluster.Name) {
 	return names
 }
 
+// severitySet is when a node's Severity was set last, and when it changed last before
+// that, otherwise.
+type severitySet struct{ at, before moment }
+
+func (n *node) severitySet(v float64) {
+	set := n.w.severities[n.name]
+	if n.changedAt != set.at {
+		set.before = n.changedAt
+	}
+	set.at = n.w.now
+	n.severity, n.changedAt, n.w.severities[n.name] = v, n.w.now, set
+}
+
 // befell is when something other than our Severity was last done to a node, or
 // happened to it, that more than slowness may come of.
 func (n *node) befell() moment {
 	at := n.changedAt
-	if at == n.severityAt {
-		at = n.befellAt
+	if set := n.w.severities[n.name]; at == set.at {
+		at = set.before
 	}
 	return max(at, n.shakenAt, n.helplessAt, n.clonedAt, n.agent.laggedAt)
 }
