@@ -119,6 +119,3 @@ func SlowOver(w World) time.Duration { return w.Policy.slow().OverAfter }
 // Slow tells whether a verdict is that a node is slow, by enough observers to be
 // answered.
 func Slow(v membership.Verdict) bool { return slowNow(v) }
-
-// SlowEvidence says how slow a node is, and by whose word.
-func SlowEvidence(v membership.Verdict) string { return slowEvidence(v.Slow) }

@@ -118,11 +118,7 @@ func verdictSentence(s Snapshot, v membership.Verdict) string {
 	word := cluster.Title(verdictWord(v.Answer, v.Cause))
 	switch v.Answer {
 	case membership.Alive:
-		words := fmt.Sprintf("%s: %d of %s %s an answer from it", word, v.Against, Counted(v.Of, "eligible observer"), Plural(v.Against, "has", "have"))
-		if incident.Slow(v) {
-			words += "; it " + incident.SlowEvidence(v)
-		}
-		return words
+		return fmt.Sprintf("%s: %d of %s %s an answer from it", word, v.Against, Counted(v.Of, "eligible observer"), Plural(v.Against, "has", "have"))
 	case membership.Gone:
 		return fmt.Sprintf("%s: %d of %s heard (%d eligible) in %s besides its own %s so; own agent: %s", word, v.For, Counted(v.Heard, "observer"), v.Of,
 			Counted(v.Racks, "rack"), Plural(v.For, "says", "say"), v.Own)
