@@ -138,8 +138,10 @@ func meeting(a, b string) (string, bool) {
 		switch {
 		case a != "" && b != "" && a[0] == '*' && b[0] == '*':
 			out.WriteByte('*')
-			if a, b = a[1:], b; !overlap(a, b) {
-				a, b = "*"+a, b[1:]
+			if overlap(a[1:], b) {
+				a = a[1:]
+			} else {
+				b = b[1:]
 			}
 		case a != "" && a[0] == '*':
 			a, b = past(a, b, &out)
