@@ -11,6 +11,7 @@ import (
 
 	"supervisor/cluster"
 	"supervisor/membership"
+	"supervisor/residency"
 )
 
 // rows is everything the supervisor can believe, most pressing first. It is
@@ -94,6 +95,12 @@ func clusterRows() []Row {
 			"raise system_auth and repair it, or accept it in the policy", true, authLow},
 		{"KEYSPACE_RF_LOW", Warning, ScopeKeyspace, "{keyspace} has {rf} replicas in {datacenter}: its nodes are never fenced while they serve",
 			"raise it, or accept that a person decides", true, rfLow},
+		{residency.WideReplication, Error, ScopeKeyspace, "{keyspace} has replicas in {where}, where the policy forbids it; permitted: {permitted}",
+			"alter the keyspace and clean up there, or widen the policy; all of it: supervisor policy audit", false, audited(residency.WideReplication)},
+		{residency.DataLeft, Error, ScopeKeyspace, "data of {keyspace} stands on {where}, where neither the policy nor its replication puts it; permitted: {permitted}",
+			"see that its replicas have the data, then nodetool cleanup there; all of it: supervisor policy audit", true, audited(residency.DataLeft)},
+		{residency.DatacenterUnmapped, Warning, ScopeDC, "no region of the policy names datacenter {datacenter}: nothing is moved there, and what stands there stands where nobody permitted it",
+			"name it under its region in the policy; what it holds: supervisor policy audit", true, audited(residency.DatacenterUnmapped)},
 		{"RESIDENCY_KEYSPACE_UNNAMED", Warning, ScopeKeyspace, "no residency rule names {keyspace}: its data is not moved, and returns are held",
 			"name it in the policy", true, unnamed},
 		{"GC_GRACE_ZERO", Warning, ScopeKeyspace, "{table} has gc_grace_seconds 0: hints expire at birth, no deadline can be kept",

@@ -10,6 +10,7 @@ import (
 	"supervisor/isolate"
 	"supervisor/loadbalancer"
 	"supervisor/membership"
+	"supervisor/residency"
 )
 
 // World is everything besides the record that Next may look at: copies of
@@ -126,6 +127,9 @@ type Agent struct {
 	// Sights are for other regions, and about them; nil where no other region is
 	// named, and while its Cassandra does not answer it.
 	Sights *Sights `json:"sights,omitempty"`
+	// Residency is what it tells of its own Cassandra for an audit; nil while it does
+	// not know.
+	Residency *residency.Told `json:"residency,omitempty"`
 }
 
 // Silence is one that is over, of a node that may lack writes of it.
