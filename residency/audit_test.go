@@ -36,7 +36,8 @@ func (s *scene) node(name cluster.Name, dc cluster.Datacenter, roster cluster.Re
 // keyspace reads "orders dc1:2 dc2:1" and "orders simple:2".
 func (s *scene) keyspace(text string) *scene {
 	words := strings.Fields(text)
-	ks := cluster.Keyspace{Name: words[0], Replication: cluster.Replication{Strategy: cluster.NetworkTopology, Factors: map[cluster.Datacenter]int{}}}
+	ks := cluster.Keyspace{Name: words[0], Replication: cluster.Replication{Strategy: cluster.NetworkTopology, Factors: map[cluster.Datacenter]int{}},
+		Tables: []cluster.Table{{Name: "events"}}}
 	for _, w := range words[1:] {
 		dc, n, _ := strings.Cut(w, ":")
 		rf := int(n[0] - '0')
@@ -188,7 +189,9 @@ func TestUnread(t *testing.T) {
 }
 
 func TestAsked(t *testing.T) {
-	s := newScene("orders -> eu-central", "carts -> us-east", "* -> eu-central us-east").keyspace("orders dc1:1").keyspace("carts dc2:1").keyspace("open dc1:1").keyspace("system local:0")
+	s := newScene("orders -> eu-central", "carts -> us-east", "* -> eu-central us-east").keyspace("orders dc1:1").keyspace("carts dc2:1").keyspace("open dc1:1").keyspace("system local:0").keyspace("empty dc1:1")
+	s.facts.Keyspaces[4].Tables = nil
+	s.policy.Rules = slices.Insert(s.policy.Rules, 0, rule("empty -> eu-central"))
 	for _, row := range []struct {
 		why        string
 		dc         cluster.Datacenter

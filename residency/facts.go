@@ -32,8 +32,8 @@ func Parts() []Part {
 // Question is what an agent looks for in its own Cassandra.
 type Question struct {
 	Version    int64    // of the policy that it was made of
-	Here       []string // keyspaces whose data may not stand where this node does
-	Restricted []string // keyspaces that may not stand in some region of the policy
+	Here       []string // keyspaces that a rule keeps from where this node stands
+	Restricted []string // keyspaces that a rule keeps from some region of the policy
 }
 
 // Told is what an agent says of its own Cassandra. It names keyspaces and tables
@@ -148,10 +148,13 @@ func Asked(p Policy, f Facts, dc cluster.Datacenter, roster cluster.Region) Ques
 	}
 	all = sorted(append(all, places...))
 	for _, ks := range f.Keyspaces {
-		if !moves(ks) {
-			continue
+		if !moves(ks) || len(ks.Tables) == 0 {
+			continue // it has nothing to look for
 		}
 		r := p.reach(ks.Name)
+		if r.why == NoRule {
+			continue // it is a finding as a whole
+		}
 		if refuses(r, places) {
 			q.Here = append(q.Here, ks.Name)
 		}
