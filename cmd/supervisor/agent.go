@@ -187,12 +187,13 @@ func (j *joinery) agent(ctx context.Context) (*agent.Agent, error) {
 	if err != nil {
 		return nil, err
 	}
+	cql := cassandra.SessionOptions{Timeout: 2 * time.Second, Credentials: credentials}
 	return agent.New(agent.Options{
 		Cluster: cfg.Cluster, Region: cfg.Region, Self: cfg.Host.Name, Boot: newBoot(), Version: version(), Key: key,
 		Control: cfg.ControlAgents, Disk: disk, Closed: j.closed, Member: j.member, Around: j.around, Trouble: j.trouble,
 		Horizon: seen, Seen: seenBy(client), Regions: regions,
 		Journal: client, Election: client, Pulse: client, Courier: g, Observer: look,
-		Unit: unit{u}, Ports: portsOf(cfg.Cassandra), Power: turnsOff, Admin: admin, Reader: reader{cassandra.SessionOptions{Timeout: 2 * time.Second, Credentials: credentials}},
+		Unit: unit{u}, Ports: portsOf(cfg.Cassandra), Power: turnsOff, Admin: admin, Reader: reader{cql}, Holdings: holdings{admin, cfg.Cassandra.CQL, cql},
 		Space:   func() (agent.Space, error) { return spaceOf(cfg.Cassandra.DataDir) },
 		Proxies: newProxy, Clock: agent.BootClock{}, Counters: j.counters, Log: j.log,
 	}), nil

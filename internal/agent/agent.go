@@ -19,6 +19,7 @@ import (
 	"supervisor/internal/trace"
 	"supervisor/isolate"
 	"supervisor/membership"
+	"supervisor/residency"
 )
 
 // Options are everything an agent is made of. They are complete: nothing is
@@ -62,6 +63,7 @@ type Options struct {
 	Power    Power // nil: this agent turns no host off
 	Admin    Admin
 	Reader   Reader
+	Holdings Holdings // nil: an audit is told nothing by this agent
 	// Space is the room on the disk under Cassandra's data; it may wait for that
 	// disk for ever.
 	Space func() (Space, error)
@@ -138,6 +140,9 @@ func (a *Agent) Run(ctx context.Context) error {
 	run(a.beat)
 	run(a.readSchema)
 	run(a.watchVitals)
+	if a.o.Holdings != nil {
+		run(a.watchHoldings)
+	}
 	run(a.keepFences)
 	run(a.keepPools)
 	for _, orders := range a.orders {
@@ -255,6 +260,7 @@ type desk struct {
 	announcedAt   cluster.Moment
 	troubles      map[string]incident.Trouble
 	inside        membership.Inside  // what stands out in this node, as it was read last
+	residency     *residency.Told    // what this host's Cassandra keeps; nil: not known
 	around        []incident.Trouble // those of them that Options.Around told last
 	lastTick      cluster.Moment
 	due           cluster.Moment // of the next tick
