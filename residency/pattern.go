@@ -42,10 +42,29 @@ const nameCharacters = "abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ0123
 // as it does in Cassandra.
 func fits(entry, keyspace string) bool { return isName(keyspace) && overlap(entry, keyspace) }
 
+// apart says of most entries that no name fits both: what they spell before their
+// first stars, or behind their last ones, differs.
+func apart(a, b string) bool {
+	for i := 0; i < len(a) && i < len(b) && a[i] != '*' && b[i] != '*'; i++ {
+		if a[i] != b[i] {
+			return true
+		}
+	}
+	for i, j := len(a)-1, len(b)-1; i >= 0 && j >= 0 && a[i] != '*' && b[j] != '*'; i, j = i-1, j-1 {
+		if a[i] != b[j] {
+			return true
+		}
+	}
+	return false
+}
+
 // overlap says whether some name fits both entries. overlaps[j] answers it for
 // what is left of a after i characters and of b after j; it is filled from the
 // ends, so the cost is the product of both lengths.
 func overlap(a, b string) bool {
+	if apart(a, b) {
+		return false
+	}
 	var below []bool
 	for i := len(a); i >= 0; i-- {
 		row := make([]bool, len(b)+1)

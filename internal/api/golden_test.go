@@ -76,8 +76,12 @@ func TestAnswers(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
+	audit, _, err := api.AuditOf(apitest.Audited())
+	if err != nil {
+		t.Fatal(err)
+	}
 	for name, v := range map[string]any{
-		"status": api.StatusOf(s), "status-healthy": api.StatusOf(healthy), "nodes": api.NodesOf(s), "node": node, "explain": explained,
+		"audit": audit, "status": api.StatusOf(s), "status-healthy": api.StatusOf(healthy), "nodes": api.NodesOf(s), "node": node, "explain": explained,
 		"incidents": api.IncidentsOf(s), "timeline": story, "findings": api.FindingsOf(s), "finding": code, "pools": api.PoolsOf(s), "policy": api.PolicyOf(s),
 	} {
 		t.Run(name, func(t *testing.T) {
@@ -106,7 +110,7 @@ func lists(t *testing.T, name string, b []byte) {
 		t.Fatal(err)
 	}
 	listNames := []string{"nodes", "fenced", "findings", "observers", "events", "why", "datacenters", "incidents", "suspects", "active", "margins", "bars",
-		"votes", "changes", "guards", "members", "proxies", "drift", "unknown", "pending", "levels", "pools", "settings", "reasons", "looks", "seen", "missing"}
+		"votes", "changes", "guards", "members", "proxies", "drift", "unknown", "pending", "levels", "pools", "settings", "reasons", "looks", "seen", "missing", "not_read", "parts", "may_stand_in"}
 	var walk func(path string, v any)
 	walk = func(path string, v any) {
 		switch v := v.(type) {

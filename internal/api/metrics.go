@@ -50,12 +50,15 @@ var (
 	descDrift     = desc("pool_drift", "Servers of the pool that were changed by hand at the proxy.", "pool", "proxy")
 	descStore     = desc("store_available", "1 while the store answers this agent.")
 	descDropped   = desc("queue_dropped_total", "Messages of other agents that were dropped on arrival: pushed out by newer ones, or not understood.", "queue")
+	descAudit     = desc("residency_findings", "What an audit of where data stands finds now.", "severity")
+	descForbidden = desc("residency_forbidden", "1 where a keyspace has replicas that the policy forbids.", "keyspace", "datacenter")
+	descUnread    = desc("residency_nodes_unread", "Nodes of which an audit does not know everything.")
 	descIgnored   = desc("reports_ignored_total", "Reports of observers that were not believed.", "reason")
 )
 
 var descs = []*prometheus.Desc{descBuild, descState, descLeader, descLeads, descMode, descPaused, descStorm, descVerdict, descServing, descObservers,
 	descFinding, descOpen, descOldest, descClosed, descStage, descMargin, descUsed, descLimit, descFence, descGrace, descPolicy,
-	descMembers, descFloor, descDrift, descStore, descIgnored}
+	descMembers, descFloor, descDrift, descStore, descAudit, descForbidden, descUnread, descIgnored}
 
 // collector renders one snapshot as metrics. What is known of nodes, pools
 // and incidents is exported by the region's leader only, so that a sum over
@@ -87,6 +90,7 @@ func (c collector) Collect(ch chan<- prometheus.Metric) {
 	g.nodes(s)
 	g.incidents(s)
 	g.pools(s)
+	g.residency(s)
 }
 
 type gauges struct{ ch chan<- prometheus.Metric }

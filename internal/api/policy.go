@@ -16,6 +16,7 @@ import (
 
 	"supervisor/cluster"
 	"supervisor/incident"
+	"supervisor/residency"
 )
 
 // Policy is the answer of /v1/policy. Document is null while none was applied,
@@ -66,6 +67,9 @@ type Plan struct {
 	Base       int64    `json:"base"`       // policy version it was made against
 	Version    int64    `json:"version"`    // policy version it would make
 	Difference []Change `json:"difference"` // empty: it changes nothing
+	// Residency is what may stand where from then on and might not before, and the
+	// other way round; null: it is no policy, or there was none.
+	Residency *residency.Difference `json:"residency"`
 	// Widens lists the data that may stand in more places than before. Then
 	// Confirm is the word that has to be typed.
 	Widens  []string `json:"widens"`
@@ -107,7 +111,7 @@ func PlanPolicy(s Snapshot, next incident.Policy) (Plan, error) {
 	}
 	sum := sha256.Sum256(text)
 	p := Plan{Hash: hex.EncodeToString(sum[:])[:12], Verb: VerbPolicyApply, Revision: s.Revision, Base: base, Version: base + 1, Does: []string{}, Asks: true,
-		Difference: difference(old, &next), Widens: widens(s, next)}
+		Difference: difference(old, &next), Residency: compared(s, next), Widens: widens(s, next)}
 	if len(p.Widens) > 0 {
 		p.Confirm = fmt.Sprintf("v%d", p.Version)
 	}
@@ -221,8 +225,8 @@ func join(path, name string) string {
 }
 
 // widens lists keyspace and datacenter pairs that the next policy permits and
-// the standing one refuses. It asks about every keyspace of the ring, every
-// name in either policy, and for patterns about a name that only they fit.
+// the standing one refuses: also a datacenter that goes to another region may
+// hold more than before.
 // A first policy widens nothing: there was none to keep to. One that cannot be
 // read may have permitted nothing of what the next does.
 func widens(s Snapshot, next incident.Policy) []string {
@@ -234,15 +238,44 @@ func widens(s Snapshot, next incident.Policy) []string {
 	case old == nil:
 		return out
 	}
-	names, shown := probes(s, *old, next)
+	witnesses := residency.Witnesses(old.Residency, next.Residency, keyspaceNames(s))
 	for _, dc := range allDatacenters(*old, next) {
-		for _, ks := range names {
-			if permits(&next, ks, dc) && !permits(old, ks, dc) {
-				out = append(out, fmt.Sprintf("%s may stand in %s", shown[ks], dc))
+		for _, w := range witnesses {
+			if permits(&next, w.Name, dc) && !permits(old, w.Name, dc) {
+				out = append(out, fmt.Sprintf("%s may stand in %s", w.Shown, dc))
 			}
 		}
 	}
 	return slices.Compact(out)
+}
+
+// compared is the difference by regions; one that cannot be read permitted nothing
+// that anybody knows of.
+func compared(s Snapshot, next incident.Policy) *residency.Difference {
+	old, base := s.standing()
+	if base == 0 {
+		return nil
+	}
+	if old == nil {
+		old = &incident.Policy{}
+	}
+	var regions []cluster.Region
+	for _, p := range []*incident.Policy{old, &next} {
+		regions = slices.AppendSeq(regions, maps.Keys(p.Regions)) // order: Compare sorts them
+	}
+	d := residency.Compare(old.Residency, next.Residency, keyspaceNames(s), regions)
+	return &d
+}
+
+// keyspaceNames are those of the ring, as far as it was read.
+func keyspaceNames(s Snapshot) []string {
+	var out []string
+	if s.World.Schema != nil {
+		for _, ks := range s.World.Schema.Keyspaces {
+			out = append(out, ks.Name)
+		}
+	}
+	return out
 }
 
 func permits(p *incident.Policy, keyspace string, dc cluster.Datacenter) bool {
@@ -260,26 +293,4 @@ func allDatacenters(policies ...incident.Policy) []cluster.Datacenter {
 		}
 	}
 	return slices.Sorted(maps.Keys(set))
-}
-
-// probes are the keyspaces to ask about, and how each is shown.
-func probes(s Snapshot, policies ...incident.Policy) ([]string, map[string]string) {
-	shown := map[string]string{}
-	if s.World.Schema != nil {
-		for _, ks := range s.World.Schema.Keyspaces {
-			if !cluster.NeverReplicated(ks.Name) {
-				shown[ks.Name] = ks.Name
-			}
-		}
-	}
-	for _, p := range policies {
-		for _, rule := range p.Residency.Rules {
-			for _, entry := range rule.Keyspaces {
-				const nobody = "zz_nobody" // stands for what a star may be
-				name := strings.ReplaceAll(entry, "*", nobody)
-				shown[name] = entry
-			}
-		}
-	}
-	return slices.Sorted(maps.Keys(shown)), shown
 }

@@ -30,6 +30,7 @@ const (
 	IncidentUnknown   Code = "INCIDENT_UNKNOWN"
 	IncidentAmbiguous Code = "INCIDENT_AMBIGUOUS"
 	FindingUnknown    Code = "FINDING_UNKNOWN"
+	PolicyNone        Code = "POLICY_NONE"
 	PlanUnknown       Code = "PLAN_UNKNOWN"
 	PlanStale         Code = "PLAN_STALE"
 	PlanEmpty         Code = "PLAN_EMPTY"
@@ -73,6 +74,7 @@ var errorRows = []ErrorRow{
 	{IncidentUnknown, http.StatusNotFound, ExitNotFound, "no such incident", "all: supervisor incident list -o name"},
 	{IncidentAmbiguous, http.StatusBadRequest, ExitUsage, "the shortened ID fits several incidents", "write it out: inc-DATACENTER-N"},
 	{FindingUnknown, http.StatusNotFound, ExitNotFound, "no such finding code", "all that hold now: supervisor finding list -o name"},
+	{PolicyNone, http.StatusNotFound, ExitNotFound, "no policy that can be read stands", "write one: supervisor policy init; then: supervisor policy apply FILE"},
 	{PlanUnknown, http.StatusNotFound, ExitNotFound, "no such plan, or it is too old", "make a new one: supervisor policy apply FILE"},
 	{PlanStale, http.StatusConflict, ExitRefused, "the world moved since the plan was made", "look again: supervisor policy apply FILE"},
 	{PlanEmpty, http.StatusConflict, ExitRefused, "the plan changes nothing", "see what stands: supervisor policy show"},

@@ -45,6 +45,7 @@ var rights = map[string]right{
 	"GET /v1/findings/{code}":         look,
 	"GET /v1/pools":                   look,
 	"GET /v1/policy":                  look,
+	"GET /v1/audit":                   look,
 	"GET /v1/orders/{request}":        look,
 	"GET /v1/events":                  look,
 	"GET /v1/recording":               look,

@@ -177,6 +177,7 @@ func (s *Server) paths() *routes {
 	get(s, mux, "/v1/findings/{code}", named("code", FindingOf))
 	get(s, mux, "/v1/pools", plain(PoolsOf))
 	get(s, mux, "/v1/policy", plain(PolicyOf))
+	get(s, mux, "/v1/audit", func(sn Snapshot, _ *http.Request) (Audit, []string, error) { return AuditOf(sn) })
 	get(s, mux, "/v1/orders/{request}", named("request", func(sn Snapshot, request string) (OrderAnswer, error) { return AnswerOf(sn, request), nil }))
 	mux.HandleFunc("GET /v1/events", s.guarded(s.events))
 	mux.HandleFunc("POST /v1/plans", s.guarded(s.plan))
