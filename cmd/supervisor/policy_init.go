@@ -22,7 +22,7 @@ func newPolicyCommand() *cobra.Command {
 		Args:  noArgs,
 		RunE:  func(c *cobra.Command, _ []string) error { return c.Help() },
 	}
-	c.AddCommand(newPolicyInit(), newPolicyCheck(), newPolicyApply(), newPolicyShow())
+	c.AddCommand(newPolicyInit(), newPolicyCheck(), newPolicyApply(), newPolicyShow(), newPolicyAudit())
 	return c
 }
 

@@ -180,6 +180,7 @@ func Plan(p Page, e api.Envelope[api.Plan]) string {
 		rows = append(rows, []string{c.Path, words})
 	}
 	l.table("  ", rows...)
+	l.difference(x.Residency)
 	if len(x.Widens) > 0 {
 		l.wrapped("  WIDENS  ", strings.Join(x.Widens, " · "))
 	}

@@ -97,11 +97,21 @@ func TestPages(t *testing.T) {
 		"finding-code":       FindingCode(p, through(t, returning, must(api.FindingOf(returning, "CASS_PROCESS_DOWN")))),
 		"pools":              Pools(p, through(t, returning, api.PoolsOf(returning))),
 		"policy":             Policy(p, through(t, healthy, api.PolicyOf(healthy))),
+		"audit":              Audit(p, through(t, apitest.Audited(), audited(t, apitest.Audited()))),
 		"plan-widens":        Plan(p, through(t, healthy, plan)),
 		"status-steady":      Status(Page{Steady: true}, through(t, returning, api.StatusOf(returning))),
 	} {
 		t.Run(name, func(t *testing.T) { golden(t, name, text) })
 	}
+}
+
+func audited(t *testing.T, s api.Snapshot) api.Audit {
+	t.Helper()
+	a, _, err := api.AuditOf(s)
+	if err != nil {
+		t.Fatal(err)
+	}
+	return a
 }
 
 func golden(t *testing.T, name, text string) {
