@@ -81,6 +81,20 @@ func Path(parts ...string) string {
 	return b.String()
 }
 
+// query spells the pairs of a question that are not empty.
+func query(pairs ...string) string {
+	q := url.Values{}
+	for i := 0; i+1 < len(pairs); i += 2 {
+		if pairs[i+1] != "" {
+			q.Set(pairs[i], pairs[i+1])
+		}
+	}
+	if len(q) == 0 {
+		return ""
+	}
+	return "?" + q.Encode()
+}
+
 // Decode reads an envelope. Fields that are not known are passed over: a
 // newer agent may say more.
 func Decode[T any](raw []byte) (Envelope[T], error) {

@@ -27,6 +27,10 @@ type Code string
 const (
 	NodeUnknown       Code = "NODE_UNKNOWN"
 	DatacenterUnknown Code = "DATACENTER_UNKNOWN"
+	KeyspaceUnknown   Code = "KEYSPACE_UNKNOWN"
+	TableUnknown      Code = "TABLE_UNKNOWN"
+	RegionUnknown     Code = "REGION_UNKNOWN"
+	RepairUnknown     Code = "REPAIR_UNKNOWN"
 	IncidentUnknown   Code = "INCIDENT_UNKNOWN"
 	IncidentAmbiguous Code = "INCIDENT_AMBIGUOUS"
 	FindingUnknown    Code = "FINDING_UNKNOWN"
@@ -71,6 +75,10 @@ func Errors() []ErrorRow { return slices.Clone(errorRows) }
 var errorRows = []ErrorRow{
 	{NodeUnknown, http.StatusNotFound, ExitNotFound, "no such node", "all: supervisor nodes -o name"},
 	{DatacenterUnknown, http.StatusNotFound, ExitNotFound, "no such datacenter", "all: supervisor status"},
+	{KeyspaceUnknown, http.StatusNotFound, ExitNotFound, "no such keyspace", "what a node has: supervisor repair NODE --dry-run"},
+	{TableUnknown, http.StatusNotFound, ExitNotFound, "no such table", "leave --table out for all tables of the keyspace"},
+	{RegionUnknown, http.StatusNotFound, ExitNotFound, "no such region", "those of the policy: supervisor policy show"},
+	{RepairUnknown, http.StatusNotFound, ExitNotFound, "no such repair", "all: supervisor repair list"},
 	{IncidentUnknown, http.StatusNotFound, ExitNotFound, "no such incident", "all: supervisor incident list -o name"},
 	{IncidentAmbiguous, http.StatusBadRequest, ExitUsage, "the shortened ID fits several incidents", "write it out: inc-DATACENTER-N"},
 	{FindingUnknown, http.StatusNotFound, ExitNotFound, "no such finding code", "all that hold now: supervisor finding list -o name"},

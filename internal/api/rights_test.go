@@ -28,6 +28,7 @@ func TestWhoMayDoWhat(t *testing.T) {
 		"GET /v1/status": everybody, "GET /v1/nodes": everybody, "GET /v1/nodes/{name}": everybody, "GET /v1/explain/{subject}": everybody,
 		"GET /v1/incidents": everybody, "GET /v1/incidents/{id}": everybody, "GET /v1/incidents/{id}/timeline": everybody,
 		"GET /v1/findings": everybody, "GET /v1/findings/{code}": everybody, "GET /v1/pools": everybody, "GET /v1/policy": everybody, "GET /v1/audit": everybody,
+		"GET /v1/repairs": everybody, "GET /v1/repairs/{id}": everybody, "GET /v1/repairs/plan/{node}": everybody,
 		"GET /v1/orders/{request}": everybody, "GET /v1/events": everybody, "GET /v1/recording": everybody, "/{rest...}": everybody,
 		"POST /v1/plans": acts, "POST /v1/orders": acts, "POST /v1/gate": here,
 	}
