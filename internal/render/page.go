@@ -27,6 +27,7 @@ type Page struct {
 	// Steady leaves out what changes by itself: ages become clock times, so
 	// that a watcher sees a new line only when something happened.
 	Steady bool
+	Bars   bool // where somebody watches on a terminal: bars of progress beside the numbers
 }
 
 // lines collects a drawing.

@@ -13,10 +13,12 @@ import (
 	"unicode/utf8"
 
 	"supervisor/cluster"
+	"supervisor/incident"
 	"supervisor/internal/api"
 	"supervisor/internal/api/apitest"
 	"supervisor/internal/trace"
 	"supervisor/membership"
+	"supervisor/residency"
 )
 
 var update = flag.Bool("update", false, "write the golden files anew")
@@ -47,6 +49,7 @@ func must[T any](v T, err error) T {
 // TestPages draws every page in the situations people meet, 100 columns wide.
 func TestPages(t *testing.T) {
 	p := Page{Now: apitest.At.Add(time.Second), Width: 100}
+	watched := Page{Now: p.Now, Width: 100, Bars: true}
 	healthy, returning, held, observing := apitest.Healthy(), apitest.Returning(), apitest.Held(), apitest.Observing()
 	blind, deaf, unsure := apitest.Blind(), apitest.Deaf(), apitest.Unsure()
 	story, _, err := api.TimelineOf(returning, "42")
@@ -95,6 +98,14 @@ func TestPages(t *testing.T) {
 		"findings":           Findings(p, through(t, returning, api.FindingsOf(returning))),
 		"findings-none":      Findings(p, through(t, healthy, api.FindingsOf(healthy))),
 		"finding-code":       FindingCode(p, through(t, returning, must(api.FindingOf(returning, "CASS_PROCESS_DOWN")))),
+		"repairs":            Repairs(p, through(t, apitest.Repairing(), api.RepairsOf(apitest.Repairing()))),
+		"repairs-ended":      Repairs(p, through(t, apitest.Repaired(), api.RepairsOf(apitest.Repaired()))),
+		"repairs-none":       Repairs(p, through(t, healthy, api.RepairsOf(healthy))),
+		"repair":             Repair(p, through(t, apitest.Repairing(), must(api.RepairOf(apitest.Repairing(), "n3")))),
+		"repair-watched":     Repair(watched, through(t, apitest.Repairing(), must(api.RepairOf(apitest.Repairing(), "n3")))),
+		"repair-waits":       Repair(p, through(t, apitest.RepairWaits(), must(api.RepairOf(apitest.RepairWaits(), "42")))),
+		"repair-plan":        RepairPlan(p, through(t, healthy, must(api.PlanRepair(healthy, incident.RepairScope{Node: "n3"})))),
+		"repair-refused":     RepairPlan(p, through(t, healthy, must(api.PlanRepair(unnamed(healthy), incident.RepairScope{Node: "n3"})))),
 		"pools":              Pools(p, through(t, returning, api.PoolsOf(returning))),
 		"policy":             Policy(p, through(t, healthy, api.PolicyOf(healthy))),
 		"audit":              Audit(p, through(t, apitest.Audited(), audited(t, apitest.Audited()))),
@@ -112,6 +123,14 @@ func audited(t *testing.T, s api.Snapshot) api.Audit {
 		t.Fatal(err)
 	}
 	return a
+}
+
+// unnamed is a cluster whose policy names no keyspace.
+func unnamed(s api.Snapshot) api.Snapshot {
+	p := *s.World.Policy
+	p.Residency = residency.Policy{}
+	s.World.Policy = &p
+	return s
 }
 
 func golden(t *testing.T, name, text string) {
