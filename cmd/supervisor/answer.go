@@ -89,6 +89,7 @@ type answer[T any] struct {
 	// newestLast is a drawing whose end tells what happens now: a terminal that is
 	// too low for all of it shows that end.
 	newestLast bool
+	seen       func(T) // is given every answer, in whatever form it is printed; nil: nobody asks
 }
 
 // show asks and prints; with --watch again and again until it is interrupted.
@@ -121,7 +122,7 @@ func show[T any](c *cobra.Command, a asking, path string, by answer[T]) error {
 		_, err = io.WriteString(c.OutOrStdout(), text)
 		return err
 	}
-	page.Steady = !onTerminal
+	page.Steady, page.Bars = !onTerminal, onTerminal
 	var paint func(string) string
 	if onTerminal {
 		paint = func(text string) string { return painted(fitted(text, rowsOf(c.OutOrStdout()), by.newestLast)) }
@@ -137,6 +138,9 @@ func drawn[T any](raw []byte, a asking, page render.Page, by answer[T]) (string,
 	e, err := api.Decode[T](raw)
 	if err != nil {
 		return "", asFailure(err)
+	}
+	if by.seen != nil {
+		by.seen(e.Data)
 	}
 	switch a.output {
 	case "json":

@@ -103,7 +103,7 @@ func newRoot() *cobra.Command {
 	root.AddCommand(newVersion(), newDemo(), newAgentCommand(), newGateCommand(), newPortGuardCommand(), newStoreCommand(), newCertsCommand())
 	root.AddCommand(newConfigCommand(), newPolicyCommand())
 	root.AddCommand(newStatusCommand(), newCheckCommand(), newNodesCommand(), newNodeCommand(), newExplainCommand(),
-		newModeCommand(), newPauseCommand(), newResumeCommand(), newFenceCommand(), newUnfenceCommand(),
+		newModeCommand(), newPauseCommand(), newResumeCommand(), newFenceCommand(), newUnfenceCommand(), newRepairCommand(),
 		newIncidentCommand(), newFindingCommand(), newPoolCommand(), newCompletionCommand())
 	root.AddCommand(buildCommands()...)
 	root.InitDefaultHelpCmd()
