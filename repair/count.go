@@ -4,6 +4,7 @@ package repair
 
 import (
 	"slices"
+	"strings"
 
 	"supervisor/cluster"
 )
@@ -43,4 +44,23 @@ func (j Job) Parts() []Part {
 		}
 	}
 	return out
+}
+
+// Again is the job once more of those tables alone that differ, as
+// keyspace.table; nothing of it is done.
+func (j Job) Again(differ []string) Job {
+	tables := map[string][]string{}
+	for _, name := range differ {
+		if ks, table, ok := strings.Cut(name, "."); ok {
+			tables[ks] = append(tables[ks], table)
+		}
+	}
+	var segments []Segment
+	for _, s := range j.Segments {
+		if of := tables[s.Keyspace]; of != nil {
+			s.Tables = slices.Clone(of)
+			segments = append(segments, s)
+		}
+	}
+	return Job{Segments: segments, Done: newBitmap(len(segments))}
 }
