@@ -25,30 +25,32 @@ const (
 	AskAbort   AskVerb = "incident_abort"
 	AskAck     AskVerb = "incident_ack"
 	AskRetry   AskVerb = "incident_retry"
+	AskRepair  AskVerb = "repair"
 	AskMute    AskVerb = "finding_mute"
 	AskUnmute  AskVerb = "finding_unmute"
 )
 
 // AskVerbs lists the verbs.
 func AskVerbs() []AskVerb {
-	return []AskVerb{AskPause, AskResume, AskFence, AskUnfence, AskApprove, AskAbort, AskAck, AskRetry, AskMute, AskUnmute}
+	return []AskVerb{AskPause, AskResume, AskFence, AskUnfence, AskApprove, AskAbort, AskAck, AskRetry, AskRepair, AskMute, AskUnmute}
 }
 
 // Harms tells whether a verb changes what is done to a node: then whoever says
 // it confirms its plan.
 func (v AskVerb) Harms() bool {
-	return slices.Contains([]AskVerb{AskFence, AskUnfence, AskApprove, AskAbort, AskRetry}, v)
+	return slices.Contains([]AskVerb{AskFence, AskUnfence, AskApprove, AskAbort, AskRetry, AskRepair}, v)
 }
 
 // About is what a person's word is about; each verb reads its own parts.
 type About struct {
 	Datacenter cluster.Datacenter `json:"datacenter,omitempty"` // pause, resume; empty: the region
-	Node       cluster.Name       `json:"node,omitempty"`       // fence, unfence
+	Node       cluster.Name       `json:"node,omitempty"`       // fence, unfence, repair
 	Levels     isolate.Levels     `json:"levels,omitempty"`     // fence
 	Incident   string             `json:"incident,omitempty"`   // incident verbs
 	Code       string             `json:"code,omitempty"`       // finding verbs
 	Subject    string             `json:"subject,omitempty"`    // finding verbs; empty: each that holds now
 	For        time.Duration      `json:"for,omitempty"`        // pause, mute
+	Repair     RepairScope        `json:"repair,omitzero"`      // repair
 	Said       time.Time          `json:"said,omitzero"`        // wall time of the agent that took it
 	// Unconfirmed is set when its plan said that it would be refused: nobody was
 	// asked whether he means it, so it is written down and never followed.
@@ -117,6 +119,8 @@ func (a Ask) hear(w World, id string) Heard {
 		if _, open := w.openAt(a.Node); !open {
 			return a.fenceHealthy(w, id)
 		}
+	case AskRepair:
+		return a.beginRepair(w, id)
 	case AskUnfence, AskApprove, AskAbort, AskAck, AskRetry:
 	default:
 		return a.turnedAway(refuse(RuleOperator, "nobody knows the verb %q", a.Verb))
@@ -125,7 +129,11 @@ func (a Ask) hear(w World, id string) Heard {
 	if f != nil {
 		return a.turnedAway(f)
 	}
-	d := Next(r, Said{a}, w)
+	next := Next
+	if r.Asked() {
+		next = NextRepair
+	}
+	d := next(r, Said{a}, w)
 	if len(d.Lines) == 0 {
 		return a.turnedAway(refuse(RuleOperator, "%s was written by another version of the program and is left alone", r.ID))
 	}
@@ -153,6 +161,9 @@ func (a Ask) record(w World) (Record, *Refusal) {
 		return r, nil
 	}
 	i := slices.IndexFunc(w.Open, func(r Record) bool { return r.ID == a.Incident })
+	if k := slices.IndexFunc(w.Repairs, func(r Record) bool { return r.ID == a.Incident && !r.Ended() }); k >= 0 {
+		return w.Repairs[k], nil
+	}
 	if i < 0 {
 		return Record{}, refuse(ClosedIsQuiet, "%s is not open: what is closed stays as it is", a.Incident)
 	}
@@ -210,7 +221,7 @@ func (a Ask) subject() string {
 	switch a.Verb {
 	case AskPause, AskResume:
 		return Scoped(a.Datacenter)
-	case AskFence, AskUnfence:
+	case AskFence, AskUnfence, AskRepair:
 		return string(a.Node)
 	case AskMute, AskUnmute:
 		return strings.TrimSpace(a.Code + " " + a.Subject)

@@ -23,6 +23,7 @@ func (s *stage) say(names []cluster.Name, args map[string]string) string {
 	if a.Who == "" {
 		a.Who = "ana"
 	}
+	a.Repair = RepairScope{Keyspace: args["keyspace"], Table: args["table"], Region: cluster.Region(args["region"])}
 	if args["claimed"] != "" {
 		a.Claimed = strings.Split(args["claimed"], ",")
 	}
@@ -36,12 +37,17 @@ func (s *stage) say(names []cluster.Name, args map[string]string) string {
 		}
 	}
 	w := s.w
-	w.Open = s.worldOf("").Open
+	w.Open, w.Repairs = s.worldOf("").Open, s.worldOf("").Repairs
 	if len(names) > 1 {
 		n := names[1]
 		a.Node, a.Levels = n, levelsOf(s.t, args["levels"])
 		w = s.worldOf(n)
-		if a.Incident = s.records[n].ID; args["id"] != "" {
+		a.Incident = s.records[n].ID
+		if args["repair"] != "" {
+			a.Incident = s.asked[n].ID
+			w = s.repairWorld(n)
+		}
+		if args["id"] != "" {
 			a.Incident = args["id"]
 		}
 		if a.Plan == "now" {
@@ -51,7 +57,11 @@ func (s *stage) say(names []cluster.Name, args map[string]string) string {
 			a.Plan = s.records[n].Proposal.Hash
 		}
 	}
-	return s.hear(Hear(a, w, "inc-9"))
+	as := "inc-9"
+	if args["as"] != "" {
+		as = args["as"]
+	}
+	return s.hear(Hear(a, w, as))
 }
 
 func levelsOf(t *testing.T, words string) isolate.Levels {

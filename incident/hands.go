@@ -95,7 +95,7 @@ func (t *turn) said(a Ask) {
 		f = t.acknowledged(a)
 	case AskRetry:
 		f = t.retried(a)
-	case AskPause, AskResume, AskMute, AskUnmute:
+	case AskPause, AskResume, AskMute, AskUnmute, AskRepair:
 		f = refuse(RuleOperator, "%s is no word about an incident", a.Verb)
 	}
 	if f != nil {

@@ -30,20 +30,22 @@ func PlanRepair(w World, s RepairScope) (repair.Job, []repair.Refused, error) {
 	if open {
 		return t.planOf(s, t.lacksToo)
 	}
-	return t.planOf(s, func(peer cluster.Name) bool {
-		_, lacks := w.lacking(peer)
-		return lacks // nobody knows since when the node lacks something, if it does
-	})
+	return t.planOf(s, nil)
 }
 
 // planOf is the plan of a scope; unlike the plan of a return it may leave
-// something out.
+// something out. Without lacks a peer that lacks writes is no peer: nobody knows
+// since when the node itself lacks something, if it does.
 func (t *turn) planOf(s RepairScope, lacks func(cluster.Name) bool) (repair.Job, []repair.Refused, error) {
 	regions := t.regions()
+	live := func(n cluster.Name) bool {
+		_, lacking := t.w.lacking(n)
+		return t.mayRepairWith(n) && (lacks != nil || !lacking)
+	}
 	in := repair.PlanInput{
 		Schema: *t.w.Schema, Node: s.Node,
 		Live: func(n cluster.Name) bool {
-			return n == s.Node || t.mayRepairWith(n) && (s.Region == "" || regions[n] == s.Region)
+			return n == s.Node || live(n) && (s.Region == "" || regions[n] == s.Region)
 		},
 		Lacks:     lacks,
 		Regions:   regions,

@@ -50,6 +50,7 @@ type Record struct {
 	Hand       *Hand                   `json:"hand,omitempty"`     // a person's fence
 	Proposal   *Proposal               `json:"proposal,omitempty"` // what a person may approve
 	Ack        *Ack                    `json:"ack,omitempty"`      // who has seen it as it stands
+	Repair     *AskedRepair            `json:"repair,omitempty"`   // set: it is no incident, see AskedRepair
 	// Waits is the rule the incident waits for, said once in the journal.
 	Waits Rule `json:"waits,omitempty"`
 	// Would tells that mode observe already said what it would do.
@@ -135,6 +136,10 @@ func (r Record) clone() Record {
 		ret := *r.Return
 		ret.Differs, ret.Read, ret.Unread = slices.Clone(ret.Differs), slices.Clone(ret.Read), slices.Clone(ret.Unread)
 		r.Return = &ret
+	}
+	if r.Repair != nil {
+		asked := *r.Repair
+		r.Repair = &asked
 	}
 	if r.Fenced != nil {
 		f := *r.Fenced

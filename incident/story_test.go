@@ -71,6 +71,7 @@ type stage struct {
 	w       World
 	rev     int64
 	records map[cluster.Name]Record
+	asked   map[cluster.Name]Record // repairs that people asked for
 	entered map[cluster.Name]cluster.Moment
 	policy  Policy
 	closed  map[cluster.Name]int
@@ -83,7 +84,7 @@ type stage struct {
 
 func newStage(t *testing.T) *stage {
 	began := time.Date(2026, 3, 1, 12, 0, 0, 0, time.UTC)
-	s := &stage{t: t, records: map[cluster.Name]Record{}, entered: map[cluster.Name]cluster.Moment{}, closed: map[cluster.Name]int{},
+	s := &stage{t: t, records: map[cluster.Name]Record{}, asked: map[cluster.Name]Record{}, entered: map[cluster.Name]cluster.Moment{}, closed: map[cluster.Name]int{},
 		byWall: map[cluster.Name]bool{}}
 	s.w = World{Now: cluster.Moment(100 * time.Second), Wall: began, Hosts: map[cluster.Name]cluster.Host{},
 		View:   membership.View{Began: 1, Verdicts: map[cluster.Name]membership.Verdict{}},
@@ -441,6 +442,7 @@ func (s *stage) worldOf(n cluster.Name) World {
 	for _, other := range slices.Sorted(maps.Keys(s.records)) {
 		w.Open = append(w.Open, s.records[other])
 	}
+	w.Repairs = s.repairs()
 	if storm, why := Storm(w, "dc1"); storm {
 		w.Storm = why
 	}
@@ -451,10 +453,7 @@ func (s *stage) worldOf(n cluster.Name) World {
 func (s *stage) take(d Decision) string {
 	s.rev++
 	n := d.Record.Node
-	if old, had := s.records[n]; !had || old.Step != d.Record.Step {
-		s.entered[n] = s.w.Now
-	}
-	s.records[n] = d.Record
+	s.keep(d)
 	s.w.Ledger = d.Ledger
 	delete(s.older, n)
 	ops := 2 + len(d.Lines) + len(d.Effects)
@@ -475,7 +474,7 @@ func (s *stage) take(d Decision) string {
 	if ops >= 16 {
 		s.t.Errorf("%d writes in one transaction", ops)
 	}
-	if d.Record.Phase == Closed {
+	if d.Record.Phase == Closed && !d.Record.Asked() {
 		out += s.quiet(d.Record)
 		delete(s.records, n)
 		s.closed[n]++
@@ -664,6 +663,8 @@ func (s *stage) settle() string {
 				out += s.take(d)
 			}
 		}
+		told := s.repairsLook()
+		out, changed = out+told, changed || told != ""
 		if !changed {
 			return out + s.status()
 		}
@@ -694,5 +695,5 @@ func (s *stage) status() string {
 		}
 		out += "\n"
 	}
-	return out
+	return out + s.repairStatus()
 }

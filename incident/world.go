@@ -51,8 +51,10 @@ type World struct {
 	// Joined are the processes behind fences that are seen in the ring.
 	Joined map[cluster.Name]Joined
 	// Open are the open incidents of the region, also the one that is decided upon.
-	Open  []Record
-	Holds Holds // what people asked to leave alone
+	Open []Record
+	// Repairs are those that people asked for, the newest of each node, also ended.
+	Repairs []Record
+	Holds   Holds // what people asked to leave alone
 	// Store is what this agent knows of its own store connection.
 	Store StoreFacts
 	// Era is the store's, and Recovery how it began; nil: with the store.

@@ -55,7 +55,7 @@ func (w *world) says(i int, s Saying) {
 				}
 			}
 		}
-	case incident.AskPause, incident.AskResume, incident.AskMute, incident.AskUnmute:
+	case incident.AskPause, incident.AskResume, incident.AskMute, incident.AskUnmute, incident.AskRepair:
 	}
 	w.note("%s says %s %s", s.Who, s.Verb, n)
 	w.put(store.Word(wordName(i)), word)
