@@ -68,13 +68,21 @@ func (s *State) commit(before incident.Record, d incident.Decision, w incident.W
 		return Commit{}, false
 	}
 	if size := t.size(); size > txnMax {
-		held := incident.HoldTooLarge(before, w, size, txnMax)
+		held := tooLarge(before, w, size)
 		if before.ID == "" || d.Record.HeldRule == incident.RuleSize || !held.Changed {
 			return Commit{}, false
 		}
 		return s.commit(before, held, w, folded)
 	}
 	return Commit{Datacenter: rec.Datacenter, Incident: rec.ID, Txn: t.t, Decision: d, Entries: entries, asOf: w.Now}, true
+}
+
+// tooLarge hands over to people what the store would not take.
+func tooLarge(before incident.Record, w incident.World, size int) incident.Decision {
+	if before.Asked() {
+		return incident.HoldRepair(before, w, incident.RuleSize, fmt.Sprintf("its next step is %d KiB and the store takes %d KiB at once; abort it, and ask for one keyspace at a time", size>>10, txnMax>>10))
+	}
+	return incident.HoldTooLarge(before, w, size, txnMax)
 }
 
 // number is the journal number of an entry, the last part of its ID.
@@ -118,6 +126,10 @@ func (t *txn) compare(key string, mod int64) {
 
 // record writes the record, opens the node's one incident or ends it.
 func (t *txn) record(before, rec incident.Record) {
+	if rec.Asked() {
+		t.repair(rec)
+		return
+	}
 	p := t.s.Picture
 	t.compare(store.Record(rec.ID), p.Records[rec.ID].Mod)
 	if before.ID == "" {

@@ -132,8 +132,11 @@ func (p *Picture) FenceOf(n cluster.Name, id string) (f isolate.Fence, stands bo
 
 // Awaits tells whether an open incident waits for an order.
 func (p *Picture) Awaits(o incident.Order) bool {
-	rec, open := p.Records[o.Incident]
-	return open && rec.Value.Awaits(o.ID)
+	if o.Once == nil {
+		return false
+	}
+	rec, open := p.awaiting(o.Incident, o.Once.Target)
+	return open && rec.Awaits(o.ID)
 }
 
 // OrdersByToken are the keys of the orders, oldest token first; those of one

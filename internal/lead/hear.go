@@ -70,7 +70,7 @@ func (s *State) hear(dc cluster.Datacenter, id string, now cluster.Moment, wall 
 	}
 	fresh := incidentID(dc, w.Ledger.NextIncident+1)
 	h, broke := s.heard(a, w, fresh)
-	if h.Decision.Record.ID == fresh {
+	if id := h.Decision.Record.ID; id == fresh || id == incident.RepairID(fresh) {
 		h.Decision.Ledger.NextIncident++
 		h.Decision.Record.Cluster = s.Cluster
 	}
@@ -100,10 +100,15 @@ func (s *State) concerned(a *incident.Ask, dc cluster.Datacenter, now cluster.Mo
 	i := slices.IndexFunc(base.Open, func(r incident.Record) bool {
 		return r.Node == a.Node && a.Node != "" || r.ID == a.Incident && a.Incident != ""
 	})
-	if i < 0 {
-		return incident.Record{}, base
+	rec := incident.Record{}
+	if k := slices.IndexFunc(base.Repairs, func(r incident.Record) bool { return r.ID == a.Incident && !r.Ended() }); k >= 0 {
+		rec = base.Repairs[k]
+	} else if i >= 0 && a.Verb != incident.AskRepair {
+		rec = base.Open[i]
 	}
-	rec := base.Open[i]
+	if rec.ID == "" {
+		return rec, base
+	}
 	for _, e := range rec.Pending {
 		if e.Once != nil && s.Picture.Orders[store.Order(e.Once.Agent, e.ID)].State == incident.Claimed {
 			a.Claimed = append(a.Claimed, e.ID)
@@ -126,6 +131,9 @@ func (s *State) heard(a incident.Ask, w incident.World, id string) (h incident.H
 			h = incident.Unwritten(a)
 		}
 	}()
+	if a.Verb == incident.AskRepair && s.Picture.unreadable(store.Repair(a.Node)) {
+		return incident.Unwritten(a), false // a later program wrote what stands there
+	}
 	return incident.Hear(a, w, id), false
 }
 

@@ -40,6 +40,7 @@ type Picture struct {
 	Opens      map[cluster.Name]At[string]
 	Records    map[string]At[incident.Record]
 	Works      map[string]WorkAt                       // large plans of repairs, by key
+	Repairs    map[cluster.Name]At[incident.Record]    // that people asked for, also ended ones
 	Archive    map[string]incident.Record              // the newest ones; bounded by archiveKept
 	Log        map[cluster.Datacenter][]incident.Entry // in order; bounded by logKept
 	Fences     map[cluster.Name]At[isolate.Fence]
@@ -105,7 +106,7 @@ func (p *Picture) reset() {
 	*p = Picture{memo: p.memo,
 		Hosts: map[cluster.Name]cluster.Host{}, Agents: map[cluster.Name]incident.Agent{},
 		Ledgers: map[cluster.Datacenter]At[incident.Ledger]{}, Opens: map[cluster.Name]At[string]{},
-		Records: map[string]At[incident.Record]{}, Works: map[string]WorkAt{}, Archive: map[string]incident.Record{},
+		Records: map[string]At[incident.Record]{}, Repairs: map[cluster.Name]At[incident.Record]{}, Works: map[string]WorkAt{}, Archive: map[string]incident.Record{},
 		Log: map[cluster.Datacenter][]incident.Entry{}, Chain: map[cluster.Datacenter]int64{}, tails: map[cluster.Datacenter]string{},
 		Fences: map[cluster.Name]At[isolate.Fence]{}, Pools: map[string]At[loadbalancer.Pool]{},
 		Seen:     map[cluster.Name]map[cluster.Name]isolate.Seen{},
@@ -211,6 +212,8 @@ func (p *Picture) place(kv store.KV) error {
 		return putAt(p.memo, p.Records, id, kv)
 	case store.Works:
 		return p.placeWork(kv)
+	case store.Repairs:
+		return putAt(p.memo, p.Repairs, cluster.Name(rest(store.Repairs)), kv)
 	case store.Archive:
 		return putIn(p.memo, p.Archive, rest(store.Archive), kv)
 	case store.Fences:

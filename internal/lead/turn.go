@@ -275,6 +275,9 @@ func (s *State) decideIn(dc cluster.Datacenter, now cluster.Moment, wall time.Ti
 	if c, ok := s.open(dc, now, wall); ok {
 		return c, true
 	}
+	if c, ok := s.repairs(dc, now, wall); ok {
+		return c, true
+	}
 	return s.sweep(dc)
 }
 
@@ -297,7 +300,7 @@ func (s *State) step(rec incident.Record, base incident.World) (Commit, bool) {
 	ck, mine := s.clocks[rec.ID]
 	if !mine || ck.step != rec.Step {
 		began := ck.began
-		if !mine {
+		if !mine && !rec.Asked() {
 			began = s.went[rec.Node]
 		}
 		ck = clock{began: began, step: rec.Step, entered: base.Now}
@@ -324,10 +327,10 @@ func (s *State) next(rec incident.Record, ev incident.Event, w incident.World, f
 		if b, broke := breach(recover()); broke {
 			s.Store.Broken = append(s.Store.Broken, incident.Breach{Invariant: b.Invariant, Incident: rec.ID, Detail: b.Detail})
 			s.resign = true
-			c, ok = s.commit(rec, incident.Hold(rec, w, b.Error()), w, folded)
+			c, ok = s.commit(rec, held(rec, w, b.Error()), w, folded)
 		}
 	}()
-	d := incident.Next(rec, ev, w)
+	d := decided(rec, ev, w)
 	if !d.Changed && folded == "" {
 		return Commit{}, false
 	}
@@ -414,8 +417,8 @@ func (s *State) sweep(dc cluster.Datacenter) (Commit, bool) {
 		if o.Once == nil || s.Picture.Hosts[o.Once.Target].Datacenter != dc {
 			return false // without an order in it: written by somebody else; nobody obeys it either
 		}
-		rec, open := s.Picture.Records[o.Incident]
-		return !open || !rec.Value.Awaits(o.ID)
+		rec, open := s.Picture.awaiting(o.Incident, o.Once.Target)
+		return !open || !rec.Awaits(o.ID)
 	})
 	if !there {
 		return s.sweepWork(dc)
@@ -447,7 +450,7 @@ func about(rec incident.Record, ck clock, w incident.World) incident.World {
 // older era.
 func (s *State) aboutOpen(rec incident.Record, ck clock, base incident.World) incident.World {
 	w := about(rec, ck, base)
-	w.Older, w.OlderFence = s.Picture.Older(s.Picture.Records[rec.ID].Mod), s.Picture.olderFence(rec.Node)
+	w.Older, w.OlderFence = s.Picture.Older(s.Picture.mod(rec)), s.Picture.olderFence(rec.Node)
 	return w
 }
 
@@ -460,7 +463,7 @@ func (s *State) World(dc cluster.Datacenter, now cluster.Moment, wall time.Time)
 		Schema: s.Schema, Ledger: p.Ledgers[dc].Value, Seen: p.Seen, PoolSeen: p.PoolSeen, Agents: p.Agents,
 		Fences: make(map[cluster.Name]incident.StandingFence, len(p.Fences)),
 		Pools:  make(map[string]incident.StandingPool, len(p.Pools)),
-		Open:   p.OpenRecords(), Store: s.Store, Lapsed: s.lapses(), Hints: s.hints, Joined: s.joined,
+		Open:   p.OpenRecords(), Repairs: p.RepairRecords(), Store: s.Store, Lapsed: s.lapses(), Hints: s.hints, Joined: s.joined,
 		Era: p.Era.Value.Era, Recovery: p.Era.Value.Recovered, PolicyUnread: p.policyUnread(),
 	}
 	w.Holds = s.holds(now, wall)

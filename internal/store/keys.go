@@ -32,6 +32,7 @@ const (
 	Opens     = "open/"
 	Incidents = "incident/"
 	Works     = "work/"
+	Repairs   = "repair/"
 	Logs      = "log/"
 	Inbox     = "inbox/"
 	Fences    = "fence/"
@@ -60,6 +61,8 @@ func Record(id string) string { return Incidents + id + "/record" }
 
 // Work is a plan of an incident that is too large for its record.
 func Work(id, plan string) string { return Works + id + "/" + plan }
+// Repair is the last repair of a node that a person asked for.
+func Repair(n cluster.Name) string { return Repairs + string(n) }
 
 // Log is event n of the journal of a datacenter; zero-padded, so that keys sort.
 func Log(dc cluster.Datacenter, n int64) string { return fmt.Sprintf("%s%s/%012d", Logs, dc, n) }
