@@ -234,6 +234,7 @@ type desk struct {
 	marksRead     bool              // the marks on disk were read once; before that they are not written
 	localRead     bool              // so was the gate's copy
 	inHand        map[string]string // orders given to an executor, with their resources
+	ways          ways              // of those that can give way
 	ended         map[string]int64  // orders that ended here, with the revision that tells so
 	unsent        []lead.Commit     // what the store is to be told, at most one a datacenter
 	belief        lead.Belief       // whether what is read of the store is taken in
@@ -278,7 +279,7 @@ func newDesk(a *Agent) *desk {
 	now := a.o.Clock.Now()
 	d := &desk{a: a, log: a.o.Log, state: lead.New(a.o.Cluster, a.o.Self, a.o.Region),
 		inbox: membership.Inbox{Cluster: a.o.Cluster}, untaken: untaken{}, asked: map[cluster.Name]cluster.Moment{},
-		inHand: map[string]string{}, ended: map[string]int64{}, refuses: a.o.Closed, troubles: map[string]incident.Trouble{}, lastTick: now, due: now, leadless: now, storeOK: now}
+		inHand: map[string]string{}, ways: ways{}, ended: map[string]int64{}, refuses: a.o.Closed, troubles: map[string]incident.Trouble{}, lastTick: now, due: now, leadless: now, storeOK: now}
 	d.began, d.unheard = now, map[cluster.Region]unheard{}
 	d.state.ReadAlso(sortedKeys(a.o.Regions))
 	for _, t := range a.o.Trouble {
@@ -304,7 +305,7 @@ const (
 // next verdict that can change without news, or its longest.
 func (d *desk) rest(now cluster.Moment) time.Duration {
 	rest := restMax
-	if d.state.Leading() && len(d.state.Picture.Records) > 0 {
+	if d.state.Leading() && d.state.Picture.Busy() {
 		rest = restOpen
 	}
 	if len(d.resend) > 0 {

@@ -37,6 +37,7 @@ type fakeNode struct {
 	drained    bool
 	unwatched  error // of the agent's file in the data directory
 	ungated    bool  // its unit starts it again at once, past the gate
+	endless    bool  // what is repaired there ends only with its order
 	falseUp    bool  // n1 took it for alive while it began to gossip
 
 	slept, awake int  // repairs since this process began, by where it stood
@@ -296,6 +297,9 @@ func (a fakeAdmin) Repair(ctx context.Context, keyspace string, o cassandra.Repa
 	boot := a.n.boot()
 	a.n.r.mu.Unlock()
 	pause(ctx, repairTakes)
+	if a.n.endless {
+		<-ctx.Done()
+	}
 	a.n.r.mu.Lock()
 	defer a.n.r.mu.Unlock()
 	switch {

@@ -28,6 +28,7 @@ type errand struct {
 	schema *cluster.Schema
 	// deadline is when the data of the incident's node must not be let to others any more.
 	deadline time.Time
+	way      chan struct{} // closed when it is to give way
 }
 
 // settledErrand tells the desk that an executor is free again.
@@ -54,15 +55,19 @@ func (d *desk) errands(context.Context) {
 			continue
 		}
 		taken := obey.Take(d.marks, o.Order, p.Token(o.Create), p.Awaits(o.Order), facts)
-		if taken.What == obey.Leave || d.busy(taken.Resource) {
+		if taken.What == obey.Leave {
+			continue
+		}
+		if d.busy(taken.Resource) {
+			d.giveWay(o.Incident, taken.Resource)
 			continue
 		}
 		e := errand{key: key, order: o.Order, mod: o.Mod, era: p.Era.Mod, taken: taken,
 			policy: p.Policy.Value, hosts: maps.Clone(d.state.Roster()), schema: d.state.Schema,
-			deadline: p.Records[o.Incident].Value.Outage.Deadline}
+			deadline: p.Records[o.Incident].Value.Outage.Deadline, way: make(chan struct{})}
 		select {
 		case d.a.orders[lane(taken.Resource)] <- e:
-			d.inHand[key] = taken.Resource
+			d.inHand[key], d.ways[key] = taken.Resource, e.way
 		default: // the executor is busy; the next turn offers it again
 		}
 	}
@@ -99,8 +104,29 @@ func (d *desk) busy(resource string) bool {
 	return false
 }
 
+// ways are closed for orders in hand, by key, that are to give way.
+type ways map[string]chan struct{}
+
+// giveWay has an executor give up a repair that a person asked for when an
+// incident needs it: a hung process is not ended minutes later because it was
+// being repaired. What was begun goes on in Cassandra, and the next repair there
+// waits for it.
+func (d *desk) giveWay(id, resource string) {
+	if incident.IsRepairID(id) {
+		return
+	}
+	for key, r := range d.inHand { // order: each for itself
+		way, waits := d.ways[key]
+		if waits && r == resource && incident.IsRepairID(d.state.Picture.Orders[key].Incident) {
+			close(way)
+			delete(d.ways, key)
+		}
+	}
+}
+
 func (d *desk) errandEnded(ctx context.Context, s settledErrand) {
 	delete(d.inHand, s.key)
+	delete(d.ways, s.key)
 	if s.rev > d.state.Picture.Rev {
 		d.ended[s.key] = s.rev
 	}
@@ -181,6 +207,13 @@ func (a *Agent) carryOut(ctx context.Context, e errand, log *zap.Logger) (incide
 	defer a.rounds.begin(part(lane(e.taken.Resource))+ownActs, began)()
 	actx, cancel := context.WithTimeout(ctx, e.order.Limit)
 	defer cancel()
+	go func() {
+		select {
+		case <-e.way:
+			cancel()
+		case <-actx.Done():
+		}
+	}()
 	result, err := a.act(actx, e)
 	result.Took = a.o.Clock.Now().Sub(began)
 	outcome := outcomeOf(ctx, actx, err)
