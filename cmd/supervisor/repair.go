@@ -15,15 +15,17 @@ import (
 )
 
 func newRepairCommand() *cobra.Command {
-	var a asking
+	o := ordering{verb: incident.AskRepair}
 	var scope incident.RepairScope
 	var dry bool
 	c := &cobra.Command{
-		Use:   "repair NODE --dry-run",
-		Short: "What a repair of a node would compare, and what a rule forbids",
-		Long: "What a repair of a node would compare, with which replicas, and what a rule forbids. It is planned as the repair of\n" +
-			"a node on its way back is. With --region the replicas of that region are compared among themselves, and a quorum of\n" +
-			"them is enough. Exit code 3: all of it is forbidden.",
+		Use:   "repair NODE",
+		Short: "Repair a node with its replicas, as far as the rules allow",
+		Long: "Repair what a node holds with its replicas, as that of a node on its way back is repaired: the same peers, the same\n" +
+			"quorum, the same residency. The plan is shown first. It goes on in batches while no incident is open, one repair of\n" +
+			"the region at a time, and a sample is compared by another coordinator when all is done.\n" +
+			"With --region the replicas of that region are compared among themselves, and a quorum of them is enough.\n" +
+			"With --dry-run the plan alone is printed; exit code 3: all of it is forbidden.",
 		RunE: func(c *cobra.Command, args []string) error {
 			if len(args) == 0 && scope.Keyspace == "" && !dry {
 				return c.Help()
@@ -31,11 +33,12 @@ func newRepairCommand() *cobra.Command {
 			if err := repairNode(c, args); err != nil {
 				return err
 			}
-			if !dry {
-				return usage(c, errors.New("this version plans a repair and begins none: add --dry-run"))
-			}
 			scope.Node = cluster.Name(args[0])
-			return dryRepair(c, a, scope)
+			if dry {
+				return dryRepair(c, o.asking, scope)
+			}
+			o.target = api.Target{Node: scope.Node, Keyspace: scope.Keyspace, Table: scope.Table, Region: scope.Region}
+			return o.run(c)
 		},
 		Args: cobra.ArbitraryArgs, // so that a node is not taken for a misspelt command
 	}
@@ -43,9 +46,12 @@ func newRepairCommand() *cobra.Command {
 	c.Flags().StringVar(&scope.Table, "table", "", "of --keyspace, this table alone")
 	c.Flags().StringVar((*string)(&scope.Region), "region", "", "compare with the replicas of this region alone")
 	c.Flags().BoolVar(&dry, "dry-run", false, "print the plan and do nothing")
-	c.ValidArgsFunction = completing(&a, "/v1/nodes", nodeNames)
+	c.ValidArgsFunction = completing(&o.asking, "/v1/nodes", nodeNames)
 	c.AddCommand(newRepairList(), newRepairShow())
-	return a.flags(c, false)
+	o.orderFlags(c)
+	why := c.Flags().Lookup("reason") // a repair needs none
+	why.DefValue, o.reason = "asked for by hand", "asked for by hand"
+	return c
 }
 
 // repairNode wants the one node that is repaired.
@@ -82,7 +88,7 @@ func newRepairList() *cobra.Command {
 	var a asking
 	c := &cobra.Command{
 		Use:   "list",
-		Short: "List the repairs of nodes on their way back, those under way first",
+		Short: "List the repairs: of nodes on their way back, and those that were asked for",
 		Args:  noArgs,
 		RunE: func(c *cobra.Command, _ []string) error {
 			return show(c, a, "/v1/repairs", answer[[]api.RepairLine]{draw: render.Repairs, names: repairIDs})
@@ -94,7 +100,7 @@ func newRepairList() *cobra.Command {
 func repairIDs(list []api.RepairLine) []string {
 	var ids []string
 	for _, x := range list {
-		ids = append(ids, x.Incident)
+		ids = append(ids, x.ID)
 	}
 	return ids
 }
@@ -104,10 +110,10 @@ func newRepairShow() *cobra.Command {
 	c := &cobra.Command{
 		Use:   "show ID",
 		Short: "Show how far a repair has come, how long the rest takes, and why it waits",
-		Long:  "ID is a node, or an incident, which may be shortened at its front while it stays unique: inc-dc1-42, dc1-42, 42.",
+		Long:  "ID is a node, an incident or a repair, which may be shortened at its front while it stays unique: inc-dc1-42, dc1-42, 42.",
 		Args:  oneArg("ID"),
 		RunE: func(c *cobra.Command, args []string) error {
-			return show(c, a, api.Path("v1", "repairs", args[0]), answer[api.Repair]{draw: render.Repair, names: func(x api.Repair) []string { return []string{x.Incident} }})
+			return show(c, a, api.Path("v1", "repairs", args[0]), answer[api.Repair]{draw: render.Repair, names: func(x api.Repair) []string { return []string{x.ID} }})
 		},
 	}
 	c.ValidArgsFunction = completing(&a, "/v1/repairs", repairIDs)

@@ -28,7 +28,10 @@ type Target struct {
 	Code       string             `json:"code,omitempty"`
 	Subject    string             `json:"subject,omitempty"`
 	ForMS      int64              `json:"for_ms,omitempty"`
-	Plan       string             `json:"plan,omitempty"` // of incident_approve: the hash that was seen; empty: as it stands
+	Keyspace   string             `json:"keyspace,omitempty"` // repair
+	Table      string             `json:"table,omitempty"`    // repair
+	Region     cluster.Region     `json:"region,omitempty"`   // repair
+	Plan       string             `json:"plan,omitempty"`     // of incident_approve: the hash that was seen; empty: as it stands
 }
 
 // Refusal is a rule that forbids what a plan wants, with its numbers.
@@ -96,6 +99,9 @@ func ask(s Snapshot, verb string, t Target) (incident.Ask, error) {
 		if _, known := s.World.Hosts[t.Node]; !known {
 			return a, noNode(s, string(t.Node))
 		}
+	case incident.AskRepair:
+		a.Repair = incident.RepairScope{Node: t.Node, Keyspace: t.Keyspace, Table: t.Table, Region: t.Region}
+		return a, repairTyped(s, a.Repair)
 	case incident.AskMute, incident.AskUnmute:
 		if len(t.Subject) > subjectMax || strings.ContainsFunc(t.Subject, unicode.IsControl) {
 			return a, problem(Usage, "subject", fmt.Sprintf("a subject is a name of %d bytes at the most, without control characters", subjectMax))
@@ -151,6 +157,13 @@ func PlanAsk(s Snapshot, verb string, t Target) (Plan, incident.Ask, error) {
 		h = incident.Hear(a, w, fmt.Sprintf("inc-%s-%d", dc, s.Ledgers[dc].NextIncident+1))
 		p.foresees(h)
 	}
+	if a.Verb == incident.AskRepair && p.Refused == nil {
+		plan, err := PlanRepair(s, a.Repair)
+		if err != nil {
+			return Plan{}, a, err
+		}
+		p.Repair = &plan
+	}
 	p.Asks = a.Verb.Harms()
 	if p.Hash, err = hashAsk(a, r, open, p, h); err != nil {
 		return Plan{}, a, err
@@ -162,7 +175,11 @@ func (s Snapshot) concerned(a incident.Ask) (incident.Record, bool) {
 	i := slices.IndexFunc(s.Open, func(r incident.Record) bool {
 		return r.Node == a.Node && a.Node != "" || r.ID == a.Incident && a.Incident != ""
 	})
-	if i < 0 {
+	k := slices.IndexFunc(s.World.Repairs, func(r incident.Record) bool { return r.ID == a.Incident && a.Incident != "" })
+	switch {
+	case k >= 0:
+		return s.World.Repairs[k], true
+	case i < 0:
 		return incident.Record{Began: s.At}, false
 	}
 	return s.Open[i], true
@@ -200,6 +217,10 @@ func planned(l incident.Line) string {
 		return "note that you have seen " + a["subject"]
 	case "asked_retry":
 		return "try again what rule " + a["rule"] + " held"
+	case "asked_repair":
+		return fmt.Sprintf("repair %s in batches, while no incident is open, and have a sample compared by another coordinator", a["node"])
+	case "closed_repair_aborted":
+		return "" // the line before says it
 	case "asked_pause":
 		return fmt.Sprintf("nothing new starts in %s until %s", a["subject"], a["until"])
 	case "asked_resume":
@@ -248,7 +269,8 @@ func hashAsk(a incident.Ask, r incident.Record, open bool, p Plan, h incident.He
 		Step    uint32
 		Refused *Refusal
 		Effects []incident.Effect
-	}{a.Verb, a.About, open, r.ID, r.Step, p.Refused, h.Decision.Effects})
+		Repair  *RepairPlan `json:",omitempty"`
+	}{a.Verb, a.About, open, r.ID, r.Step, p.Refused, h.Decision.Effects, p.Repair})
 	if err != nil {
 		return "", fmt.Errorf("hash the plan: %w", err)
 	}
@@ -302,7 +324,12 @@ func nextAfter(e incident.Entry) []string {
 	case "asked_fence":
 		return []string{"bring it back: supervisor unfence " + string(e.Subject.Node) + " --reason …", "see: supervisor incident show " + e.Incident + " --timeline"}
 	case "asked_abort":
+		if e.Subject.Node != "" && incident.IsRepairID(e.Incident) {
+			return []string{"ask anew: supervisor repair " + string(e.Subject.Node)}
+		}
 		return []string{"let it go on: supervisor incident retry " + e.Incident + " --reason …"}
+	case "asked_repair":
+		return []string{"see: supervisor repair show " + e.Incident + " --watch", "end it: supervisor incident abort " + e.Incident + " --reason …"}
 	case "asked_unfence", "asked_approve", "asked_retry":
 		return []string{"see: supervisor incident show " + e.Incident + " --timeline --watch"}
 	}

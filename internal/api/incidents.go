@@ -131,6 +131,9 @@ func incidentLine(s Snapshot, r incident.Record) IncidentLine {
 const byHand = "by_hand"
 
 func causeOf(r incident.Record) string {
+	if r.Asked() {
+		return "repair"
+	}
 	if r.Hand != nil && r.Cause == membership.NoCause {
 		return byHand
 	}
@@ -210,7 +213,7 @@ func eventsOf(s Snapshot, is func(incident.Entry) bool) []Event {
 // findRecord accepts an ID that is shortened at its front: 42, dc1-42. An
 // open incident is listed first.
 func findRecord(s Snapshot, id string) (incident.Record, error) {
-	all := append(slices.Clone(s.Open), closedRecords(s)...)
+	all := slices.Concat(s.Open, s.World.Repairs, closedRecords(s))
 	var fits []incident.Record
 	var ids []string
 	for _, r := range all {

@@ -76,9 +76,10 @@ type Plan struct {
 	Confirm string   `json:"confirm"`
 	// Of every other verb: what it would do, line by line, whether it is to be
 	// confirmed, and the rule that forbids it, if one does.
-	Does    []string `json:"does"`
-	Asks    bool     `json:"asks"`
-	Refused *Refusal `json:"refused"`
+	Does    []string    `json:"does"`
+	Asks    bool        `json:"asks"`
+	Refused *Refusal    `json:"refused"`
+	Repair  *RepairPlan `json:"repair,omitempty"` // of repair: what would be compared
 }
 
 // VerbPolicyApply is the verb of a policy; the others are incident.AskVerbs.

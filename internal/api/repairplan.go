@@ -49,6 +49,18 @@ func repairPlan(s Snapshot, r *http.Request) (RepairPlan, []string, error) {
 	return p, nil, err
 }
 
+// repairTyped holds what was typed against what there is, as far as the leader
+// would call it no refusal.
+func repairTyped(s Snapshot, scope incident.RepairScope) error {
+	if _, known := s.World.Hosts[scope.Node]; !known {
+		return noNode(s, string(scope.Node))
+	}
+	if !s.judges() || s.World.Policy == nil || s.World.Schema == nil {
+		return nil // the leader says so, by the rule's name
+	}
+	return repairable(s, scope)
+}
+
 // PlanRepair plans the repair of a node by the very rules that the leader plans by.
 func PlanRepair(s Snapshot, scope incident.RepairScope) (RepairPlan, error) {
 	if err := repairable(s, scope); err != nil {

@@ -3,8 +3,10 @@
 package api
 
 import (
+	"cmp"
 	"slices"
 	"strconv"
+	"strings"
 	"time"
 
 	"supervisor/cluster"
@@ -21,9 +23,11 @@ const (
 	RepairEnded    = "ended"
 )
 
-// RepairLine is one repair in one line: that of a node on its way back.
+// RepairLine is one repair in one line: that of a node on its way back, or one that
+// a person asked for.
 type RepairLine struct {
-	Incident   string             `json:"incident"`
+	ID         string             `json:"id"` // of the incident, or of the repair
+	By         string             `json:"by"` // who asked for it; empty: it is part of a return
 	Node       cluster.Name       `json:"node"`
 	Datacenter cluster.Datacenter `json:"datacenter"`
 	Round      int                `json:"round"` // the first is done while the node hibernates
@@ -47,11 +51,13 @@ type SpanMS struct {
 // Repair is everything about one repair.
 type Repair struct {
 	RepairLine
-	Keyspaces   []RepairPart `json:"keyspaces"`    // in the order in which they are repaired
-	Batch       *RepairBatch `json:"batch"`        // that is under way; null: none
-	Failed      int          `json:"failed"`       // orders that came to nothing, of this incident
-	LastFailure string       `json:"last_failure"` // empty: none
-	CassandraMS int64        `json:"cassandra_ms"` // Cassandra's own work in this incident
+	Keyspaces   []RepairPart          `json:"keyspaces"`    // in the order in which they are repaired
+	Scope       *incident.RepairScope `json:"scope"`        // what was asked for; null: it is part of a return
+	LeftOut     int                   `json:"left_out"`     // ranges that were refused when it was asked for
+	Batch       *RepairBatch          `json:"batch"`        // that is under way; null: none
+	Failed      int                   `json:"failed"`       // orders that came to nothing, of this incident
+	LastFailure string                `json:"last_failure"` // empty: none
+	CassandraMS int64                 `json:"cassandra_ms"` // Cassandra's own work in this incident
 }
 
 // RepairPart is how far one keyspace has come.
@@ -78,19 +84,30 @@ type RepairBatch struct {
 // ones, newest first.
 func RepairsOf(s Snapshot) []RepairLine {
 	out := []RepairLine{}
-	open := slices.Clone(s.Open)
-	slices.SortStableFunc(open, func(a, b incident.Record) int { return a.Began.Compare(b.Began) })
-	for _, r := range append(open, closedRecords(s)...) {
-		if repairs(r) {
-			out = append(out, repairLine(s, r))
-		}
+	for _, r := range repairRecords(s) {
+		out = append(out, repairLine(s, r))
 	}
 	return out
 }
 
-// repairs tells whether an incident repairs its node, or has done so.
+func repairRecords(s Snapshot) []incident.Record {
+	all := slices.DeleteFunc(slices.Concat(s.Open, s.World.Repairs, s.Closed), func(r incident.Record) bool { return !repairs(r) })
+	slices.SortStableFunc(all, func(a, b incident.Record) int {
+		switch {
+		case a.Ended() != b.Ended():
+			return map[bool]int{true: 1, false: -1}[a.Ended()]
+		case a.Ended():
+			return cmp.Or(b.Began.Compare(a.Began), strings.Compare(b.ID, a.ID))
+		}
+		return a.Began.Compare(b.Began)
+	})
+	return all
+}
+
+// repairs tells whether a record is of a repair, or of an incident that repairs its
+// node, or has done so.
 func repairs(r incident.Record) bool {
-	return r.Return != nil && (r.Return.Job != nil || r.Return.Rounds > 0)
+	return r.Return != nil && (r.Asked() || r.Return.Job != nil || r.Return.Rounds > 0)
 }
 
 // RepairOf is one repair, by the name of its node, or of its incident, which
@@ -98,8 +115,8 @@ func repairs(r incident.Record) bool {
 func RepairOf(s Snapshot, id string) (Repair, error) {
 	name := cluster.Name(id)
 	if _, known := s.World.Hosts[name]; known {
-		for _, r := range append(slices.Clone(s.Open), closedRecords(s)...) {
-			if r.Node == name && repairs(r) {
+		for _, r := range repairRecords(s) {
+			if r.Node == name {
 				return repairOf(s, r), nil
 			}
 		}
@@ -117,6 +134,10 @@ func RepairOf(s Snapshot, id string) (Repair, error) {
 
 func repairOf(s Snapshot, r incident.Record) Repair {
 	out := Repair{RepairLine: repairLine(s, r), Keyspaces: []RepairPart{}, CassandraMS: ms(r.Return.Cassandra)}
+	if r.Asked() {
+		scope := r.Repair.Scope
+		out.Scope, out.LeftOut = &scope, r.Repair.Refused
+	}
 	for _, p := range jobShown(r).Parts() {
 		out.Keyspaces = append(out.Keyspaces, RepairPart{Keyspace: p.Keyspace, Tables: append([]string{}, p.Tables...),
 			Done: p.Done, Total: p.Total, Ranges: p.Ranges, Peers: append([]cluster.Name{}, p.Peers...)})
@@ -149,7 +170,7 @@ func keyspacesOf(segments []repair.Segment) []string {
 // compares, the comparison.
 func jobShown(r incident.Record) repair.Job {
 	switch {
-	case r.Return.Step == incident.Previewing:
+	case r.Return.Step == incident.Previewing && !r.Asked(): // of one that was asked for a sample is compared
 		return r.Return.Comparison()
 	case r.Return.Job != nil:
 		return *r.Return.Job
@@ -159,8 +180,11 @@ func jobShown(r incident.Record) repair.Job {
 
 func repairLine(s Snapshot, r incident.Record) RepairLine {
 	ran := ranOf(s, r)
-	out := RepairLine{Incident: r.ID, Node: r.Node, Datacenter: r.Datacenter, Round: max(1, r.Return.Rounds), State: repairState(r),
+	out := RepairLine{ID: r.ID, Node: r.Node, Datacenter: r.Datacenter, Round: max(1, r.Return.Rounds), State: repairState(r),
 		Began: at(ran.began), Moved: at(ran.moved)}
+	if r.Asked() {
+		out.By = r.Repair.By
+	}
 	if repairing(r) {
 		out.Round = r.Return.Rounds + 1
 	}
@@ -252,7 +276,7 @@ func ranOf(s Snapshot, r incident.Record) ran {
 			continue // a clock without time: somebody else's entry
 		}
 		switch {
-		case e.Code == "proved_down" || e.Code == "proved_up": // a round is planned with it
+		case e.Code == "proved_down" || e.Code == "proved_up" || e.Code == "asked_repair": // a round is planned with it
 			x = ran{began: when, samples: []repair.Sample{{At: when}}}
 			idle = false
 		case e.Code == "did_repair":

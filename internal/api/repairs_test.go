@@ -103,6 +103,17 @@ func TestHowARepairStands(t *testing.T) {
 		{"an order came to nothing, the next comes in a moment", resting(apitest.Repairing()), "waits round 1 24/60 each 145ms: the last order came to nothing; the next is given in a moment ()"},
 		{"both rounds are done, and it is compared", comparing(apitest.Repairing()), "compares round 2 10/60"},
 		{"planned anew with fewer segments: nothing is learned yet", later(apitest.Repairing(), batch("8", "30", "1")), "runs round 1 24/60"},
+		{"one that a person asked for", apitest.AskedRepair(), "runs round 1 24/60 each 2.083s left 49.999s to 1m20s"},
+		{"it waits for an incident", without(apitest.AskedRepair(), func(s *api.Snapshot) {
+			r := s.World.Repairs[0]
+			r.Pending, r.Waits = nil, incident.OneOpenIncident
+			s.World.Repairs = []incident.Record{r}
+		}), "waits round 1 24/60 each 2.083s"},
+		{"it was aborted: the journal tells how far it came", without(apitest.AskedRepair(), func(s *api.Snapshot) {
+			r := s.World.Repairs[0]
+			r.Pending, r.Phase, r.Return = nil, incident.Closed, &incident.Return{}
+			s.World.Repairs = []incident.Record{r}
+		}), "ended round 1 24/60"},
 		{"closed: the journal tells how much there was", apitest.Repaired(), "ended round 2 60/60"},
 	} {
 		t.Run(row.why, func(t *testing.T) {
@@ -230,7 +241,45 @@ func TestRepairPaths(t *testing.T) {
 		}
 	}
 	s.refused(t, "GET", "/v1/repairs/plan/n1?keyspaces=orders", "", api.Usage)
+	for _, path := range []string{"/v1/repairs/rep-dc1-43", "/v1/repairs/n3", "/v1/incidents/rep-dc1-43/timeline"} {
+		if status, _, b := serve(t, apitest.AskedRepair()).do(t, http.MethodGet, path, ""); status != http.StatusOK || !strings.Contains(string(b), "rep-dc1-43") {
+			t.Errorf("%s: %d %s", path, status, b)
+		}
+	}
 	s.refused(t, "GET", "/v1/repairs/n1", "", api.RepairUnknown)
 	s.refused(t, "GET", "/v1/repairs/41", "", api.RepairUnknown)
 	s.refused(t, "GET", "/v1/repairs/77", "", api.IncidentUnknown)
+}
+
+// A repair is ordered like every word of a person: planned, and written down with
+// what it is about.
+func TestARepairIsOrdered(t *testing.T) {
+	target := api.Target{Node: "n3", Keyspace: "orders", Table: "events", Region: "eu-central"}
+	s := serve(t, apitest.Healthy())
+	raw, err := s.Post(t.Context(), "/v1/plans", api.PlanRequest{Verb: "repair", Target: target})
+	if err != nil {
+		t.Fatal(err)
+	}
+	e, err := api.Decode[api.Plan](raw)
+	if p := e.Data; err != nil || p.Refused != nil || !p.Asks || p.Repair == nil || p.Repair.Segments != 1 || len(p.Does) != 1 {
+		t.Fatalf("the plan: %+v, %v", p, err)
+	}
+	if _, err := s.Post(t.Context(), "/v1/orders", api.OrderRequest{Plan: e.Data.Hash, Reason: "old disk"}); err != nil {
+		t.Fatal(err)
+	}
+	words := s.source.Words()
+	want := incident.RepairScope{Node: "n3", Keyspace: "orders", Table: "events", Region: "eu-central"}
+	if len(words) != 1 || words[0].About.Repair != want || words[0].About.Node != "n3" || words[0].About.Unconfirmed {
+		t.Errorf("the word: %+v", words)
+	}
+	moved := apitest.Returning()
+	s.source.Set(moved)
+	if _, err := s.Post(t.Context(), "/v1/orders", api.OrderRequest{Plan: e.Data.Hash, Reason: "old disk"}); code(err) != api.PlanStale {
+		t.Errorf("a peer is down by now: %v", err)
+	}
+	for why, at := range map[incident.Rule]api.Snapshot{incident.OneOpenIncident: moved, incident.RulePaused: apitest.Paused(), incident.RuleBudget: apitest.AskedRepair()} {
+		if p, _, err := api.PlanAsk(at, "repair", api.Target{Node: "n3"}); err != nil || p.Refused == nil || p.Refused.Rule != why {
+			t.Errorf("want a refusal by %s: %+v, %v", why, p.Refused, err)
+		}
+	}
 }

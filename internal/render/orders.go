@@ -17,6 +17,9 @@ func (l *lines) asked(x api.Plan) {
 	for _, does := range x.Does {
 		l.wrapped("  ", does)
 	}
+	if x.Repair != nil {
+		l.repairPlan(*x.Repair)
+	}
 	switch {
 	case x.Refused != nil:
 		l.wrapped("  FORBIDDEN  ", fmt.Sprintf("%s (rule %s)", x.Refused.Reason, x.Refused.Rule))

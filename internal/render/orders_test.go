@@ -41,12 +41,15 @@ func TestOrderPages(t *testing.T) {
 	resumed, pauseDone := after(healthy, incident.AskPause, incident.About{For: 2 * time.Hour}, "")
 	_, refused := after(returning, incident.AskFence, about, "")
 	_, fenced := after(healthy, incident.AskFence, about, "")
+	_, repaired := after(healthy, incident.AskRepair, incident.About{Node: "n3"}, "")
 	_, stale := after(asking, incident.AskApprove, incident.About{Incident: "inc-dc1-42"}, "7f3a91c20b44")
 	for name, text := range map[string]string{
 		"plan-fence":         Plan(p, through(t, healthy, plan(healthy, incident.AskFence, fence))),
 		"plan-fence-refused": Plan(p, through(t, returning, plan(returning, incident.AskFence, fence))),
 		"plan-fence-deaf":    Plan(p, through(t, deaf, plan(deaf, incident.AskFence, fence))),
 		"plan-approve":       Plan(p, through(t, asking, plan(asking, incident.AskApprove, api.Target{Incident: "42"}))),
+		"plan-repair":        Plan(p, through(t, healthy, plan(healthy, incident.AskRepair, api.Target{Node: "n3"}))),
+		"order-repair":       OrderAnswer(p, through(t, healthy, repaired)),
 		"order-refused":      OrderAnswer(p, through(t, returning, refused)),
 		"order-stale":        OrderAnswer(p, through(t, asking, stale)),
 		"order-fenced":       OrderAnswer(p, through(t, healthy, fenced)),

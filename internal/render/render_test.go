@@ -104,6 +104,8 @@ func TestPages(t *testing.T) {
 		"repair":             Repair(p, through(t, apitest.Repairing(), must(api.RepairOf(apitest.Repairing(), "n3")))),
 		"repair-watched":     Repair(watched, through(t, apitest.Repairing(), must(api.RepairOf(apitest.Repairing(), "n3")))),
 		"repair-waits":       Repair(p, through(t, apitest.RepairWaits(), must(api.RepairOf(apitest.RepairWaits(), "42")))),
+		"repair-asked":       Repair(p, through(t, apitest.AskedRepair(), must(api.RepairOf(apitest.AskedRepair(), "n3")))),
+		"repairs-asked":      Repairs(p, through(t, apitest.AskedRepair(), api.RepairsOf(apitest.AskedRepair()))),
 		"repair-plan":        RepairPlan(p, through(t, healthy, must(api.PlanRepair(healthy, incident.RepairScope{Node: "n3"})))),
 		"repair-refused":     RepairPlan(p, through(t, healthy, must(api.PlanRepair(unnamed(healthy), incident.RepairScope{Node: "n3"})))),
 		"pools":              Pools(p, through(t, returning, api.PoolsOf(returning))),

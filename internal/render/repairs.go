@@ -19,9 +19,9 @@ func Repairs(p Page, e api.Envelope[[]api.RepairLine]) string {
 		missing(l, e)
 		return l.text()
 	}
-	rows := [][]string{{"INCIDENT", "NODE", "DC", "ROUND", "STATE", "SEGMENTS", "BEGAN", "LEFT", "WAITS FOR"}}
+	rows := [][]string{{"ID", "NODE", "DC", "FOR", "ROUND", "STATE", "SEGMENTS", "BEGAN", "LEFT", "WAITS FOR"}}
 	for _, x := range e.Data {
-		rows = append(rows, []string{x.Incident, string(x.Node), string(x.Datacenter), fmt.Sprint(x.Round), x.State, doneWords(p, x),
+		rows = append(rows, []string{x.ID, string(x.Node), string(x.Datacenter), forWhom(x), fmt.Sprint(x.Round), x.State, doneWords(p, x),
 			began(x.Began), leftWords(p, x), orDash(waitsFor(x))})
 	}
 	l.table("", rows...)
@@ -33,7 +33,7 @@ func Repairs(p Page, e api.Envelope[[]api.RepairLine]) string {
 func Repair(p Page, e api.Envelope[api.Repair]) string {
 	l := &lines{p: p}
 	x := e.Data
-	l.head(strings.Join([]string{x.Incident, string(x.Node), fmt.Sprintf("round %d", x.Round), x.State, doneWords(p, x.RepairLine) + " segments"}, dot), asOf(p, e))
+	l.head(strings.Join([]string{x.ID, string(x.Node), "for " + forWhom(x.RepairLine), fmt.Sprintf("round %d", x.Round), x.State, doneWords(p, x.RepairLine) + " segments"}, dot), asOf(p, e))
 	rows := [][]string{{"began", began(x.Began)}}
 	if x.Moved != nil {
 		rows = append(rows, []string{"moved", movedWords(p, e.AsOf, x.Moved)})
@@ -54,14 +54,25 @@ func Repair(p Page, e api.Envelope[api.Repair]) string {
 	if x.Failed > 0 {
 		rows = append(rows, []string{"failed", fmt.Sprintf("%s, the last: %s", api.Counted(x.Failed, "order"), x.LastFailure)})
 	}
+	if x.LeftOut > 0 {
+		rows = append(rows, []string{"left out", api.Counted(x.LeftOut, "range") + " that a rule forbade when it was asked for"})
+	}
 	if x.CassandraMS > 0 {
-		rows = append(rows, []string{"work", exact(x.CassandraMS) + " of Cassandra's own in this incident"})
+		rows = append(rows, []string{"work", exact(x.CassandraMS) + " of Cassandra's own so far"})
 	}
 	l.table("  ", rows...)
 	l.parts(x.Keyspaces)
-	l.add("  story: supervisor incident show %s --timeline", x.Incident)
+	l.add("  story: supervisor incident show %s --timeline", x.ID)
 	missing(l, e)
 	return l.text()
+}
+
+// forWhom is who asked for a repair, or that it brings its node back.
+func forWhom(x api.RepairLine) string {
+	if x.By == "" {
+		return "its return"
+	}
+	return x.By
 }
 
 func (l *lines) parts(parts []api.RepairPart) {
@@ -84,6 +95,12 @@ func RepairPlan(p Page, e api.Envelope[api.RepairPlan]) string {
 		where = "with the replicas of region " + string(x.Region) + " alone"
 	}
 	l.head(fmt.Sprintf("repair of %s %s", x.Node, where), asOf(p, e))
+	l.repairPlan(x)
+	missing(l, e)
+	return l.text()
+}
+
+func (l *lines) repairPlan(x api.RepairPlan) {
 	if len(x.Keyspaces) > 0 {
 		rows := [][]string{{"KEYSPACE", "TABLES", "SEGMENTS", "RANGES", "WITH"}}
 		for _, k := range x.Keyspaces {
@@ -100,8 +117,6 @@ func RepairPlan(p Page, e api.Envelope[api.RepairPlan]) string {
 	for _, r := range x.Refused {
 		l.wrapped("  REFUSED  ", fmt.Sprintf("%s of %s: %s (rule %s)", api.Counted(r.Ranges, "range"), r.Keyspace, r.Why, r.Rule))
 	}
-	missing(l, e)
-	return l.text()
 }
 
 func bytesWords(n *int64) string {

@@ -65,6 +65,29 @@ func Repaired() api.Snapshot {
 	return s
 }
 
+// AskedRepair is a healthy cluster in which ana asked for a repair of n3: 24 of 60
+// segments are done, and 4 ranges were left out.
+func AskedRepair() api.Snapshot {
+	s := Healthy()
+	job := job()
+	for i := range 24 {
+		job = job.Mark(i)
+	}
+	r := incident.Record{Schema: 1, ID: "rep-dc1-43", Cluster: "orders", Region: "eu-central", Datacenter: "dc1", Rack: "c", Node: "n3",
+		Phase: incident.Returning, Mode: incident.Auto, Began: At.Add(-time.Minute), Policy: 7, Step: 4, Seq: 3, Marks: map[incident.Stage]time.Duration{incident.StageSeen: 0},
+		Return: &incident.Return{Step: incident.Repairing, Job: &job, Cassandra: 20 * time.Second},
+		Repair: &incident.AskedRepair{By: "ana", Why: "old disk", Scope: incident.RepairScope{Node: "n3"}, Refused: 4}}
+	r.Pending = []incident.Effect{{ID: "rep-dc1-43.4.0", Limit: 5 * time.Minute,
+		Once: &incident.Once{Agent: "n3", Verb: incident.VerbRepair, Target: "n3", First: 24, Segments: job.Segments[24:28]}}}
+	s.World.Repairs = []incident.Record{r}
+	s.Log = tell(nil, r, []told{
+		{0, incident.Line{Kind: incident.Asked, Code: "asked_repair", Who: "ana", Args: map[string]string{"by": "ana", "why": "old disk", "node": "n3", "segments": "60", "refused": "4"}}},
+		{20000, incident.Line{Kind: incident.Did, Code: "did_repair", Args: map[string]string{"done": "12", "total": "60", "round": "1"}}},
+		{50000, incident.Line{Kind: incident.Did, Code: "did_repair", Args: map[string]string{"done": "24", "total": "60", "round": "1"}}},
+	})
+	return s
+}
+
 // job has 60 segments of two keyspaces.
 func job() repair.Job {
 	var j repair.Job
