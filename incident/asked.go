@@ -183,9 +183,21 @@ func (t *turn) repairLooks() {
 		t.sample()
 		return
 	}
+	t.repairBatch()
+}
+
+// repairBatch orders the next segments; whether they may be repaired now was asked
+// before.
+func (t *turn) repairBatch() {
+	job := t.r.Return.Job
+	batch := job.Batch(t.w.Policy.Return.BatchMax)
+	segments := make([]repair.Segment, len(batch))
+	for i, n := range batch {
+		segments[i] = job.Segments[n]
+	}
 	t.nextStep()
 	t.r.Return.Process = t.w.verdict(t.r.Node).Process
-	t.nextBatch()
+	t.order(Once{Verb: VerbRepair, Process: t.r.Return.Process, Segments: segments, First: batch[0]}, LimitMax)
 }
 
 // repairRecovered takes up a repair that the store had before it was recovered:
@@ -267,7 +279,7 @@ func (t *turn) ringRestFault() *fault { return first(t.schemaFault, t.changeFaul
 // confirmed, with them, and a quorum may rest on each.
 func (t *turn) batchFault() *fault {
 	job := t.r.Return.Job
-	if job == nil {
+	if job == nil || t.r.Phase == Returning && len(job.Batch(1)) == 0 {
 		return &fault{NoSilentWait, "its plan is gone; abort it and ask again", false}
 	}
 	for _, i := range job.Batch(t.w.Policy.Return.BatchMax) {
