@@ -279,7 +279,7 @@ func (t *turn) ringRestFault() *fault { return first(t.schemaFault, t.changeFaul
 // confirmed, with them, and a quorum may rest on each.
 func (t *turn) batchFault() *fault {
 	job := t.r.Return.Job
-	if job == nil || t.r.Phase == Returning && len(job.Batch(1)) == 0 {
+	if job == nil || job.Lost() || t.r.Phase == Returning && len(job.Batch(1)) == 0 {
 		return &fault{NoSilentWait, "its plan is gone; abort it and ask again", false}
 	}
 	for _, i := range job.Batch(t.w.Policy.Return.BatchMax) {

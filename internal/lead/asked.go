@@ -5,6 +5,7 @@ package lead
 import (
 	"maps"
 	"slices"
+	"strings"
 	"time"
 
 	"supervisor/cluster"
@@ -96,4 +97,43 @@ func held(rec incident.Record, w incident.World, why string) incident.Decision {
 		return incident.HoldRepair(rec, w, incident.NoSilentWait, "an invariant broke, nothing more is done here: "+why)
 	}
 	return incident.Hold(rec, w, why)
+}
+
+// repairBy is the repair of an ID, as it stands at the key of its node.
+func (p *Picture) repairBy(id string) (at At[incident.Record], is bool) {
+	for _, r := range p.Repairs { // order: one at most has the ID
+		if r.Value.ID == id {
+			return r, true
+		}
+	}
+	return at, false
+}
+
+// joinRepair is join for the record of a repair.
+func (p *Picture) joinRepair(id string) {
+	at, is := p.repairBy(id)
+	if !is || at.Value.Return == nil || at.Value.Return.Job == nil || at.Value.Return.Job.Plan == "" {
+		return
+	}
+	ret := *at.Value.Return
+	job := ret.Job.With(p.Works[store.Work(id, ret.Job.Plan)].Segments)
+	ret.Job, at.Value.Return = &job, &ret
+	p.Repairs[at.Value.Node] = at
+}
+
+// mayForget tells whether the records are readable that could name a plan of an ID
+// of a datacenter.
+func (p *Picture) mayForget(id string, dc cluster.Datacenter) bool {
+	of := id[:max(0, strings.LastIndex(id, "-"))]
+	if of == "rep-"+string(dc) {
+		return !slices.ContainsFunc(p.Unread(), func(key string) bool { return strings.HasPrefix(key, store.Repairs) })
+	}
+	return of == "inc-"+string(dc) && !p.unreadable(store.Record(id))
+}
+
+// placeRepair takes the repair of a node in.
+func (p *Picture) placeRepair(n cluster.Name, kv store.KV) error {
+	err := putAt(p.memo, p.Repairs, n, kv)
+	p.joinRepair(p.Repairs[n].Value.ID)
+	return err
 }

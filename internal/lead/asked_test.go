@@ -9,6 +9,7 @@ import (
 	"supervisor/cluster"
 	"supervisor/incident"
 	"supervisor/internal/store"
+	"supervisor/repair"
 	"supervisor/residency"
 )
 
@@ -91,6 +92,35 @@ func TestARepairStandsAcrossLeaders(t *testing.T) {
 	b.wants(b.say("r3", "bo", incident.AskRepair, "", incident.About{Node: "n3"}), "bo", "", "bo asks for a repair")
 	if r := b.asked(); r.ID != "rep-dc1-2" || r.Ended() {
 		t.Errorf("the next one is %s, %s", r.ID, r.Phase)
+	}
+}
+
+// A large plan stands beside the record of its repair, is put back by whoever reads
+// it, and is swept with the repair's end.
+func TestALargePlanOfARepairStandsApart(t *testing.T) {
+	b := repairs(t)
+	b.rest(b.see(false))
+	r := b.asked()
+	for i := range 2000 {
+		r.Return.Job.Segments = append(r.Return.Job.Segments, repair.Segment{Keyspace: "ks", Hosts: []cluster.Name{"n3", "n1"},
+			Ranges: []cluster.TokenRange{{Start: int64(i) * 7919, End: int64(i)*7919 + 13}}})
+	}
+	b.put(store.Repair("n3"), r)
+	b.rest(b.relist())
+	b.settles(incident.Done)
+	b.rest(b.relist())
+	if r := b.asked(); b.count(store.Works) != 1 || r.Return.Job.Plan == "" || len(r.Return.Job.Segments) != 0 {
+		t.Fatalf("%d plans apart, %d segments in the record", b.count(store.Works), len(r.Return.Job.Segments))
+	}
+	b.heir("n2")
+	b.ring()
+	b.rest(b.see(false))
+	if done, total := b.s.Picture.Repairs["n3"].Value.Return.Job.Progress(); done != 1 || total != 2001 {
+		t.Errorf("the heir knows %d of %d segments", done, total)
+	}
+	b.wants(b.say("r2", "bo", incident.AskAbort, "", incident.About{Incident: "rep-dc1-1", Node: "n3"}), "bo", "", "bo aborts")
+	if b.rest(b.relist()); b.count(store.Works) != 0 {
+		t.Error("its plan is left lying about")
 	}
 }
 

@@ -213,7 +213,7 @@ func (p *Picture) place(kv store.KV) error {
 	case store.Works:
 		return p.placeWork(kv)
 	case store.Repairs:
-		return putAt(p.memo, p.Repairs, cluster.Name(rest(store.Repairs)), kv)
+		return p.placeRepair(cluster.Name(rest(store.Repairs)), kv)
 	case store.Archive:
 		return putIn(p.memo, p.Archive, rest(store.Archive), kv)
 	case store.Fences:

@@ -7,7 +7,6 @@ import (
 	"encoding/hex"
 	"encoding/json"
 	"fmt"
-	"strings"
 
 	"supervisor/cluster"
 	"supervisor/incident"
@@ -48,6 +47,10 @@ func (p *Picture) placeWork(kv store.KV) error {
 // join gives a record the segments of its job. Where they are not, or cannot be
 // read, the job is lost and says so.
 func (p *Picture) join(id string) {
+	if incident.IsRepairID(id) {
+		p.joinRepair(id)
+		return
+	}
 	at, open := p.Records[id]
 	if !open || at.Value.Return == nil || at.Value.Return.Job == nil || at.Value.Return.Job.Plan == "" {
 		return
@@ -98,8 +101,7 @@ func (t *txn) apart(rec incident.Record) incident.Record {
 func (p *Picture) idle(dc cluster.Datacenter) (first string, there bool) {
 	for key := range p.Works { // order: the least key
 		id := store.Split(key, store.Works)[0]
-		if (!there || key < first) && strings.HasPrefix(id, "inc-") && id[:strings.LastIndex(id, "-")] == "inc-"+string(dc) &&
-			!p.unreadable(store.Record(id)) && !p.names(id, key) {
+		if (!there || key < first) && p.mayForget(id, dc) && !p.names(id, key) {
 			first, there = key, true
 		}
 	}
@@ -109,6 +111,9 @@ func (p *Picture) idle(dc cluster.Datacenter) (first string, there bool) {
 // names tells whether the record of an incident names a plan.
 func (p *Picture) names(id, key string) bool {
 	rec, open := p.Records[id]
+	if asked, is := p.repairBy(id); is {
+		rec, open = asked, true
+	}
 	return open && rec.Value.Return != nil && rec.Value.Return.Job != nil && store.Work(id, rec.Value.Return.Job.Plan) == key
 }
 

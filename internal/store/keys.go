@@ -61,6 +61,7 @@ func Record(id string) string { return Incidents + id + "/record" }
 
 // Work is a plan of an incident that is too large for its record.
 func Work(id, plan string) string { return Works + id + "/" + plan }
+
 // Repair is the last repair of a node that a person asked for.
 func Repair(n cluster.Name) string { return Repairs + string(n) }
 
