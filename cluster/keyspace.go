@@ -28,6 +28,10 @@ type Replication struct {
 type Table struct {
 	Name    string        `json:"name"`
 	GCGrace time.Duration `json:"gc_grace"` // seconds in Cassandra, a duration here
+	// ID is Cassandra's own: one that was dropped and made again has another. Empty:
+	// not told.
+	ID   string `json:"id,omitempty"`
+	Base string `json:"base,omitempty"` // of a materialized view: the table it is made of
 }
 
 // Keyspace is one keyspace and its tables. Virtual keyspaces never appear.

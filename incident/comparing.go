@@ -161,7 +161,7 @@ func (t *turn) mayCompare(peer cluster.Name, s repair.Segment) bool {
 // behind its fence with all of them.
 func (t *turn) seenFrom(peer cluster.Name, s repair.Segment) repair.Segment {
 	out := repair.Segment{Keyspace: s.Keyspace, Tables: s.Tables, Ranges: s.Ranges, Hosts: []cluster.Name{peer}}
-	if again := tablesOf(t.r.Return.Unread, s.Keyspace); again != nil {
+	if again := tablesIn(t.r.Return.Unread, s); again != nil {
 		out.Tables = again
 	}
 	all := !t.w.Serves(peer) && peer != t.r.Node
@@ -173,11 +173,12 @@ func (t *turn) seenFrom(peer cluster.Name, s repair.Segment) repair.Segment {
 	return out
 }
 
-// tablesOf are the tables of one keyspace among keyspace.table names.
-func tablesOf(names []string, keyspace string) []string {
+// tablesIn are the tables of one segment among keyspace.table names.
+func tablesIn(names []string, s repair.Segment) []string {
 	var out []string
 	for _, n := range names {
-		if ks, table, ok := strings.Cut(n, "."); ok && ks == keyspace {
+		ks, table, ok := strings.Cut(n, ".")
+		if ok && ks == s.Keyspace && (len(s.Tables) == 0 || slices.Contains(s.Tables, table)) {
 			out = append(out, table)
 		}
 	}
@@ -197,9 +198,7 @@ func (t *turn) previewTold(o Once, res Result, all bool) {
 	for i, s := range o.Segments {
 		if all || slices.Contains(res.Done, o.First+i) {
 			job := ret.Comparison()
-			n := slices.IndexFunc(job.Segments, func(of repair.Segment) bool {
-				return of.Keyspace == s.Keyspace && slices.Equal(of.Ranges, s.Ranges)
-			})
+			n := slices.IndexFunc(job.Segments, func(of repair.Segment) bool { return of.Holds(s) })
 			ret.Compared = job.Mark(n).Done
 		}
 	}
@@ -278,7 +277,7 @@ func (t *turn) compareAgain(tables []string) {
 	ret.Unread, ret.Differs, ret.Compared = tables, nil, nil
 	ret.Looks++
 	for i, s := range ret.Job.Segments {
-		if tablesOf(tables, s.Keyspace) == nil {
+		if tablesIn(tables, s) == nil {
 			ret.Compared = ret.Comparison().Mark(i).Done
 		}
 	}

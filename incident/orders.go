@@ -15,7 +15,7 @@ import (
 // when one of them lacks writes itself by now and the others are too few.
 func (t *turn) jobLives() bool {
 	job, lacking := t.r.Return.Job, false
-	if job.Lost() {
+	if job.Lost() || !t.tablesStand() {
 		return false
 	}
 	for _, i := range job.Batch(len(job.Segments)) {
@@ -39,8 +39,8 @@ func (t *turn) mayRepairWith(peer cluster.Name) bool {
 	return t.w.compares(peer) && !expired
 }
 
-// planRepair makes the job of a repair and orders its first batch. What is
-// written counters would have to prove; unknown means written, so every
+// planRepair makes the job of a repair and orders its first batch. What was
+// written counters prove; unknown means written, so where they do not every
 // replicated table is repaired. It is false when nothing could be planned: too
 // few live replicas is waited for, what a person must mend is held.
 func (t *turn) planRepair(step ReturnStep) bool {
@@ -56,7 +56,7 @@ func (t *turn) planRepair(step ReturnStep) bool {
 		t.preflightWaits(*f)
 		return false
 	}
-	job, refused, err := repair.Plan(repair.PlanInput{
+	in := repair.PlanInput{
 		Schema: *t.w.Schema, Node: t.r.Node,
 		Live:      func(n cluster.Name) bool { return n == t.r.Node || t.mayRepairWith(n) },
 		Lacks:     t.lacksToo,
@@ -64,7 +64,9 @@ func (t *turn) planRepair(step ReturnStep) bool {
 		Residency: t.w.Policy.Residency,
 
 		RangesPerSegment: rangesPerSegment,
-	})
+	}
+	in.Apart = t.apart(step).Fit(in)
+	job, refused, err := repair.Plan(in)
 	if err != nil {
 		t.hold(RulePreflight, "no repair can be planned: "+err.Error())
 		return false
@@ -85,6 +87,8 @@ func (t *turn) planRepair(step ReturnStep) bool {
 	if was := t.r.Return.Job; was != nil && was.Lost() {
 		t.say(Saw, "saw_plan_lost")
 	}
+	t.sayLeft(step, in.Apart)
+	t.begins(step)
 	t.r.Return.Job = &job
 	t.r.Return.uncompare()
 	t.to(step)
@@ -273,6 +277,7 @@ func (t *turn) started(res Result) {
 		return
 	}
 	t.to(AwaitDown)
+	t.asks()
 }
 
 func (t *turn) batchDone() {
@@ -294,6 +299,7 @@ func (t *turn) batchDone() {
 func (t *turn) repaired() {
 	t.r.Return.Rounds++
 	if t.r.Return.Step == Repairing {
+		t.r.Return.Repaired = t.r.Return.Planned
 		t.to(Joining)
 		if !t.joinWaits() {
 			t.join()

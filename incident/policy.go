@@ -36,6 +36,7 @@ type Policy struct {
 	Gate         GatePolicy `json:"gate" yaml:"gate"`
 	Return       ReturnBars `json:"return" yaml:"return"`
 	Slow         SlowBars   `json:"slow,omitzero" yaml:"slow"`
+	Repair       RepairBars `json:"repair,omitzero" yaml:"repair"`
 }
 
 // Detection holds the judge's bounds.
@@ -117,9 +118,21 @@ type ReturnBars struct {
 	BatchMax  int           `json:"batch_max" yaml:"batch_max"`   // segments in one order
 }
 
+// RepairBars say what a repair takes.
+type RepairBars struct {
+	// SkipQuiet leaves tables out that were not written since an outage began. Nil, as
+	// policies of an earlier program have it, means true.
+	SkipQuiet *bool `json:"skip_quiet,omitempty" yaml:"skip_quiet,omitempty"`
+}
+
+// SkipsQuiet tells whether a repair may leave out what was not written.
+func (p *Policy) SkipsQuiet() bool {
+	return p != nil && (p.Repair.SkipQuiet == nil || *p.Repair.SkipQuiet)
+}
+
 // DefaultPolicy is what a document that names only modes and regions means.
 func DefaultPolicy() Policy {
-	b := membership.DefaultBars()
+	b, skip := membership.DefaultBars(), true
 	return Policy{
 		Modes:   map[cluster.Datacenter]Mode{},
 		Regions: map[cluster.Region][]cluster.Datacenter{},
@@ -132,6 +145,7 @@ func DefaultPolicy() Policy {
 		Gate:     GatePolicy{Unasked: isolate.Normal},
 		Return:   ReturnBars{TriesMax: 3, RoundsMax: 3, RampEvery: 2 * time.Second, BatchMax: 4},
 		Slow:     usualSlow(),
+		Repair:   RepairBars{SkipQuiet: &skip},
 	}
 }
 

@@ -155,6 +155,7 @@ func (t *turn) cameBack() {
 		return
 	}
 	t.to(AwaitDown)
+	t.asks()
 }
 
 // keptFromReaders tells whether the fence of a return stands.

@@ -101,8 +101,19 @@ type Return struct {
 	Read       []string      `json:"read,omitempty"`     // tables that were read, none of their rows old
 	// Unread are tables that differed and whose rows tell nothing: they are
 	// compared again, Looks times by now.
-	Unread    []string      `json:"unread,omitempty"`
-	Looks     int           `json:"looks,omitempty"`
+	Unread []string `json:"unread,omitempty"`
+	Looks  int      `json:"looks,omitempty"`
+	// Asks counts the questions about write counters, Asked is when the last one was
+	// put, since the incident began, and Open is true while its answers may be used.
+	Asks  uint32        `json:"asks,omitempty"`
+	Asked time.Duration `json:"asked,omitempty"`
+	Open  bool          `json:"open,omitempty"`
+	// Planned is from when on what is written may be missing from the repair that
+	// hibernates, and Repaired the same of one that has ended; 0: there is none.
+	Planned  time.Duration `json:"planned,omitempty"`
+	Repaired time.Duration `json:"repaired,omitempty"`
+	// Whole is true once a repair left old rows behind: from then on no table is left out.
+	Whole     bool          `json:"whole,omitempty"`
 	Cassandra time.Duration `json:"cassandra"` // share of Cassandra's own work
 	Uncertain int           `json:"uncertain,omitempty"`
 }

@@ -88,6 +88,9 @@ const (
 func (t *turn) to(s ReturnStep) {
 	t.r.Return.Step = s
 	t.nextStep()
+	if s == AwaitDown || s == AwaitUp {
+		t.r.Return.Open = false // what was answered is from before
+	}
 }
 
 // exited tells whether the node's process is gone in this step, by its own
@@ -230,6 +233,7 @@ func (t *turn) startOver(code, reason string) {
 	}
 	t.r.Return.Process, t.r.Return.Generation = "", 0
 	t.r.Return.Step, t.r.Return.Job, t.r.Return.InPlace = Preflight, nil, false
+	t.r.Return.Open, t.r.Return.Planned, t.r.Return.Repaired = false, 0, 0
 	t.waitAside()
 	if f := t.rateFault(); f != nil {
 		t.hold(f.rule, f.reason)
@@ -260,7 +264,7 @@ func (t *turn) awaitDown() {
 	case len(up) > 0:
 		t.endSleeper(up)
 	case down:
-		if t.planRepair(Repairing) {
+		if t.answered() && t.planRepair(Repairing) {
 			t.say(Proved, "proved_down", "peers", names(peers), "node", string(t.r.Node))
 		}
 	case t.w.InStep > sightMax:
@@ -323,7 +327,7 @@ func (t *turn) awaitUp() {
 	ok, rest := t.upUnderSeverity()
 	switch {
 	case ok:
-		if t.planRepair(RepairingAgain) {
+		if t.answered() && t.planRepair(RepairingAgain) {
 			t.say(Proved, "proved_up", "peers", names(t.w.livePeers(t.r.Node)), "node", string(t.r.Node))
 		}
 	case t.w.InStep > sightMax:

@@ -86,6 +86,7 @@ var sentences = map[string]string{
 	"waits_down":              "{peers} have not said yet that the hibernated node is DOWN",
 	"saw_up":                  "{peers} say UP of {node} while it hibernates: it is no fence there, end it and start again",
 	"proved_down":             "{peers} say DOWN of {node}",
+	"decided_left_out":        "left out: {count} quiet tables ({tables}), unbroken and unchanged on all {replicas} other replicas since {since}, before {what}",
 	"did_repair":              "repaired {done}/{total} segments, round {round}",
 	"saw_plan_lost":           "the plan of the repair cannot be read in the store: it is planned anew",
 	"did_join":                "{node} left hibernation: takes writes and hints, is not read",

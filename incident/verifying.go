@@ -264,7 +264,10 @@ func (t *turn) rowsRead(o Once, res Result) {
 }
 
 // behindFence is where a node that was open and served old rows begins again.
-func (t *turn) behindFence() { t.r.Return.Step, t.r.Return.Job = AwaitUp, nil }
+// Something was missing there, so from now on everything is repaired.
+func (t *turn) behindFence() {
+	t.r.Return.Step, t.r.Return.Job, t.r.Return.Whole = AwaitUp, nil, true
+}
 
 // reorder gives a verifying order again when the last one came to nothing, or
 // the first when somebody can be asked.

@@ -122,6 +122,10 @@ type Agent struct {
 	// hibernated it by its own disk's word, until a return has fenced the node: it
 	// may lack writes, also when no leader saw it down.
 	Unrepaired bool `json:"unrepaired,omitempty"`
+	// Counts is true while it reads the write counters of its Cassandra, and Writes is
+	// its answer to those who ask for them; nil: nobody does.
+	Counts bool    `json:"counts,omitempty"`
+	Writes *Writes `json:"writes,omitempty"`
 	// Missed and Lapsed are what it saw of silences and nobody could write down:
 	// those that no incident is open about, and nodes whose return they spoil.
 	Missed []Silence      `json:"missed,omitempty"`

@@ -33,6 +33,7 @@ type PlanInput struct {
 	// Local are the keyspaces whose clients ask their own datacenter only. For
 	// the others a quorum over all datacenters is needed as well.
 	Local            []string
+	Apart            Apart
 	RangesPerSegment int // at least 1: one repair command names that many ranges at most
 	// Sizes are the bytes the node has, by keyspace and table; one that is missing
 	// has next to none. By them a segment gets about SegmentBytes, in RangesJoined
@@ -86,7 +87,11 @@ func Plan(in PlanInput) (Job, []Refused, error) {
 	for _, ks := range p.wanted() {
 		p.keyspace(ks)
 	}
-	return Job{Segments: p.segments, Done: newBitmap(len(p.segments))}, p.refused, nil
+	job := Job{Segments: p.segments, Done: newBitmap(len(p.segments))}
+	for _, i := range p.done {
+		job = job.Mark(i)
+	}
+	return job, p.refused, nil
 }
 
 type planner struct {
@@ -94,7 +99,9 @@ type planner struct {
 	ring       cluster.Ring
 	datacenter map[cluster.Name]cluster.Datacenter
 	segments   []Segment
+	done       []int // those that are only compared
 	refused    []Refused
+	sampled    bool
 	admitted   struct { // of the keyspace that is planned
 		keyspace string
 		in       map[cluster.Region]bool
@@ -203,14 +210,29 @@ func (p *planner) group(ks cluster.Keyspace, g group, size sizing) {
 		p.refuse(ks, g.ranges, rule, why)
 		return
 	}
+	repaired, compared, none := p.Apart.tables(ks, p.Tables[ks.Name])
 	for _, ranges := range p.cut(g.ranges, size) {
-		p.segments = append(p.segments, Segment{
-			Keyspace: ks.Name,
-			Tables:   slices.Clone(p.Tables[ks.Name]),
-			Ranges:   slices.Clone(ranges),
-			Hosts:    slices.Clone(hosts),
-		})
+		if !none {
+			p.segment(ks, repaired, ranges, hosts)
+		}
+		if len(compared) > 0 {
+			p.compared(ks, compared, ranges, hosts)
+		}
+		if p.Apart.Sample[0] == ks.Name && !p.sampled {
+			p.compared(ks, []string{p.Apart.Sample[1]}, ranges[:1], hosts)
+			p.sampled = true
+		}
 	}
+}
+
+func (p *planner) segment(ks cluster.Keyspace, tables []string, ranges []cluster.TokenRange, hosts []cluster.Name) {
+	p.segments = append(p.segments, Segment{Keyspace: ks.Name, Tables: slices.Clone(tables), Ranges: slices.Clone(ranges), Hosts: slices.Clone(hosts)})
+}
+
+// compared adds a segment that has nothing to repair.
+func (p *planner) compared(ks cluster.Keyspace, tables []string, ranges []cluster.TokenRange, hosts []cluster.Name) {
+	p.done = append(p.done, len(p.segments))
+	p.segment(ks, tables, ranges, hosts)
 }
 
 // hosts divides the live replicas: those that may be compared, the node first,

@@ -87,6 +87,7 @@ type Agent struct {
 	errands chan func(*desk)   // questions to the desk: snapshot, gate, words
 	commits chan lead.Commit   // from the desk to the store
 	opened  chan struct{}      // from the desk: the first incident is open, read ring and schema
+	asked   chan struct{}      // from the desk: somebody asks for the write counters
 	relists chan struct{}      // from the desk: read everything anew
 	resigns chan struct{}      // from the desk: let the lease go
 	orders  [3]chan errand     // to the executors: cassandra, looks, power
@@ -111,7 +112,7 @@ const (
 func New(o Options) *Agent {
 	a := &Agent{o: o,
 		inputs: make(chan lead.Input, inputMax), pulses: make(chan pulse, 1), errands: make(chan func(*desk), errandMax),
-		commits: make(chan lead.Commit, errandMax), relists: make(chan struct{}, 1), opened: make(chan struct{}, 1), beats: make(chan struct{}, 1), resigns: make(chan struct{}, 1),
+		commits: make(chan lead.Commit, errandMax), relists: make(chan struct{}, 1), opened: make(chan struct{}, 1), asked: make(chan struct{}, 1), beats: make(chan struct{}, 1), resigns: make(chan struct{}, 1),
 		abroad: make(chan lead.Abroad, errandMax),
 		pools:  make(chan poolWork, 1), wanted: make(chan fenceWork, 1), settled: make(chan settledErrand, errandMax),
 		stopped: make(chan struct{}),
@@ -143,6 +144,7 @@ func (a *Agent) Run(ctx context.Context) error {
 	if a.o.Holdings != nil {
 		run(a.watchHoldings)
 	}
+	run(a.watchWrites)
 	run(a.keepFences)
 	run(a.keepPools)
 	for _, orders := range a.orders {
@@ -254,9 +256,13 @@ type desk struct {
 	alive         time.Time      // when this Cassandra was last in order, as the disk says
 	quiet         cluster.Moment // since when the admin interface does not answer
 	drained       bool
-	served        time.Time     // when the own process was last seen in mode NORMAL; zero: not by this agent
-	left          time.Time     // when the stop that drained tells of began
-	hints         time.Duration // how long other nodes keep hints; zero: nobody told
+	counters      bool             // the write counters of this Cassandra tell of all writes
+	counts        bool             // and they were read
+	written       *incident.Writes // as they were told last
+	answeredTo    []string         // the questions that were known then
+	served        time.Time        // when the own process was last seen in mode NORMAL; zero: not by this agent
+	left          time.Time        // when the stop that drained tells of began
+	hints         time.Duration    // how long other nodes keep hints; zero: nobody told
 	announced     string
 	announcedAt   cluster.Moment
 	troubles      map[string]incident.Trouble
@@ -414,6 +420,7 @@ const passEvery = time.Second
 // pass gives keepers and executors their work.
 func (d *desk) pass(ctx context.Context, now cluster.Moment) {
 	d.passed = now
+	d.heedQuestions()
 	d.hints = d.state.Hints(d.cassandra)
 	d.noticeTwin(now)
 	d.errands(ctx)

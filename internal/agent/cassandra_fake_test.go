@@ -6,6 +6,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"maps"
 	"slices"
 	"time"
 
@@ -46,6 +47,7 @@ type fakeNode struct {
 	changedAt    time.Time
 	old          int // old rows that the next comparisons find
 	vitals       cassandra.Vitals
+	writes       map[string]cassandra.TableWrites
 	free         int64 // of a disk of a thousand
 	counters     int   // previews that find ks.c, a table of counters, to differ
 }
@@ -192,6 +194,14 @@ func (a fakeAdmin) Vitals(ctx context.Context, _ bool) (cassandra.Vitals, error)
 	}
 	defer a.n.r.mu.Unlock()
 	return a.n.vitals, nil
+}
+
+func (a fakeAdmin) Writes(ctx context.Context) (map[string]cassandra.TableWrites, error) {
+	if err := a.call(ctx); err != nil {
+		return nil, err
+	}
+	defer a.n.r.mu.Unlock()
+	return maps.Clone(a.n.writes), nil
 }
 
 // space is the room on the disk under the node's data.

@@ -142,6 +142,8 @@ type Admin interface {
 	Settings(ctx context.Context) (cassandra.Settings, error)
 	// Vitals with tables also looks at the size of every table.
 	Vitals(ctx context.Context, tables bool) (cassandra.Vitals, error)
+	// Writes are the write counters of all tables, by keyspace.table.
+	Writes(ctx context.Context) (map[string]cassandra.TableWrites, error)
 	SetSeverity(ctx context.Context, v float64) error
 	JoinRing(ctx context.Context) error
 	StartNativeTransport(ctx context.Context) error

@@ -147,6 +147,12 @@ func flatten(p *incident.Policy) map[string]string {
 }
 
 func flattenValue(path string, v reflect.Value, out map[string]string) {
+	if v.Kind() == reflect.Pointer {
+		if v.IsNil() {
+			return
+		}
+		v = v.Elem()
+	}
 	if word, ok := leaf(v); ok {
 		if word != "" {
 			out[path] = word

@@ -101,21 +101,27 @@ func (s *Session) keyspaces(ctx context.Context) ([]cluster.Keyspace, error) {
 // tables reads tables and views by keyspace, sorted by name.
 func (s *Session) tables(ctx context.Context) (map[string][]cluster.Table, error) {
 	out := map[string][]cluster.Table{}
-	take := func(scan func(...any) error) error {
-		var keyspace string
-		var table cluster.Table
-		var seconds int
-		if err := scan(&keyspace, &table.Name, &seconds); err != nil {
-			return err
+	take := func(more func(*cluster.Table) []any) func(scan func(...any) error) error {
+		return func(scan func(...any) error) error {
+			var keyspace string
+			var table cluster.Table
+			var seconds int
+			if err := scan(append([]any{&keyspace, &table.Name, &seconds, &table.ID}, more(&table)...)...); err != nil {
+				return err
+			}
+			table.GCGrace = time.Duration(seconds) * time.Second
+			out[keyspace] = append(out[keyspace], table)
+			return nil
 		}
-		table.GCGrace = time.Duration(seconds) * time.Second
-		out[keyspace] = append(out[keyspace], table)
-		return nil
 	}
-	if err := s.each(ctx, "SELECT keyspace_name, table_name, gc_grace_seconds FROM system_schema.tables", take); err != nil {
+	err := s.each(ctx, "SELECT keyspace_name, table_name, gc_grace_seconds, id FROM system_schema.tables",
+		take(func(*cluster.Table) []any { return nil }))
+	if err != nil {
 		return nil, err
 	}
-	if err := s.each(ctx, "SELECT keyspace_name, view_name, gc_grace_seconds FROM system_schema.views", take); err != nil {
+	err = s.each(ctx, "SELECT keyspace_name, view_name, gc_grace_seconds, id, base_table_name FROM system_schema.views",
+		take(func(t *cluster.Table) []any { return []any{&t.Base} }))
+	if err != nil {
 		return nil, err
 	}
 	for _, list := range out {

@@ -54,6 +54,8 @@ var policyComments = map[string]string{
 	"slow.over_after":     "not slow for so long, before it is given back",
 	"slow.quiet_for":      "the same of one that is slow more often than silences_max within starts_window",
 	"slow.ask_after":      "slow for so long, before a person is asked; what was done stays",
+	"repair":              "What a repair of a returning node takes.",
+	"repair.skip_quiet":   "true leaves out tables that were not written since the outage began, where every\nother replica's write counters say so; what is not known is repaired",
 }
 
 const poolExample = "\nFor example:\n" +

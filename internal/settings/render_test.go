@@ -41,6 +41,7 @@ func otherPolicy() incident.Policy {
 	p.Gate.Unasked = isolate.Hibernate
 	p.Return = incident.ReturnBars{TriesMax: 1, RoundsMax: 2, RampEvery: time.Millisecond, BatchMax: 16}
 	p.Slow = incident.SlowBars{DrainAfter: time.Second, SeverityAfter: 2 * time.Second, OverAfter: 20 * time.Second, QuietFor: time.Minute, AskAfter: 2 * time.Minute}
+	p.Repair.SkipQuiet = new(bool)
 	return p
 }
 
