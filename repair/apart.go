@@ -66,7 +66,7 @@ func (a Apart) Fit(in PlanInput) Apart {
 		}
 		room -= bytes
 		out.Left[ks.Name], out.Compared[ks.Name] = a.Left[ks.Name], a.Compared[ks.Name]
-		if a.Sample[0] == ks.Name {
+		if a.Sample[0] == ks.Name && slices.Contains(a.Left[ks.Name], a.Sample[1]) {
 			out.Sample = a.Sample
 		}
 	}

@@ -72,12 +72,12 @@ func (w *writes) take(r reading) {
 }
 
 // next compares two readings in a row: what moved may have done so until the moment
-// the second one was over. Fewer bytes are a compaction.
+// the second one was over. Fewer bytes are a compaction, which may hide that others came.
 func (c counted) next(said cassandra.TableWrites, end cluster.Moment) counted {
 	if said.Count != c.said.Count {
 		c.wrote = end
 	}
-	if said.Bytes > c.said.Bytes {
+	if said.Bytes != c.said.Bytes {
 		c.grew = end
 	}
 	c.said = said
