@@ -70,6 +70,7 @@ const logging = `<configuration>
     <triggeringPolicy class="ch.qos.logback.core.rolling.SizeBasedTriggeringPolicy"><maxFileSize>20MB</maxFileSize></triggeringPolicy>
     <encoder><pattern>%%-5level [%%thread] %%date{ISO8601} %%F:%%L - %%msg%%n</pattern></encoder>
   </appender>
+  <logger name="org.apache.cassandra.repair.ValidationManager" level="DEBUG"/>
   <root level="INFO"><appender-ref ref="FILE"/></root>
 </configuration>
 `
