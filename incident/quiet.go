@@ -29,8 +29,9 @@ const (
 	// quietMargin is by how much longer than since its outage began, and twice the hint
 	// window before, a table must have been quiet: clocks, late words, late mutations.
 	quietMargin = time.Minute
-	// againMargin is that of what was written since a repair began, on one clock.
-	againMargin = 10 * time.Second
+	// againMargin is that of what was written since a repair was asked about, on one
+	// clock: a counter moves a moment after its write.
+	againMargin = 5 * time.Second
 	// answersMax is how long replicas are waited for that count writes.
 	answersMax = 10 * time.Second
 	// answersFresh is how old a question may be when a repair is planned by it.

@@ -15,6 +15,9 @@ import (
 
 const (
 	writesEvery = 10 * time.Second
+	// writesSoon is the pace while somebody may ask: what was written is known to
+	// have been before a repair only as closely as that.
+	writesSoon = 2 * time.Second
 	// unbrokenMax is how far apart two readings may be that tell of what was between.
 	unbrokenMax = 30 * time.Second
 	// countedMax bounds the tables whose counters are remembered, 100 bytes each; of the
@@ -133,7 +136,11 @@ func (a *Agent) watchWrites(ctx context.Context) {
 		}
 		counts := w.counts(r.process, r.began)
 		_, _ = ask(ctx, a, func(d *desk) struct{} { d.countsWrites(asked.questions, counts, said); return struct{}{} })
-		a.restUntilAsked(ctx)
+		pace := writesEvery
+		if asked.soon {
+			pace = writesSoon
+		}
+		a.restUntilAsked(ctx, pace)
 	}
 }
 
@@ -148,8 +155,8 @@ func (a *Agent) readWrites(ctx context.Context, r *reading) bool {
 	return err == nil && a.o.Observer.Process() == r.process
 }
 
-func (a *Agent) restUntilAsked(ctx context.Context) {
-	t := time.NewTimer(writesEvery)
+func (a *Agent) restUntilAsked(ctx context.Context, d time.Duration) {
+	t := time.NewTimer(d)
 	defer t.Stop()
 	select {
 	case <-ctx.Done():
@@ -161,11 +168,12 @@ func (a *Agent) restUntilAsked(ctx context.Context) {
 // askedWrites is what the desk knows of who asks for which tables.
 type askedWrites struct {
 	questions []string
+	soon      bool              // there may be another one
 	ids       map[string]string // of all replicated tables, by keyspace.table
 }
 
 func (d *desk) asksWrites() askedWrites {
-	out := askedWrites{questions: d.state.Questions()}
+	out := askedWrites{questions: d.state.Questions(), soon: d.state.MayBeAsked()}
 	if d.state.Schema == nil {
 		return out
 	}

@@ -5,6 +5,7 @@ package lead
 import (
 	"slices"
 
+	"supervisor/cluster"
 	"supervisor/incident"
 	"supervisor/repair"
 )
@@ -14,18 +15,35 @@ import (
 // returns.
 func (s *State) Questions() []string {
 	var out []string
-	add := func(open []incident.Record) {
-		for i := range open {
-			q := open[i].Question()
-			if q != "" && s.Schema != nil && slices.Contains(repair.Replicas(*s.Schema, open[i].Node), s.Self) {
-				out = append(out, q)
-			}
+	s.eachOpen(func(r incident.Record) {
+		if q := r.Question(); q != "" && s.holdsOf(r.Node) {
+			out = append(out, q)
 		}
-	}
-	add(s.Picture.OpenRecords())
-	for _, r := range s.Elsewhere() {
-		add(s.abroad[r].picture.OpenRecords())
-	}
+	})
 	slices.Sort(out)
 	return out
+}
+
+// MayBeAsked tells whether a question may come soon, as a node is out of which this
+// host holds data.
+func (s *State) MayBeAsked() (soon bool) {
+	s.eachOpen(func(r incident.Record) {
+		soon = soon || r.Phase != incident.Held && s.holdsOf(r.Node)
+	})
+	return soon
+}
+
+func (s *State) eachOpen(do func(incident.Record)) {
+	for _, r := range s.Picture.OpenRecords() {
+		do(r)
+	}
+	for _, region := range s.Elsewhere() {
+		for _, r := range s.abroad[region].picture.OpenRecords() {
+			do(r)
+		}
+	}
+}
+
+func (s *State) holdsOf(n cluster.Name) bool {
+	return s.Schema != nil && slices.Contains(repair.Replicas(*s.Schema, n), s.Self)
 }

@@ -20,16 +20,16 @@ import (
 type Bulk struct {
 	Nodes []Node
 	Rows  int // of the table that is changed
+	Idle  int // of each of the others
 }
 
-// The layout. The tables at rest hold several times what the changed one does.
+// The layout.
 const (
 	bulkKeyspaces = 4
 	bulkIdle      = 3 // tables at rest in each
-	bulkShare     = 4 // one of them has so many times fewer rows than the changed one
 	bulkChanged   = "bulk1.changed"
 	changedBytes  = 100
-	idleBytes     = 400
+	idleBytes     = 200
 	// ChangeEach is every how many rows one is changed: 1 %.
 	ChangeEach  = 100
 	bulkWorkers = 24
@@ -73,8 +73,7 @@ func (b Bulk) Fill(ctx context.Context, datacenter string, told func(done, of in
 	}
 	defer session.Close()
 	idle := b.idle()
-	each := b.Rows / bulkShare
-	of := b.Rows + len(idle)*each
+	of := b.Rows + len(idle)*b.Idle
 	var done atomic.Int64
 	count := func() {
 		if n := done.Add(1); n%5000 == 0 {
@@ -84,7 +83,7 @@ func (b Bulk) Fill(ctx context.Context, datacenter string, told func(done, of in
 	for _, table := range append([]string{bulkChanged}, idle...) {
 		rows, bytes := b.Rows, changedBytes
 		if table != bulkChanged {
-			rows, bytes = each, idleBytes
+			rows, bytes = b.Idle, idleBytes
 		}
 		err := parallel(rows, func(i int) error {
 			defer count()

@@ -24,6 +24,7 @@ type Mending struct {
 	Rows       int         `json:"rows"`
 	Changed    int         `json:"changed"`
 	Tables     int         `json:"tables"`
+	Idle       int         `json:"idle_rows"` // in each of the others
 	Supervisor MendingHalf `json:"supervisor"`
 	Full       MendingHalf `json:"full"`
 }
@@ -53,7 +54,7 @@ const (
 )
 
 // RunMending brings a cluster up, mends the two outages and leaves it running.
-func RunMending(ctx context.Context, rows int, o Options) (Mending, error) {
+func RunMending(ctx context.Context, rows, idle int, o Options) (Mending, error) {
 	if err := o.check(); err != nil {
 		return Mending{}, err
 	}
@@ -67,11 +68,11 @@ func RunMending(ctx context.Context, rows int, o Options) (Mending, error) {
 		return Mending{}, err
 	}
 	defer s.close()
-	return s.mending(ctx, load.Bulk{Nodes: plan.LoadNodes(), Rows: rows})
+	return s.mending(ctx, load.Bulk{Nodes: plan.LoadNodes(), Rows: rows, Idle: idle})
 }
 
 func (s *stage) mending(ctx context.Context, b load.Bulk) (Mending, error) {
-	m := Mending{Rows: b.Rows, Changed: b.Changes(), Tables: b.Tables()}
+	m := Mending{Rows: b.Rows, Changed: b.Changes(), Tables: b.Tables(), Idle: b.Idle}
 	s.show.Step("fill")
 	if err := s.fill(ctx, b); err != nil {
 		return m, err
@@ -241,9 +242,14 @@ func (s *stage) compare(ctx context.Context, b load.Bulk, version int64, h *Mend
 	})
 }
 
-// Factors are by how many times less time the repairs took, and fewer bytes were
-// validated, the comparison counted in.
-func (m Mending) Factors() (repair, bytes float64) {
+// Factors are by how many times less time both repairs took, and fewer bytes they
+// validated, than nodetool repair -full, which compares nothing afterwards.
+func (m Mending) Factors() (took, bytes float64) {
+	return ratio(m.Full.RepairMS, m.Supervisor.RepairMS), ratio(m.Full.Repair.Bytes, m.Supervisor.Repair.Bytes)
+}
+
+// WithComparison are the same with the comparison by another node counted in.
+func (m Mending) WithComparison() (took, bytes float64) {
 	ours := m.Supervisor.Repair.plus(m.Supervisor.Compare)
 	return ratio(m.Full.RepairMS, m.Supervisor.RepairMS+m.Supervisor.CompareMS), ratio(m.Full.Repair.Bytes, ours.Bytes)
 }
@@ -277,7 +283,7 @@ func (m Mending) Table() string {
 	var b strings.Builder
 	took, bytes := m.Factors()
 	u, f := m.Supervisor, m.Full
-	fmt.Fprintf(&b, "%s of %s rows changed, %d tables\n", grouped(m.Changed), grouped(m.Rows), m.Tables)
+	fmt.Fprintf(&b, "%s of %s rows of one table changed; %d others at rest with %s each\n", grouped(m.Changed), grouped(m.Rows), m.Tables-1, grouped(m.Idle))
 	row := func(name, ours, compared, full string) {
 		fmt.Fprintf(&b, "  %s%s%s%s\n", left(name, nameWidth), right(ours, ownWidth), right(compared, cassWidth), right(full, haWidth))
 	}
@@ -287,8 +293,8 @@ func (m Mending) Table() string {
 	row("partitions validated", grouped(int(u.Repair.Partitions)), grouped(int(u.Compare.Partitions)), grouped(int(f.Repair.Partitions)))
 	row("tables validated, all nodes", grouped(u.Repair.Tables), grouped(u.Compare.Tables), grouped(f.Repair.Tables))
 	row("old, missing rows afterwards", fmt.Sprintf("%d, %d", u.Old, u.Missing), "", fmt.Sprintf("%d, %d", f.Old, f.Missing))
-	fmt.Fprintf(&b, "  less time: %.1f times with the comparison, %.1f without; fewer bytes: %.1f and %.1f\n",
-		took, ratio(f.RepairMS, u.RepairMS), bytes, ratio(f.Repair.Bytes, u.Repair.Bytes))
+	tookAll, bytesAll := m.WithComparison()
+	fmt.Fprintf(&b, "  less time: %.1f times, with the comparison %.1f; fewer bytes: %.1f times, with it %.1f\n", took, tookAll, bytes, bytesAll)
 	if u.Story != "" {
 		fmt.Fprintf(&b, "  %s\n", u.Story)
 	}
@@ -303,11 +309,14 @@ func took1(ms int64) string { return fmt.Sprintf("%.1f s", float64(ms)/1000) }
 // JSON is it on one line.
 func (m Mending) JSON() (string, error) {
 	took, bytes := m.Factors()
+	tookAll, bytesAll := m.WithComparison()
 	text, err := json.Marshal(struct {
 		Mending
-		TimeFactor  float64  `json:"time_factor"`
-		BytesFactor float64  `json:"bytes_factor"`
-		Faults      []string `json:"faults"`
-	}{m, took, bytes, m.Faults()})
+		TimeFactor   float64  `json:"time_factor"`
+		BytesFactor  float64  `json:"bytes_factor"`
+		TimeCompared float64  `json:"time_factor_with_comparison"`
+		ByteCompared float64  `json:"bytes_factor_with_comparison"`
+		Faults       []string `json:"faults"`
+	}{m, took, bytes, tookAll, bytesAll, m.Faults()})
 	return string(text), err
 }

@@ -107,7 +107,7 @@ func TestHowLongARepairTook(t *testing.T) {
 
 func TestWhenTheBenchIsReached(t *testing.T) {
 	good := Mending{Rows: 1000, Changed: 10, Tables: 13,
-		Supervisor: MendingHalf{RepairMS: 800, CompareMS: 200, Repair: Validated{3, 30, 80}, Compare: Validated{3, 30, 20}, Phase: incident.Closed.String()},
+		Supervisor: MendingHalf{RepairMS: 1000, CompareMS: 200, Repair: Validated{3, 30, 100}, Compare: Validated{3, 30, 20}, Phase: incident.Closed.String()},
 		Full:       MendingHalf{RepairMS: 5000, Repair: Validated{39, 300, 500}}}
 	rows := []struct {
 		why    string
@@ -118,8 +118,8 @@ func TestWhenTheBenchIsReached(t *testing.T) {
 		{"a row is old", func(m *Mending) { m.Supervisor.Old = 1 }, 1},
 		{"a row is missing", func(m *Mending) { m.Supervisor.Missing = 1 }, 1},
 		{"it is held", func(m *Mending) { m.Supervisor.Phase = "Held" }, 1},
-		{"too slow", func(m *Mending) { m.Supervisor.CompareMS = 201 }, 1},
-		{"too much", func(m *Mending) { m.Supervisor.Compare.Bytes = 21 }, 1},
+		{"too slow", func(m *Mending) { m.Supervisor.RepairMS = 1001 }, 1},
+		{"too much", func(m *Mending) { m.Supervisor.Repair.Bytes = 101 }, 1},
 		{"no validation was seen", func(m *Mending) { m.Full.Repair = Validated{} }, 2},
 	}
 	for _, r := range rows {
