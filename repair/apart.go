@@ -73,6 +73,11 @@ func (a Apart) Fit(in PlanInput) Apart {
 	return out
 }
 
+// nothing tells whether a table is neither repaired nor compared, but for a sample.
+func (a Apart) nothing(keyspace, table string) bool {
+	return slices.Contains(a.Left[keyspace], table) && !slices.Contains(a.Compared[keyspace], table)
+}
+
 func length(names []string) int {
 	n := 0
 	for _, name := range names {

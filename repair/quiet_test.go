@@ -192,3 +192,17 @@ func TestAPartOfASegment(t *testing.T) {
 		}
 	}
 }
+
+// What is left out does not cut the ranges of the rest.
+func TestSizesOfWhatIsLeftOut(t *testing.T) {
+	in := input(three, "e1", "orders east=3")
+	in.Schema.Keyspaces[0] = with(in.Schema.Keyspaces[0], "small", "large")
+	in.Sizes, in.SegmentBytes = map[string]map[string]int64{"orders": {"small": 1, "large": 1 << 40}}, 1<<30
+	in.RangesJoined = 64
+	all, _, err := Plan(in)
+	in.Apart = Apart{Left: map[string][]string{"orders": {"large"}}}
+	rest, _, err2 := Plan(in)
+	if err != nil || err2 != nil || len(rest.Segments) != 1 || len(all.Segments) < 1000 {
+		t.Errorf("%d segments of all, %d of the small table (%v, %v)", len(all.Segments), len(rest.Segments), err, err2)
+	}
+}

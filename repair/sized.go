@@ -27,7 +27,7 @@ func (p *planner) sized(ks cluster.Keyspace, placed []cluster.Placed) sizing {
 	}
 	bytes, tokens := int64(0), float64(0)
 	for table, size := range p.Sizes[ks.Name] { // order: a sum
-		if names := p.Tables[ks.Name]; len(names) == 0 || slices.Contains(names, table) {
+		if names := p.Tables[ks.Name]; (len(names) == 0 || slices.Contains(names, table)) && !p.Apart.nothing(ks.Name, table) {
 			bytes += max(0, size)
 		}
 	}
