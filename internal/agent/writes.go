@@ -23,8 +23,9 @@ const (
 	// countedMax bounds the tables whose counters are remembered, 100 bytes each; of the
 	// others nothing is known.
 	countedMax = 4096
-	// quietMin is from when on a table counts as quiet: others are written.
-	quietMin = time.Minute
+	// quietMin is from when on a table counts as quiet: others are written. It is less
+	// than a node takes to come back, so that what was written before is told apart.
+	quietMin = 5 * time.Second
 	// wordMax bounds the answer, in bytes. One that would be larger tells of no table.
 	wordMax = 32 << 10
 )

@@ -58,6 +58,18 @@ func TestWhatCountersTell(t *testing.T) {
 	}
 }
 
+// A table that was written while a node was away, and no more since, is repaired once.
+func TestATableThatWasWrittenAMomentAgoIsToldToo(t *testing.T) {
+	var w writes
+	w.take(counters(time.Second, "p", "i", 5, 90))
+	w.take(counters(11*time.Second, "p", "i", 6, 90))
+	last := counters(22*time.Second, "p", "i", 6, 90)
+	w.take(last)
+	if got := w.answer([]string{"i/1"}, last.began).Still["ks"]["a"]; got != [2]int64{10, 10} {
+		t.Errorf("told %v", got)
+	}
+}
+
 func TestTheAnswerToWhoAsks(t *testing.T) {
 	long := func(w *writes, name string, n int) {
 		ids, said := map[string]string{}, map[string]cassandra.TableWrites{}
