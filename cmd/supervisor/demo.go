@@ -26,7 +26,7 @@ func newDemo() *cobra.Command {
 		Args:  noArgs,
 		RunE:  func(c *cobra.Command, _ []string) error { return c.Help() },
 	}
-	c.AddCommand(newDemoRun(), newDemoRepair(), newDemoUp(), newDemoDown(), newDemoNodeStart(), newDemoProxyStart(), newDemoAgentStart())
+	c.AddCommand(newDemoRun(), newDemoRepair(), newDemoDetect(), newDemoUp(), newDemoDown(), newDemoNodeStart(), newDemoProxyStart(), newDemoAgentStart(), newDemoLAN())
 	return c
 }
 

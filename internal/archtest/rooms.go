@@ -75,7 +75,7 @@ var back = map[string][]string{
 // libraries have one door each: they are imported there and nowhere else.
 var libraries = map[string][]string{
 	"go.etcd.io/etcd":                 {"internal/etcd"},
-	"github.com/hashicorp/memberlist": {"membership/gossip"},
+	"github.com/hashicorp/memberlist": {"membership/gossip", "internal/demo/lan"},
 	"github.com/gocql/gocql":          {"internal/cassandra", "internal/demo/...", suite},
 	"github.com/google/nftables":      {"isolate/nft"},
 	"github.com/mdlayher/netlink":     {"isolate/nft"},

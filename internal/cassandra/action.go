@@ -76,6 +76,11 @@ func (a *Admin) Drain(ctx context.Context) error {
 	return told("drain", a.exec(ctx, storageService, "drain()", nil))
 }
 
+// Flush has the memtables of a keyspace written to its data directory.
+func (a *Admin) Flush(ctx context.Context, keyspace string) error {
+	return told("flush "+keyspace, a.exec(ctx, storageService, "forceKeyspaceFlush(java.lang.String,[Ljava.lang.String;)", nil, keyspace, []string{}))
+}
+
 // UnreachableNodes are the storage addresses, with port, that this node
 // believes down.
 func (a *Admin) UnreachableNodes(ctx context.Context) ([]string, error) {

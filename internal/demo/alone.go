@@ -117,9 +117,13 @@ const restQuiet = 12 * time.Second
 // AwaitRest waits until the cluster is as if nothing had happened: every node
 // sees all others up, no Severity, no hints waiting, no server of the proxy
 // down or changed. Its error says what was not at rest when ctx ended.
-func (p Plan) AwaitRest(ctx context.Context) error {
+func (p Plan) AwaitRest(ctx context.Context) error { return p.AwaitRestFor(ctx, restQuiet) }
+
+// AwaitRestFor is AwaitRest for who does not ask whether the last hints are out of
+// memory: it is enough that nothing was found waiting for so long.
+func (p Plan) AwaitRestFor(ctx context.Context, long time.Duration) error {
 	quiet := time.Now()
-	for time.Since(quiet) < restQuiet {
+	for time.Since(quiet) < long {
 		why := p.unrest(ctx)
 		if why != "" {
 			quiet = time.Now()

@@ -11,6 +11,7 @@ import (
 	"sync"
 	"time"
 
+	"supervisor/internal/demo/node"
 	"supervisor/internal/demo/process"
 )
 
@@ -41,7 +42,7 @@ func (p Plan) end(ctx context.Context) error {
 	var agents, rest []string
 	for _, n := range p.Nodes {
 		agents = append(agents, n.AgentPidFile())
-		rest = append(rest, n.PidFile())
+		rest = append(rest, n.PidFile(), n.LANPidFile())
 	}
 	rest = append(rest, p.Proxy.PidFile())
 	return errors.Join(retire(ctx, agents, agentGrace), retire(ctx, rest, 0))
@@ -62,6 +63,11 @@ func retire(ctx context.Context, pidFiles []string, grace time.Duration) error {
 }
 
 func (p Plan) remove() error {
+	for _, n := range p.Nodes {
+		if err := node.TurnWritable(n); err != nil { // whoever turned it read-only was ended before it could
+			return fmt.Errorf("remove the demo's files: %w", err)
+		}
+	}
 	for _, name := range p.made() {
 		if err := os.RemoveAll(filepath.Join(p.Dir, name)); err != nil {
 			return fmt.Errorf("remove the demo's files: %w", err)

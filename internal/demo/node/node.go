@@ -81,6 +81,13 @@ func (n Node) PidFile() string { return n.path("cassandra.pid") }
 // AgentPidFile names the agent's process in the same way.
 func (n Node) AgentPidFile() string { return n.path("agent.pid") }
 
+// LANPidFile names a plain memberlist that stands beside the agent, where one was
+// started; LANLog takes what it tells.
+func (n Node) LANPidFile() string { return n.path("lan.pid") }
+
+// LANLog is what that memberlist told, a word a line.
+func (n Node) LANLog() string { return n.path("log", "lan.log") }
+
 // Agent is how the node's agent is started, and started again, with the
 // binary that has the verb "agent".
 func (n Node) Agent(binary string) process.Spec {
