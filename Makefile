@@ -6,9 +6,11 @@ SHELL := /usr/bin/env bash
 # grpcnotrace leaves out golang.org/x/net/trace, and with it html/template.
 TAGS  := grpcnotrace
 DEMO  ?= $(CURDIR)/.demo
+DETECT ?= $(CURDIR)/.detect
+PAGE  ?= $(CURDIR)/README.md
 export CGO_ENABLED := 0
 
-.PHONY: alarms hosts hosts-tools package package-check ports-check unit-check build tools test-tools demo bench bench-repair demo-up demo-down check sim sim-long real kills stops test notice lint clean help
+.PHONY: alarms hosts hosts-tools package package-check ports-check unit-check build tools test-tools demo bench bench-repair bench-detect demo-up demo-down check sim sim-long real kills stops test notice lint clean help
 
 help: ## this list
 	@grep -hE '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 12
@@ -45,6 +47,11 @@ bench: tools build ## the simulator's rate; crashes and hangs, medians beside Ca
 
 bench-repair: tools build ## 1 % of 1,000,000 rows changed in an outage (ROWS=N): a return beside nodetool repair -full, time and bytes validated
 	bin/supervisor demo repair --rows $(or $(ROWS),1000000)
+
+# A half that failed is told in the table too; it goes into the page, and ends this with 1.
+bench-detect: tools build ## seven faults beside Cassandra's, HAProxy's and memberlist's own word, N (20) of each twice, into PAGE (README.md); goes on in .detect (DETECT=folder); FAULTS=crash,hang; as root; N=20 takes about 9 hours
+	bin/supervisor demo detect --dir $(DETECT) --runs $(or $(N),20) $(if $(FAULTS),--faults $(FAULTS)); measured=$$?; \
+	if [ -n "$(PAGE)" ]; then bin/supervisor demo detect --dir $(DETECT) --page $(PAGE) || exit 1; fi; exit $$measured
 
 demo-up: tools build ## a real cluster in .demo (DEMO=folder), until `make demo-down`
 	bin/supervisor demo up --dir $(DEMO)
