@@ -28,6 +28,9 @@ func TestExitCodesOfDemo(t *testing.T) {
 		{"what is missing is named", []string{"demo", "up"}, 2, "--dir is missing"},
 		{"unknown flags too", []string{"demo", "up", "--dri", "x"}, 2, "USAGE, exit 2"},
 		{"and unknown verbs", []string{"demo", "upp"}, 2, `"upp"`},
+		{"a fault that nobody knows", []string{"demo", "detect", "--faults", "crash,flood"}, 2, `"flood" is not known; known: crash, hang`},
+		{"no run is no measurement", []string{"demo", "detect", "--runs", "0", "--faults", "crash"}, 2, "want 1 to"},
+		{"a table of nothing is none", []string{"demo", "detect", "--dir", full, "--page", filepath.Join(full, "letter.txt")}, 1, "nothing that was measured"},
 		{"version prints and ends with 0", []string{"version"}, 0, "supervisor "},
 	} {
 		t.Run(tt.why, func(t *testing.T) {

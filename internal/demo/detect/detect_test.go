@@ -180,6 +180,7 @@ func TestTableTellsWhatFailed(t *testing.T) {
 		"memberlist sees no process": "| never ",
 		"but a host":                 "| 5.80 s ",
 		"which p99 it is":            "p99 is the worst of N",
+		"when, and on what":          "Measured 2026-11-28, three nodes with their agents, HAProxy and a light load on one machine of 2 cores.",
 		"both words of Cassandra":    "| 18.0 s, all 19.0 s ",
 	} {
 		if !strings.Contains(text, want) {

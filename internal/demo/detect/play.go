@@ -47,7 +47,7 @@ func (s *stage) play(ctx context.Context, h *Half) error {
 		return errors.Join(err, d.end(context.WithoutCancel(ctx)))
 	}
 	h.At, h.Node, h.StoreLeader = incident.Stamp(d.at), victim.Name, storeLeads
-	s.tell("look", fmt.Sprintf("%s: %s of %s, for at most %.0f s", h.Slot, traits[h.Fault].words, victim.Name, lookMax.Seconds()))
+	s.tell("look", fmt.Sprintf("%s: on %s, %s; for at most %.0f s", h.Slot, victim.Name, traits[h.Fault].words, lookMax.Seconds()))
 	err = s.look(ctx, h, victim, d.at, got)
 	enough()
 	watch.Wait()

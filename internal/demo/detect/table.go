@@ -185,7 +185,7 @@ func Table(halves []Half) string {
 	}
 	var b strings.Builder
 	draw(&b, lines)
-	b.WriteString("\n" + legend(most) + "\n")
+	b.WriteString("\n" + when(halves) + "\n" + legend(most) + "\n")
 	if failed := Failed(halves); len(failed) > 0 {
 		fmt.Fprintf(&b, "\n**Not all went as it must: %d of %d halves failed.** What they measured before is counted.\n\n", len(failed), len(halves))
 		for _, line := range failed {
@@ -212,6 +212,27 @@ func draw(b *strings.Builder, lines [][]string) {
 		}
 		b.WriteString("|\n")
 	}
+}
+
+// when says on which days it was measured, and on how many cores.
+func when(halves []Half) string {
+	var days, cores []string
+	for _, h := range halves {
+		if h.Given() {
+			days = append(days, strings.SplitN(h.At, "T", 2)[0])
+			cores = append(cores, fmt.Sprint(h.Cores))
+		}
+	}
+	if days == nil {
+		return "No fault was given yet."
+	}
+	slices.Sort(days)
+	slices.Sort(cores)
+	if days = slices.Compact(days); len(days) > 2 {
+		days = []string{days[0], days[len(days)-1]}
+	}
+	return fmt.Sprintf("Measured %s, three nodes with their agents, HAProxy and a light load on one machine of %s cores.",
+		strings.Join(days, " to "), strings.Join(slices.Compact(cores), " and "))
 }
 
 // legend says what the columns are.
