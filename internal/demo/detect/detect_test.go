@@ -11,6 +11,7 @@ import (
 	"testing"
 	"time"
 
+	"supervisor/incident"
 	"supervisor/internal/api"
 	"supervisor/internal/demo/haproxy"
 	"supervisor/membership"
@@ -334,6 +335,30 @@ func TestHAProxyIsBelievedOnlyForWhatItSays(t *testing.T) {
 				t.Errorf("%s: %s at %v, want look %d", why, name, pair.got, pair.want)
 			}
 		}
+	}
+}
+
+func TestTheEarlierWordIsTheVerdict(t *testing.T) {
+	at := func(s int) time.Time { return time.Unix(int64(s), 0) }
+	var got seen
+	got.judged(membership.Hung, at(20))
+	got.judged(membership.HostGone, at(21))
+	if got.verdict != at(20) || got.cause != "hung" {
+		t.Errorf("seen twice: %v %s, want the first", got.verdict, got.cause)
+	}
+	if got.written("cql_dead", at(30)); got.verdict != at(20) || got.cause != "hung" {
+		t.Errorf("written later: %v %s", got.verdict, got.cause)
+	}
+	if got.written("cql_dead", at(19)); got.verdict != at(19) || got.cause != "cql_dead" {
+		t.Errorf("written before anybody saw it: %v %s", got.verdict, got.cause)
+	}
+	story := api.Timeline{Events: []api.Event{{Entry: incident.Entry{Kind: incident.Saw, At: "2026-11-28T01:00:00.100Z"}},
+		{Entry: incident.Entry{Kind: incident.Judged, At: "2026-11-28T01:00:00.900Z"}}}}
+	if got := judgedAt(story); got.Format("05.000") != "00.900" {
+		t.Errorf("judged at %v", got)
+	}
+	if !judgedAt(api.Timeline{}).IsZero() {
+		t.Error("a story without a verdict has one")
 	}
 }
 

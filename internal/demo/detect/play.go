@@ -51,7 +51,13 @@ func (s *stage) play(ctx context.Context, h *Half) error {
 	err = s.look(ctx, h, victim, d.at, got)
 	enough()
 	watch.Wait()
+	s.journalled(ctx, victim, d.at, got)
 	h.ours(got, d.at)
+	if err == nil && h.With && h.Fault == Disk {
+		// Its ports are seen to be shut before its agent tells of the disk, and one that is
+		// writable by then has not failed.
+		err = s.closed(ctx, h.Fault)
+	}
 	h.LookedMS = time.Since(d.at).Milliseconds()
 	if err := errors.Join(err, d.end(context.WithoutCancel(ctx))); err != nil {
 		return err
@@ -91,9 +97,7 @@ func (s *stage) look(ctx context.Context, h *Half, victim node.Node, at time.Tim
 
 func (h *Half) ours(got *seen, at time.Time) {
 	h.VerdictMS, h.LighterMS, h.DrainedMS = since(got.verdict, at), since(got.lighter, at), since(got.drained, at)
-	if !got.verdict.IsZero() {
-		h.Cause = got.cause.String()
-	}
+	h.Cause = got.cause
 }
 
 // after waits until the node answers, and until what was begun about it is over.

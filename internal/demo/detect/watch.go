@@ -18,7 +18,7 @@ import (
 type seen struct {
 	mu               sync.Mutex
 	verdict          time.Time
-	cause            membership.Cause
+	cause            string
 	lighter, drained time.Time
 }
 
@@ -26,7 +26,16 @@ func (s *seen) judged(c membership.Cause, at time.Time) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	if s.verdict.IsZero() {
-		s.verdict, s.cause = at, c
+		s.verdict, s.cause = at, c.String()
+	}
+}
+
+// written takes a verdict from the journal, if it is an earlier one.
+func (s *seen) written(cause string, at time.Time) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	if s.verdict.IsZero() || at.Before(s.verdict) {
+		s.verdict, s.cause = at, cause
 	}
 }
 
