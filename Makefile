@@ -49,7 +49,7 @@ bench-repair: tools build ## 1 % of 1,000,000 rows changed in an outage (ROWS=N)
 	bin/supervisor demo repair --rows $(or $(ROWS),1000000)
 
 # A half that failed is told in the table too; it goes into the page, and ends this with 1.
-bench-detect: tools build ## seven faults beside Cassandra's, HAProxy's and memberlist's own word, N (20) of each twice, into PAGE (README.md); goes on in .detect (DETECT=folder); FAULTS=crash,hang; as root; N=20 takes about 9 hours
+bench-detect: tools build ## seven faults beside Cassandra's, HAProxy's and memberlist's own word, N (20) of each twice, into PAGE (README.md); goes on in .detect (DETECT=folder); FAULTS=crash,hang; as root; N=20 takes about four hours
 	bin/supervisor demo detect --dir $(DETECT) --runs $(or $(N),20) $(if $(FAULTS),--faults $(FAULTS)); measured=$$?; \
 	if [ -n "$(PAGE)" ]; then bin/supervisor demo detect --dir $(DETECT) --page $(PAGE) || exit 1; fi; exit $$measured
 

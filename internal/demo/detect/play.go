@@ -7,6 +7,7 @@ import (
 	"errors"
 	"fmt"
 	"runtime"
+	"strings"
 	"time"
 
 	"supervisor/incident"
@@ -20,7 +21,7 @@ func (s *stage) half(ctx context.Context, slot Slot) Half {
 	began := time.Now()
 	h := Half{Slot: slot, Cores: runtime.NumCPU()}
 	if err := s.play(ctx, &h); err != nil {
-		h.Failed = err.Error()
+		h.Failed = strings.ReplaceAll(err.Error(), "\n", "; ") // a line each, in the table too
 	}
 	h.TookMS = time.Since(began).Milliseconds()
 	return h

@@ -114,7 +114,7 @@ func (r Row) cells() []string {
 func (r Row) words() string {
 	text := fmt.Sprintf("`%s`: %s", r.Fault, traits[r.Fault].words)
 	if r.Fault == Leader && r.With > 0 {
-		text += fmt.Sprintf(" (%d of %d times the leading one)", r.StoreLeader, r.With)
+		text += fmt.Sprintf(" (that led the store in %d of %d)", r.StoreLeader, r.With)
 	}
 	return text
 }
