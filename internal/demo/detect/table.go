@@ -144,6 +144,8 @@ func (r Row) faster() string {
 		return "–"
 	case least:
 		return fmt.Sprintf("over %.0f", times)
+	case times < 1:
+		return fmt.Sprintf("%.2f", times)
 	default:
 		return fmt.Sprintf("%.1f", times)
 	}
