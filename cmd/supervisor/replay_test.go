@@ -112,7 +112,7 @@ func TestFilesThatCannotBeReplayed(t *testing.T) {
 		says string
 	}{
 		{"cut short", []string{at("cut", whole.Bytes()[:whole.Len()/2])}, 1, "it is cut short: block 1 of 1"},
-		{"of a later format", []string{at("later", bytes.Replace(whole.Bytes(), []byte("trace 1\n"), []byte("trace 2\n"), 1))}, 1, "it is of format 2, and this program reads format 1"},
+		{"of a later format", []string{at("later", bytes.Replace(whole.Bytes(), []byte("trace 2\n"), []byte("trace 3\n"), 1))}, 1, "it is of format 3, and this program reads format 2"},
 		{"too large", []string{large}, 1, "and no recording more than 64"},
 		{"something else", []string{at("else", []byte("{}"))}, 1, "it is none"},
 		{"not there", []string{filepath.Join(dir, "none")}, 1, "no such file"},
