@@ -25,7 +25,7 @@ const calmFor = 20 * time.Second
 // it goes around: each agent tells of each other one a dozen times, as many in a
 // packet as fit, three packets every 200 ms.
 func spread(agents int) time.Duration {
-	return 45*time.Second + time.Duration(agents)*70*time.Millisecond
+	return 45*time.Second + time.Duration(agents)*300*time.Millisecond
 }
 
 // load is what a calm pool costs, and how soon it sees a crash.

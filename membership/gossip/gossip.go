@@ -93,8 +93,9 @@ func (g *Gossip) config() (*memberlist.Config, error) {
 	// process. Ours travel by SendBestEffort and wait for no round.
 	c.GossipInterval = 400 * time.Millisecond
 	// The full exchange is what brings a name back that a peer once refused:
-	// its owner sees all of us as members and does not join again.
-	c.PushPullInterval = 10 * time.Second
+	// its owner sees all of us as members and does not join again. In a pool of a
+	// thousand it is most of what an agent writes (docs/alarms.md).
+	c.PushPullInterval = 15 * time.Second
 	// Who is asked to look at a member that does not answer says after another such
 	// time that it has none either. With the preset of half an interval that word comes a
 	// moment after the probe ended, and who asked takes himself for unwell: a lost host
