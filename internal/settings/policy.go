@@ -202,12 +202,19 @@ func (c policyCheck) returns() {
 	c.count("return.batch_max", r.BatchMax, 1, 16)
 }
 
+// slowSeen is how long a judge that begins may hear nothing of what answers take: its own
+// window, and that in which observers measure.
+const slowSeen = 10 * time.Second
+
 // slow keeps the answer to a slow node in its order: who is asked sees what was done.
 func (c policyCheck) slow() {
 	s := c.p.Slow
 	c.within("slow.drain_after", s.DrainAfter, time.Second, time.Hour)
 	c.within("slow.severity_after", s.SeverityAfter, time.Second, time.Hour)
 	c.within("slow.over_after", s.OverAfter, incident.SlowOverLeast, time.Hour)
+	least := c.p.Detection.SlowAfter + slowSeen
+	c.must(s.OverAfter >= least, "slow.over_after", "%s is below detection.slow_after and 10 s together, %s; a leader that has just begun would give back a node that is still slow",
+		short(s.OverAfter), short(least))
 	c.within("slow.quiet_for", s.QuietFor, time.Minute, 24*time.Hour)
 	c.must(s.QuietFor >= s.OverAfter, "slow.quiet_for", "%s is below slow.over_after, %s; one that comes and goes would be back sooner than any other",
 		short(s.QuietFor), short(s.OverAfter))
