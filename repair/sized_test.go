@@ -65,6 +65,12 @@ func TestPiecesAreTheRangesTheyWereCutFrom(t *testing.T) {
 			all += float64(width(ranges[i]))
 		}
 		s := sizing{known: true, share: float64(rapid.Int64Range(0, 1<<44).Draw(t, "bytes")) / all}
+		largest := 0.0
+		for _, r := range ranges {
+			largest = max(largest, s.share*float64(width(r)))
+		}
+		// A piece has whole tokens, and there are no more pieces than that.
+		most := 1.01*max(float64(p.SegmentBytes), largest/splitMax) + s.share
 		var joined []cluster.TokenRange
 		for _, segment := range p.cut(ranges, s) {
 			bytes := 0.0
@@ -79,8 +85,7 @@ func TestPiecesAreTheRangesTheyWereCutFrom(t *testing.T) {
 				}
 				joined = append(joined, r)
 			}
-			whole := len(segment) == 1 && (width(segment[0]) == 1 || s.share*float64(width(ranges[len(joined)-1])) > splitMax*float64(p.SegmentBytes))
-			if len(segment) == 0 || len(segment) > max(p.RangesPerSegment, p.RangesJoined) || bytes > 1.01*float64(p.SegmentBytes) && !whole {
+			if len(segment) == 0 || len(segment) > max(p.RangesPerSegment, p.RangesJoined) || bytes > most {
 				t.Fatalf("a segment of %d ranges and %.0f bytes, want %d bytes: %v", len(segment), bytes, p.SegmentBytes, segment)
 			}
 		}
