@@ -8,6 +8,7 @@ import (
 	"supervisor/cluster"
 	"supervisor/isolate"
 	"supervisor/repair"
+	"supervisor/residency"
 )
 
 // A node whose plan cannot be read any more is not proven by comparing nothing: it
@@ -69,5 +70,31 @@ func TestALostPlanIsNotGoneOnWith(t *testing.T) {
 	}
 	if !told {
 		t.Errorf("nobody is told: %+v", d.Lines)
+	}
+}
+
+// What the node's agent says of its tables cuts the plan; without a word it is as
+// it was.
+func TestAPlanIsCutByWhatTheAgentTells(t *testing.T) {
+	for _, row := range []struct {
+		why      string
+		facts    *CassandraFacts
+		segments int
+	}{
+		{"no word", nil, 1},
+		{"a word without sizes", &CassandraFacts{}, 1},
+		{"a table of a GiB", &CassandraFacts{Sizes: map[string]map[string]int64{"ks": {"t": 1024}}}, 4},
+		{"of another keyspace", &CassandraFacts{Sizes: map[string]map[string]int64{"other": {"t": 1024}}}, 1},
+	} {
+		rec, w := behindFence(RepairingAgain)
+		rec.Phase, rec.Held, rec.HeldRule, rec.HeldFrom = Returning, "", "", PhaseUnknown
+		w.Schema = &cluster.Schema{Keyspaces: []cluster.Keyspace{{Name: "ks", Replication: cluster.Replication{Strategy: cluster.Simple, Factor: 2}}},
+			Members: []cluster.Member{{Name: "n1", Datacenter: "dc1", Rack: "a", Tokens: []int64{0}}, {Name: "n2", Datacenter: "dc1", Rack: "b", Tokens: []int64{-1 << 63}}}}
+		w.Policy.Regions["eu"], w.Policy.Residency = []cluster.Datacenter{"dc1"}, residency.Open([]cluster.Region{"eu"})
+		w.Agents["n1"] = Agent{Cassandra: row.facts}
+		x := newTurn(rec, w)
+		if !x.planRepair(RepairingAgain) || len(x.r.Return.Job.Segments) != row.segments {
+			t.Errorf("%s: %s %s, %+v", row.why, x.r.Phase, x.r.Held, x.r.Return.Job)
+		}
 	}
 }

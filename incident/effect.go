@@ -74,10 +74,10 @@ type Once struct {
 	Process cluster.Boot `json:"process,omitempty"`
 	// Silent is set of a Kill that is a fence: it is for a process that answers
 	// nothing, and one that answers its executor is left alone.
-	Silent   bool             `json:"silent,omitempty"`
-	Segments []repair.Segment `json:"segments,omitempty"` // Repair, Preview
-	First    int              `json:"first,omitempty"`    // index in the job of Segments[0]
-	Rows     []KnownRows      `json:"rows,omitempty"`     // ReadRows
+	Silent   bool            `json:"silent,omitempty"`
+	Segments repair.Segments `json:"segments,omitempty"` // Repair, Preview
+	First    int             `json:"first,omitempty"`    // index in the job of Segments[0]
+	Rows     []KnownRows     `json:"rows,omitempty"`     // ReadRows
 }
 
 // KnownRows names a table whose rows a returning node must know. Only counts

@@ -63,7 +63,8 @@ func (t *turn) planRepair(step ReturnStep) bool {
 		Regions:   t.regions(),
 		Residency: t.w.Policy.Residency,
 
-		RangesPerSegment: rangesPerSegment,
+		RangesPerSegment: rangesPerSegment, RangesJoined: rangesJoined,
+		Sizes: t.sizes(), SegmentBytes: segmentBytes,
 	}
 	in.Apart = t.apart(step).Fit(in)
 	job, refused, err := repair.Plan(in)
@@ -98,6 +99,22 @@ func (t *turn) planRepair(step ReturnStep) bool {
 	}
 	t.nextBatch()
 	return true
+}
+
+// sizes are what the node's own agent told of its tables, in bytes; nil: nothing.
+func (t *turn) sizes() map[string]map[string]int64 {
+	facts := t.w.facts(t.r.Node)
+	if facts == nil || len(facts.Sizes) == 0 {
+		return nil
+	}
+	out := make(map[string]map[string]int64, len(facts.Sizes))
+	for keyspace, tables := range facts.Sizes { // order: into a map
+		out[keyspace] = make(map[string]int64, len(tables))
+		for table, n := range tables { // order: into a map
+			out[keyspace][table] = n << 20
+		}
+	}
+	return out
 }
 
 // waitForReplicas waits for those that are to be compared with. A node in the ring

@@ -75,8 +75,13 @@ const (
 	upBelieved = 4 * time.Second
 	startMax   = 4 * time.Minute
 	shortMax   = 30 * time.Second
-	// rangesPerSegment bounds one repair command.
+	// rangesPerSegment bounds one repair command whose data nobody knows the size of,
+	// and rangesJoined one of which it is known that there is little.
 	rangesPerSegment = 64
+	rangesJoined     = 256
+	// segmentBytes is about what one command compares: within its order's limit also
+	// on a slow disk.
+	segmentBytes = 256 << 20
 	// normalMode is Cassandra's word for a member of the ring; one that hibernates
 	// says something else.
 	normalMode = "NORMAL"

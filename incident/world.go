@@ -161,6 +161,9 @@ type CassandraFacts struct {
 	SyncPeriod time.Duration  `json:"sync_period"`      // commitlog_sync_period
 	// HintWindow is max_hint_window; zero: not known.
 	HintWindow time.Duration `json:"hint_window,omitempty"`
+	// Sizes are roughly the MiB of the tables there, by keyspace and table, without
+	// those below one; empty: not known.
+	Sizes map[string]map[string]int64 `json:"sizes,omitempty"`
 }
 
 // hintWindow is how long hints are kept, as coordinators tell now or told last.

@@ -3,6 +3,7 @@
 package repair
 
 import (
+	"bytes"
 	"cmp"
 	"encoding/binary"
 	"encoding/json"
@@ -36,9 +37,17 @@ func (s Segments) MarshalJSON() ([]byte, error) {
 	return json.Marshal(newPacker(s).pack(s))
 }
 
-// UnmarshalJSON reads what MarshalJSON wrote, and nothing else: segments that
-// are not understood whole must not be repaired in part.
+// UnmarshalJSON reads what MarshalJSON wrote, and the list that was written
+// before. Segments that are not understood whole must not be repaired in part.
 func (s *Segments) UnmarshalJSON(text []byte) error {
+	if bytes.HasPrefix(text, []byte("[")) {
+		d := json.NewDecoder(bytes.NewReader(text))
+		d.DisallowUnknownFields()
+		if err := d.Decode((*[]Segment)(s)); err != nil {
+			return fmt.Errorf("segments: %w", err)
+		}
+		return nil
+	}
 	var packed []byte
 	if err := json.Unmarshal(text, &packed); err != nil {
 		return fmt.Errorf("packed segments: %w", err)

@@ -140,3 +140,13 @@ func TestPackingKnowsEveryPartOfASegment(t *testing.T) {
 		t.Errorf("a segment has %v; teach pack and unpack the new ones, in a new form", parts)
 	}
 }
+
+func TestSegmentsAreReadAsTheyWereWrittenBefore(t *testing.T) {
+	var s Segments
+	if err := json.Unmarshal([]byte(`[{"keyspace":"orders","ranges":[{"start":0,"end":1}],"hosts":["n1","n2"]}]`), &s); err != nil || !reflect.DeepEqual([]Segment(s), jobOf(1).Segments) {
+		t.Errorf("read %+v, %v", s, err)
+	}
+	if err := json.Unmarshal([]byte(`[{"keyspace":"orders","urgent":true}]`), &s); err == nil {
+		t.Error("a part that nobody knows is passed over")
+	}
+}

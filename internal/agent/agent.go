@@ -248,7 +248,8 @@ type desk struct {
 	twinTold      cluster.Moment
 	passed        cluster.Moment // when keepers and executors were last given their work
 	cassandra     *incident.CassandraFacts
-	power         *incident.Powers // what the power hook said last; nil: nothing yet, or there is none
+	sizes         map[string]map[string]int64 // of the tables here, as they are told
+	power         *incident.Powers            // what the power hook said last; nil: nothing yet, or there is none
 	process       cluster.Boot
 	mode          string
 	gateSaid      isolate.Answer // to its gate, last: the same wait is logged once

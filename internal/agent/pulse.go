@@ -145,7 +145,7 @@ func (d *desk) pulsed(_ context.Context, p pulse) {
 	}
 	d.cassandra = &incident.CassandraFacts{HostID: s.HostID, Cluster: s.ClusterName, Address: host(s.Address), Version: s.Release,
 		Schema: s.Schema, Tokens: s.Tokens, Seeds: hosts(s.Seeds), SnitchOff: !s.DynamicSnitch, Mode: s.OperationMode, Moving: s.Moving,
-		HintWindow: p.settings.HintWindow}
+		HintWindow: p.settings.HintWindow, Sizes: d.sizes}
 }
 
 // downs are the nodes of the roster that a Cassandra believes down. Whom it does

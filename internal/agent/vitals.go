@@ -60,6 +60,7 @@ func (a *Agent) watchVitals(ctx context.Context) {
 		_, _ = ask(ctx, a, func(d *desk) struct{} {
 			d.forecast(troubles)
 			d.inside = stands
+			d.weigh(v.said)
 			return struct{}{}
 		})
 		pause(ctx, vitalsEvery)

@@ -33,6 +33,8 @@ type Vitals struct {
 	// Compaction is the most space that a compaction may need beside what stands;
 	// read only when it is asked for.
 	Compaction CompactionNeed
+	// Sizes are the bytes on disk by keyspace and table; nil: not asked for or not told.
+	Sizes map[string]map[string]int64
 }
 
 // Fill is how much of something is used.
@@ -120,6 +122,7 @@ func (a *Admin) Vitals(ctx context.Context, tables bool) (Vitals, error) {
 	}
 	if tables {
 		v.Compaction = needOf(got[sizes], got[sizes+1])
+		v.Sizes = sizesOf(got[sizes])
 	}
 	return v, nil
 }
@@ -262,6 +265,22 @@ func needOf(live, largest answer) CompactionNeed {
 		}
 	}
 	return need
+}
+
+// sizesOf are the sizes of all tables. Names have no dot in them.
+func sizesOf(live answer) map[string]map[string]int64 {
+	var out map[string]map[string]int64
+	for name, n := range metricValues(live, "keyspace", "scope") { // order: into a map
+		keyspace, table, _ := strings.Cut(name, ".")
+		if out == nil {
+			out = map[string]map[string]int64{}
+		}
+		if out[keyspace] == nil {
+			out[keyspace] = map[string]int64{}
+		}
+		out[keyspace][table] = n
+	}
+	return out
 }
 
 // property is one key of a bean's name, which Jolokia tells in the order of the

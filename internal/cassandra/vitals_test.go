@@ -67,6 +67,7 @@ func TestVitals(t *testing.T) {
 	full := Vitals{Heap: Fill{3000, 8000, true}, Files: Fill{400, 100000, true}, Clients: Fill{90, 100, true}, Aborted: 2,
 		Pools: []ThreadPool{{"Native-Transport-Requests", 12, 32, 2147483647, 5}, {"MutationStage", 12, 32, 2147483647, 5}},
 		Hint:  OldestHint{"a", time.UnixMilli(1700000001000)}, Collecting: 2 * time.Second, Dropped: 7}
+	sizes := map[string]map[string]int64{"ks": {"wide": 9000, "small": 100, "leveled": 50000}}
 	with := func(change func(*Vitals)) Vitals {
 		v := full
 		change(&v)
@@ -81,9 +82,9 @@ func TestVitals(t *testing.T) {
 	}{
 		{"a pool that is not there is not known", false, "", nil, full},
 		{"four of the largest tables, and never more than the table", true, "", nil,
-			with(func(v *Vitals) { v.Compaction = CompactionNeed{"ks.wide", 9000} })},
+			with(func(v *Vitals) { v.Compaction, v.Sizes = CompactionNeed{"ks.wide", 9000}, sizes })},
 		{"without its largest a table counts whole", true, "MaxSSTableSize", absent(),
-			with(func(v *Vitals) { v.Compaction = CompactionNeed{"ks.leveled", 50000} })},
+			with(func(v *Vitals) { v.Compaction, v.Sizes = CompactionNeed{"ks.leveled", 50000}, sizes })},
 		{"no connections are bounded", false, storageProxy, ok(-1), with(func(v *Vitals) { v.Clients = Fill{} })},
 		{"an attribute that throws is not known", false, "OperatingSystem", ok(map[string]any{"OpenFileDescriptorCount": 4, "MaxFileDescriptorCount": "ERROR: x"}),
 			with(func(v *Vitals) { v.Files = Fill{} })},
