@@ -182,6 +182,9 @@ func (t *turn) heldForOthers() {
 	}
 	switch t.r.Return.Step {
 	case Repairing, RepairingAgain:
+		if t.stillPressed() {
+			return
+		}
 		try := *t
 		try.r = t.r.clone()
 		if try.r.awaitAnew(); try.peersSpoke() && try.plannable() {

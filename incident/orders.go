@@ -121,6 +121,10 @@ func (t *turn) sizes() map[string]map[string]int64 {
 // gives its turn to them meanwhile. One that hibernates keeps it: no more may
 // hibernate at a time than the budget says.
 func (t *turn) waitForReplicas(why string) {
+	if t.r.Return.Pace.Since.IsZero() {
+		t.r.Return.Pace = t.r.Return.Pace.Pressed(t.w.Wall)
+		t.changed = true
+	}
 	if t.r.Return.Step >= AwaitUp {
 		t.waitForOthers(RuleRepairQuorum, "waits_preflight", "reason", why)
 		return
@@ -138,14 +142,22 @@ func (t *turn) regions() map[cluster.Name]cluster.Region {
 	return out
 }
 
-// nextBatch orders the next segments of the job.
+// nextBatch orders the next segments of the job, or waits for who takes part in them.
 func (t *turn) nextBatch() {
+	batch, p := t.batch()
+	if p.Waits() {
+		t.presses(p)
+		return
+	}
 	job := t.r.Return.Job
-	batch := job.Batch(t.w.Policy.Return.BatchMax)
 	segments := make([]repair.Segment, len(batch))
 	for i, n := range batch {
 		segments[i] = job.Segments[n]
 	}
+	if t.w.InStep > 0 || t.r.Waits != "" {
+		t.nextStep()
+	}
+	t.paced(batch)
 	t.order(Once{Verb: VerbRepair, Process: t.r.Return.Process, Segments: segments, First: batch[0]}, LimitMax)
 }
 
@@ -299,6 +311,7 @@ func (t *turn) started(res Result) {
 
 func (t *turn) batchDone() {
 	done, total := t.r.Return.Job.Progress()
+	t.batchEnded = true
 	t.say(Did, "did_repair", "done", count(done), "total", count(total), "round", count(t.r.Return.Rounds+1))
 	t.nextStep()
 	if t.r.Return.Job.Complete() {

@@ -118,11 +118,16 @@ type ReturnBars struct {
 	BatchMax  int           `json:"batch_max" yaml:"batch_max"`   // segments in one order
 }
 
-// RepairBars say what a repair takes.
+// RepairBars say what a repair takes, and what its participants may be asked to bear.
 type RepairBars struct {
 	// SkipQuiet leaves tables out that were not written since an outage began. Nil, as
 	// policies of an earlier program have it, means true.
 	SkipQuiet *bool `json:"skip_quiet,omitempty" yaml:"skip_quiet,omitempty"`
+
+	PendingCompactionsMax int     `json:"pending_compactions_max,omitempty" yaml:"pending_compactions_max"`
+	DroppedMutationsMax   int     `json:"dropped_mutations_max,omitempty" yaml:"dropped_mutations_max"` // within a minute
+	DiskFreeMin           float64 `json:"disk_free_min,omitempty" yaml:"disk_free_min"`                 // share of the data disk
+	LatencyFactorMax      float64 `json:"latency_factor_max,omitempty" yaml:"latency_factor_max"`       // of reads (p99), to that before the repair
 }
 
 // SkipsQuiet tells whether a repair may leave out what was not written.
@@ -145,7 +150,7 @@ func DefaultPolicy() Policy {
 		Gate:     GatePolicy{Unasked: isolate.Normal},
 		Return:   ReturnBars{TriesMax: 3, RoundsMax: 3, RampEvery: 2 * time.Second, BatchMax: 4},
 		Slow:     usualSlow(),
-		Repair:   RepairBars{SkipQuiet: &skip},
+		Repair:   RepairBars{SkipQuiet: &skip, PendingCompactionsMax: 100, DroppedMutationsMax: 0, DiskFreeMin: 0.1, LatencyFactorMax: 3},
 	}
 }
 

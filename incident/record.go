@@ -116,6 +116,8 @@ type Return struct {
 	Whole     bool          `json:"whole,omitempty"`
 	Cassandra time.Duration `json:"cassandra"` // share of Cassandra's own work
 	Uncertain int           `json:"uncertain,omitempty"`
+	// Pace is how fast its repair goes on.
+	Pace repair.Pace `json:"pace,omitzero"`
 }
 
 // Fenced is how far the fence of a process has come.

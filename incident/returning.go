@@ -188,7 +188,7 @@ func (t *turn) ringChanges() bool {
 // redo gives an order again when none is pending: the last one ended Failed
 // or Uncertain and its pause is over.
 func (t *turn) redo(step ReturnStep) {
-	if len(t.r.Pending) > 0 || t.w.InStep < retryAfter {
+	if len(t.r.Pending) > 0 || t.w.InStep < retryAfter && !t.pressed() {
 		return
 	}
 	switch step {
@@ -212,7 +212,6 @@ func (t *turn) redo(step ReturnStep) {
 		if !t.takesTurn() {
 			return
 		}
-		t.nextStep()
 		t.nextBatch()
 	case Preflight, AwaitDown, AwaitUp, Previewing, Opening, Reading, Ramping, RampingFull:
 	}

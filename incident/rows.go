@@ -19,7 +19,7 @@ import (
 var rows []Row
 
 func init() {
-	rows = slices.Concat(supervisorRows(), nodeRows(), slowRows(), clusterRows(), trendRows(), agentRows(), poolRows())
+	rows = slices.Concat(supervisorRows(), nodeRows(), slowRows(), clusterRows(), repairRows(), trendRows(), agentRows(), poolRows())
 }
 
 // supervisorRows are about the supervisor's own footing.

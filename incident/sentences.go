@@ -79,6 +79,8 @@ var sentences = map[string]string{
 	"cold_started":            "{node} went with the whole ring: nothing was acknowledged while it was away",
 	"waits_reader":            "no live peer with an agent can compare with {node} now",
 	"waits_preflight":         "{reason}",
+	"waits_repair":            "no batch of the repair begins: {why}; {next}",
+	"repair_unheard":          "waited {time} for {peers} ({why}): repaired with them one segment at a time",
 	"waits_repaired":          "nobody serves, and {peers} may be in the ring and were not repaired yet: they would be read from",
 	"did_start":               "start {node}, {how}, try {try}",
 	"proved_start":            "{node} started in {took} (Cassandra's own time), generation {generation}",

@@ -67,19 +67,19 @@ func playFile(t *testing.T, file string) {
 // stage is a world that obeys: what Next orders stands at once, what is read
 // back and what executors say is told by the script.
 type stage struct {
-	t       *testing.T
-	w       World
-	rev     int64
-	records map[cluster.Name]Record
-	asked   map[cluster.Name]Record // repairs that people asked for
-	entered map[cluster.Name]cluster.Moment
-	policy  Policy
-	closed  map[cluster.Name]int
-	byWall  map[cluster.Name]bool // its leader did not see the node go
-	lapsed  map[cluster.Name]bool
-	older   map[cluster.Name]bool // its record was written before the store was recovered
-	joined  map[cluster.Name]Joined
-	fenced  map[cluster.Name]bool // its fence was, and was not raised since
+	t             *testing.T
+	w             World
+	rev           int64
+	records       map[cluster.Name]Record
+	asked         map[cluster.Name]Record // repairs that people asked for
+	entered       map[cluster.Name]cluster.Moment
+	policy        Policy
+	closed        map[cluster.Name]int
+	byWall        map[cluster.Name]bool // its leader did not see the node go
+	lapsed        map[cluster.Name]bool
+	joined        map[cluster.Name]Joined
+	loads         loads
+	older, fenced map[cluster.Name]bool // its record, its fence was written before the store was recovered, and was not since
 }
 
 func newStage(t *testing.T) *stage {
@@ -436,6 +436,7 @@ func (s *stage) worldOf(n cluster.Name) World {
 		}
 	}
 	w.Older, w.OlderFence = s.older[n], s.fenced[n]
+	s.loads.tell(&w)
 	s.joined = w.NowJoined(s.joined)
 	w.Joined = s.joined
 	w.Open = nil

@@ -25,6 +25,8 @@ type turn struct {
 	effects []Effect
 	lines   []Line
 	changed bool
+	// batchEnded is set once a batch of a repair ended in this turn.
+	batchEnded bool
 }
 
 func newTurn(r Record, w World) *turn {
@@ -264,7 +266,7 @@ func (t *turn) checkDeadline() {
 		return
 	}
 	t.hold(RuleDeadline, fmt.Sprintf("%s lasted %s without progress (waiting for %s); look at the node, then retry or abort",
-		cluster.Title(t.r.Phase.String()), t.w.InStep.Round(time.Second), orNone(string(t.r.Waits))))
+		cluster.Title(t.r.Phase.String()), t.w.InStep.Round(time.Second), t.waitWords()))
 }
 
 // trackOutage notes whether the others could take writes while the node was

@@ -6,6 +6,7 @@ import (
 	"fmt"
 
 	"supervisor/cluster"
+	"supervisor/repair"
 )
 
 // Phase is where an incident stands.
@@ -150,6 +151,7 @@ const (
 	RuleReach        Rule = "reach"
 	RuleHibernation  Rule = "hibernation"
 	RuleRepairQuorum Rule = "repair-quorum"
+	RuleRepairPeer   Rule = "repair-peer" // one batch at a time works with a host
 	RuleVerify       Rule = "verify"
 	RuleFencing      Rule = "fencing"
 	RuleDeadline     Rule = "deadline"
@@ -168,5 +170,6 @@ func Rules() []Rule {
 		QuorumSurvives, PoolFloor, OneOpenIncident, NoSilentWait, ClosedIsQuiet,
 		RuleEvidence, RuleMinAge, RuleBudget, RuleRate, RuleStorm, RulePaused, RuleMode, RuleHintWindow, RuleGCGrace,
 		RulePreflight, RuleReach, RuleHibernation, RuleRepairQuorum, RuleVerify, RuleFencing, RuleDeadline, RulePolicy, RuleSize,
-		RuleQuarantine, RuleEra, RuleOperator, RulePlan, RuleMute}
+		RuleQuarantine, RuleEra, RuleOperator, RulePlan, RuleMute, RuleRepairPeer, Rule(repair.DiskRule), Rule(repair.DroppedRule),
+		Rule(repair.CompactionsRule), Rule(repair.LatencyRule), Rule(repair.ForeignRule), Rule(repair.ValidationRule), Rule(repair.UnheardRule)}
 }

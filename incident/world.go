@@ -10,6 +10,7 @@ import (
 	"supervisor/isolate"
 	"supervisor/loadbalancer"
 	"supervisor/membership"
+	"supervisor/repair"
 	"supervisor/residency"
 )
 
@@ -50,6 +51,11 @@ type World struct {
 	SeenAbroad map[cluster.Name]map[cluster.Name]isolate.Seen
 	// Joined are the processes behind fences that are seen in the ring.
 	Joined map[cluster.Name]Joined
+	// Loads are the agents' words about the load of their Cassandras.
+	Loads map[cluster.Name]Loaded
+	// Busy are hosts that a batch works with which is on its way to the store, and for
+	// which node.
+	Busy map[cluster.Name]cluster.Name
 	// Open are the open incidents of the region, also the one that is decided upon.
 	Open []Record
 	// Repairs are those that people asked for, the newest of each node, also ended.
@@ -130,6 +136,8 @@ type Agent struct {
 	// those that no incident is open about, and nodes whose return they spoil.
 	Missed []Silence      `json:"missed,omitempty"`
 	Lapsed []cluster.Name `json:"lapsed,omitempty"`
+	// Load is how much its Cassandra has to do, while it takes part in a repair.
+	Load *repair.Load `json:"load,omitempty"`
 	// Sights are for other regions, and about them; nil where no other region is
 	// named, and while its Cassandra does not answer it.
 	Sights *Sights `json:"sights,omitempty"`

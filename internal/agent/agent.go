@@ -19,6 +19,7 @@ import (
 	"supervisor/internal/trace"
 	"supervisor/isolate"
 	"supervisor/membership"
+	"supervisor/repair"
 	"supervisor/residency"
 )
 
@@ -86,6 +87,7 @@ type Agent struct {
 	beats   chan struct{}      // from the desk: read the admin interface now
 	errands chan func(*desk)   // questions to the desk: snapshot, gate, words
 	commits chan lead.Commit   // from the desk to the store
+	loads   chan struct{}      // from the desk: this host is to tell its load
 	opened  chan struct{}      // from the desk: the first incident is open, read ring and schema
 	asked   chan struct{}      // from the desk: somebody asks for the write counters
 	relists chan struct{}      // from the desk: read everything anew
@@ -112,7 +114,7 @@ const (
 func New(o Options) *Agent {
 	a := &Agent{o: o,
 		inputs: make(chan lead.Input, inputMax), pulses: make(chan pulse, 1), errands: make(chan func(*desk), errandMax),
-		commits: make(chan lead.Commit, errandMax), relists: make(chan struct{}, 1), opened: make(chan struct{}, 1), asked: make(chan struct{}, 1), beats: make(chan struct{}, 1), resigns: make(chan struct{}, 1),
+		commits: make(chan lead.Commit, errandMax), relists: make(chan struct{}, 1), opened: make(chan struct{}, 1), asked: make(chan struct{}, 1), loads: make(chan struct{}, 1), beats: make(chan struct{}, 1), resigns: make(chan struct{}, 1),
 		abroad: make(chan lead.Abroad, errandMax),
 		pools:  make(chan poolWork, 1), wanted: make(chan fenceWork, 1), settled: make(chan settledErrand, errandMax),
 		stopped: make(chan struct{}),
@@ -145,6 +147,7 @@ func (a *Agent) Run(ctx context.Context) error {
 		run(a.watchHoldings)
 	}
 	run(a.watchWrites)
+	run(a.watchLoad)
 	run(a.keepFences)
 	run(a.keepPools)
 	for _, orders := range a.orders {
@@ -279,6 +282,7 @@ type desk struct {
 	whole         bool // the store was read once
 	began         cluster.Moment
 	sights        *incident.Sights           // see incident.Agent
+	load          *repair.Load               // likewise
 	unheard       map[cluster.Region]unheard // the regions that are not read
 }
 
@@ -426,6 +430,7 @@ func (d *desk) pass(ctx context.Context, now cluster.Moment) {
 	d.noticeTwin(now)
 	d.errands(ctx)
 	d.passWanted()
+	d.passLoad()
 }
 
 // tell writes the one log of what happened: every line with its incident.

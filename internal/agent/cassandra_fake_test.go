@@ -48,6 +48,8 @@ type fakeNode struct {
 	old          int // old rows that the next comparisons find
 	vitals       cassandra.Vitals
 	writes       map[string]cassandra.TableWrites
+	load         cassandra.Load
+	loadErr      error
 	free         int64 // of a disk of a thousand
 	counters     int   // previews that find ks.c, a table of counters, to differ
 }
@@ -202,6 +204,15 @@ func (a fakeAdmin) Writes(ctx context.Context) (map[string]cassandra.TableWrites
 	}
 	defer a.n.r.mu.Unlock()
 	return maps.Clone(a.n.writes), nil
+}
+
+// Load is what a test says it is.
+func (a fakeAdmin) Load(ctx context.Context) (cassandra.Load, error) {
+	if err := a.call(ctx); err != nil {
+		return cassandra.Load{}, err
+	}
+	defer a.n.r.mu.Unlock()
+	return a.n.load, a.n.loadErr
 }
 
 // space is the room on the disk under the node's data.

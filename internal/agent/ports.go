@@ -144,6 +144,8 @@ type Admin interface {
 	Vitals(ctx context.Context, tables bool) (cassandra.Vitals, error)
 	// Writes are the write counters of all tables, by keyspace.table.
 	Writes(ctx context.Context) (map[string]cassandra.TableWrites, error)
+	// Load is how much it has to do.
+	Load(ctx context.Context) (cassandra.Load, error)
 	SetSeverity(ctx context.Context, v float64) error
 	JoinRing(ctx context.Context) error
 	StartNativeTransport(ctx context.Context) error

@@ -361,7 +361,7 @@ func (d *desk) clear(code string) {
 // self is what this agent says about itself.
 func (d *desk) self() incident.Agent {
 	me := incident.Agent{Boot: d.a.o.Boot, Version: d.a.o.Version, Level: lead.LevelNow, Control: d.a.control(), Cassandra: d.cassandra, Alive: d.lastAlive(), Unrepaired: d.unrepaired,
-		Missed: d.state.Missed(d.a.o.Clock.Now(), d.a.o.Clock.Wall()), Lapsed: d.state.Lapsed(), Sights: d.sights, Counts: d.counts, Writes: d.written}
+		Missed: d.state.Missed(d.a.o.Clock.Now(), d.a.o.Clock.Wall()), Lapsed: d.state.Lapsed(), Sights: d.sights, Counts: d.counts, Writes: d.written, Load: d.load}
 	_, me.Cuts, _ = d.a.closedPorts.state()
 	me.Power, me.Residency = d.power, d.residency
 	if p := d.state.Picture.Policy.Value; p != nil {

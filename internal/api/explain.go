@@ -192,7 +192,7 @@ func bars(s Snapshot, v membership.Verdict, r incident.Record, open bool) []Bar 
 	if open && r.OfSlowness() {
 		return slowBars(s, v)
 	}
-	return []Bar{drainBar(s, v, r, open), fenceBar(s, v, r, open), returnBar(r, open), replaceBar(v)}
+	return []Bar{drainBar(s, v, r, open), fenceBar(s, v, r, open), returnBar(s, r, open), replaceBar(v)}
 }
 
 func drainBar(s Snapshot, v membership.Verdict, r incident.Record, open bool) Bar {
@@ -248,7 +248,7 @@ func fenceBar(s Snapshot, v membership.Verdict, r incident.Record, open bool) Ba
 	return Bar{Step: "fence", Answer: "not_yet", Reasons: missing}
 }
 
-func returnBar(r incident.Record, open bool) Bar {
+func returnBar(s Snapshot, r incident.Record, open bool) Bar {
 	bar := Bar{Step: "return", Answer: "no_need", Reasons: []string{}}
 	switch _, returned := r.Marks[incident.StageReturned]; {
 	case !open:
@@ -257,6 +257,9 @@ func returnBar(r incident.Record, open bool) Bar {
 	case r.Return != nil:
 		bar.Answer = "under_way"
 		bar.Reasons = append(bar.Reasons, strings.TrimPrefix(waitWords(r), ", "))
+		if why, next := s.World.RepairWaits(r); why != "" {
+			bar.Reasons = append(bar.Reasons, why+"; "+next)
+		}
 	default:
 		bar.Answer = "not_yet"
 	}

@@ -122,6 +122,7 @@ func (s *State) Forget(now cluster.Moment, wall time.Time) {
 	s.Picture.reset()
 	s.term, s.resync = nil, false
 	s.clocks, s.busy = map[string]clock{}, map[cluster.Datacenter]bool{}
+	s.given = given{}
 }
 
 // The numbers that a datacenter leaves out when its store was recovered: what was

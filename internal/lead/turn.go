@@ -43,6 +43,8 @@ type State struct {
 	lapsed map[cluster.Name]bool           // see incident.World
 	pauses map[incident.Pause]paused       // those that stand
 	joined map[cluster.Name]incident.Joined
+	loads  map[cluster.Name]incident.Loaded
+	given  given         // what is on its way to the store
 	hints  time.Duration // the window that was told last
 	told   map[cluster.Name]incident.Silence
 	heeded map[word]bool // what others say of silences and was followed already
@@ -66,7 +68,7 @@ type clock struct {
 // New is the state of an agent that leads nobody yet.
 func New(clusterName string, self cluster.Name, region cluster.Region) *State {
 	return &State{Cluster: clusterName, Self: self, Region: region, Picture: NewPicture(),
-		clocks: map[string]clock{}, busy: map[cluster.Datacenter]bool{},
+		clocks: map[string]clock{}, busy: map[cluster.Datacenter]bool{}, given: given{},
 		served: map[cluster.Datacenter]string{}, broken: map[cluster.Name]bool{},
 		silent: map[cluster.Name]silence{}, downs: map[cluster.Name]cluster.Moment{}, went: map[cluster.Name]cluster.Moment{}, well: map[cluster.Name]bool{}, lapsed: map[cluster.Name]bool{}, pauses: map[incident.Pause]paused{}}
 }
@@ -157,7 +159,7 @@ func (s *State) Turn(in Input, now cluster.Moment, wall time.Time) Out {
 	case Won:
 		s.term = &in.Term
 		s.clocks = map[string]clock{}
-		s.busy = map[cluster.Datacenter]bool{}
+		s.busy, s.given = map[cluster.Datacenter]bool{}, given{}
 		s.resync, s.resign = true, false
 		s.failed, s.until = 0, 0
 		out.Relist = true
@@ -169,6 +171,7 @@ func (s *State) Turn(in Input, now cluster.Moment, wall time.Time) Out {
 	}
 	s.notePauses(now, wall)
 	s.noteJoined(now, wall)
+	s.noteLoads(in, now, wall)
 	s.noteMissed(now, wall)
 	s.decide(&out, now, wall)
 	return out
@@ -180,6 +183,7 @@ func (s *State) Turn(in Input, now cluster.Moment, wall time.Time) Out {
 // nobody knows, and a late first commit and a second exclude each other.
 func (s *State) answered(in Answered) (relist bool) {
 	delete(s.busy, in.Commit.Datacenter)
+	delete(s.given, in.Commit.Datacenter)
 	if s.term == nil {
 		return false
 	}
@@ -230,7 +234,7 @@ func (s *State) decide(out *Out, now cluster.Moment, wall time.Time) {
 			continue
 		}
 		if c, ok := s.decideIn(dc, now, wall); ok {
-			s.busy[dc] = true
+			s.busy[dc], s.given[dc] = true, worksWith(c)
 			out.Commits = append(out.Commits, c)
 		}
 	}
@@ -393,22 +397,6 @@ func (s *State) begin(dc cluster.Datacenter, o opening, now cluster.Moment, wall
 	return c, ok
 }
 
-// burstWindow is how close together incidents must begin to be one burst.
-const burstWindow = 5 * time.Second
-
-// burst is the ID shared by incidents that began together.
-func (s *State) burst(r incident.Record) string {
-	for _, other := range s.Picture.OpenRecords() {
-		if other.Datacenter == r.Datacenter && r.Began.Sub(other.Began).Abs() < burstWindow {
-			if other.Burst != "" {
-				return other.Burst
-			}
-			return other.ID
-		}
-	}
-	return ""
-}
-
 // sweep removes orders that nobody waits for, and plans that nobody follows. Whoever still does one finds it
 // gone when it settles; its next boot must not do hours later what nobody
 // wants now.
@@ -463,7 +451,7 @@ func (s *State) World(dc cluster.Datacenter, now cluster.Moment, wall time.Time)
 		Schema: s.Schema, Ledger: p.Ledgers[dc].Value, Seen: p.Seen, PoolSeen: p.PoolSeen, Agents: p.Agents,
 		Fences: make(map[cluster.Name]incident.StandingFence, len(p.Fences)),
 		Pools:  make(map[string]incident.StandingPool, len(p.Pools)),
-		Open:   p.OpenRecords(), Repairs: p.RepairRecords(), Store: s.Store, Lapsed: s.lapses(), Hints: s.hints, Joined: s.joined,
+		Open:   p.OpenRecords(), Repairs: p.RepairRecords(), Store: s.Store, Lapsed: s.lapses(), Hints: s.hints, Joined: s.joined, Loads: s.loads, Busy: s.givenOut(dc),
 		Era: p.Era.Value.Era, Recovery: p.Era.Value.Recovered, PolicyUnread: p.policyUnread(),
 	}
 	w.Holds = s.holds(now, wall)

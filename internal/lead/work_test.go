@@ -73,6 +73,9 @@ func (b *bench) peersLive() {
 	p.Version, p.Modes["dc1"], p.Regions["eu"] = 2, incident.Auto, []cluster.Datacenter{"dc1"}
 	p.Residency = residency.Open([]cluster.Region{"eu"})
 	b.put(store.Policy, p)
+	for _, m := range s.Members {
+		b.put(store.Agent(m.Name), incident.Agent{Load: &repair.Load{Reading: 1, Free: 500, Total: 1000}})
+	}
 	b.relist()
 	b.turn(Schemed{Schema: s})
 }

@@ -200,6 +200,17 @@ func (c policyCheck) returns() {
 	c.count("return.rounds_max", r.RoundsMax, 1, 10)
 	c.within("return.ramp_every", r.RampEvery, time.Millisecond, 5*time.Minute-time.Second)
 	c.count("return.batch_max", r.BatchMax, 1, 16)
+	c.repairs()
+}
+
+// repairs keeps the bounds such that a cluster in order is within them: one that is
+// never met would hold every return.
+func (c policyCheck) repairs() {
+	r := c.p.Repair
+	c.count("repair.pending_compactions_max", r.PendingCompactionsMax, 1, 1_000_000)
+	c.count("repair.dropped_mutations_max", r.DroppedMutationsMax, 0, 1_000_000)
+	c.must(r.DiskFreeMin > 0 && r.DiskFreeMin <= 0.9, "repair.disk_free_min", "%v; write a share above 0 and at most 0.9, like 0.1", r.DiskFreeMin)
+	c.must(r.LatencyFactorMax >= 1.1 && r.LatencyFactorMax <= 1000, "repair.latency_factor_max", "%v; write a factor from 1.1 to 1000, like 3", r.LatencyFactorMax)
 }
 
 // slowSeen is how long a judge that begins may hear nothing of what answers take: its own

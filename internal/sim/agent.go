@@ -429,6 +429,7 @@ type selfLook struct {
 	odd, moving, snitchOff bool
 	unrepaired, hookWorks  bool
 	silences               string // as they are told
+	load                   int64  // the number of the reading; 0: nobody asks
 }
 
 // tellSelf tells of the own Cassandra what was read last.
@@ -442,7 +443,7 @@ func (a *agent) tellSelf() {
 		a.n.alive, a.n.aliveAt = a.n.wall(), a.w.now
 	}
 	missed, lapsed := a.state.Missed(a.now(), a.n.wall()), a.state.Lapsed()
-	look := selfLook{a.id, alive, a.n.oddSchema, a.w.moving, a.n.snitchOff && !a.w.bug(snitchUnsaid), a.n.unrepaired, a.hookWorks, fmt.Sprint(missed, lapsed)}
+	look := selfLook{a.id, alive, a.n.oddSchema, a.w.moving, a.n.snitchOff && !a.w.bug(snitchUnsaid), a.n.unrepaired, a.hookWorks, fmt.Sprint(missed, lapsed), a.loadRead()}
 	if a.self.look == look && a.showsSelf(look) {
 		return
 	}
@@ -468,18 +469,7 @@ func (a *agent) selfAs(look selfLook) incident.Agent {
 	if look.moving {
 		facts.Moving = []string{"a newcomer"}
 	}
-	return incident.Agent{Boot: a.id, Level: lead.LevelNow, Control: a.control, Cassandra: &facts, Alive: look.alive, Unrepaired: look.unrepaired, Cuts: !a.n.guardless, Power: a.powers(look.hookWorks)}
-}
-
-// showsSelf tells whether the store shows what this agent told of itself: a word
-// that was given up may be written after a later one.
-func (a *agent) showsSelf(look selfLook) bool {
-	is, there := a.state.Picture.Agents[a.n.name]
-	if a.w.now.Sub(a.self.at) < 2*landed {
-		return true
-	}
-	return there && is.Boot == look.boot && is.Alive.Equal(look.alive) && is.Unrepaired == look.unrepaired && (is.Power != nil && len(is.Power.Can) > 0) == look.hookWorks && fmt.Sprint(is.Missed, is.Lapsed) == look.silences && is.Cassandra != nil &&
-		is.Cassandra.SnitchOff == look.snitchOff && (len(is.Cassandra.Moving) > 0) == look.moving && (is.Cassandra.Schema == "s2") == look.odd
+	return incident.Agent{Load: look.quiet(), Boot: a.id, Level: lead.LevelNow, Control: a.control, Cassandra: &facts, Alive: look.alive, Unrepaired: look.unrepaired, Cuts: !a.n.guardless, Power: a.powers(look.hookWorks)}
 }
 
 func (w *world) seeds() []string {

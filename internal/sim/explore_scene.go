@@ -13,6 +13,7 @@ import (
 	"supervisor/internal/obey"
 	"supervisor/internal/store"
 	"supervisor/membership"
+	"supervisor/repair"
 	"supervisor/residency"
 )
 
@@ -59,7 +60,7 @@ func newGround() ground {
 		g.hosts = append(g.hosts, h)
 		g.schema.Members = append(g.schema.Members, cluster.Member{Name: name, HostID: h.HostID, Datacenter: "dc1", Rack: h.Rack, Address: string(name), Tokens: []int64{int64(i) * 100}})
 		g.put(store.Host(name), h)
-		g.put(store.Agent(name), incident.Agent{Boot: cluster.Boot(name) + "-a1", Level: 1, Cassandra: &incident.CassandraFacts{HostID: h.HostID, Version: "5.0.9",
+		g.put(store.Agent(name), incident.Agent{Boot: cluster.Boot(name) + "-a1", Level: 1, Load: &repair.Load{Reading: 1, Free: 500, Total: 1000}, Cassandra: &incident.CassandraFacts{HostID: h.HostID, Version: "5.0.9",
 			Schema: "s", Tokens: 1, Seeds: []string{"n1", "n2", "n3"}, SyncPeriod: second, HintWindow: time.Hour}})
 	}
 	g.schema.Keyspaces = []cluster.Keyspace{{Name: "ks", Replication: cluster.Replication{Strategy: cluster.NetworkTopology,
