@@ -121,7 +121,7 @@ func (t *turn) sizes() map[string]map[string]int64 {
 // gives its turn to them meanwhile. One that hibernates keeps it: no more may
 // hibernate at a time than the budget says.
 func (t *turn) waitForReplicas(why string) {
-	if t.r.Return.Pace.Since.IsZero() {
+	if t.r.Return.Pace.Since.IsZero() && t.w.Policy.heeds() {
 		t.r.Return.Pace = t.r.Return.Pace.Pressed(t.w.Wall)
 		t.changed = true
 	}

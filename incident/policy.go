@@ -124,6 +124,10 @@ type RepairBars struct {
 	// policies of an earlier program have it, means true.
 	SkipQuiet *bool `json:"skip_quiet,omitempty" yaml:"skip_quiet,omitempty"`
 
+	// HeedLoad lets a repair wait while one who takes part in it is beyond the bounds
+	// below, or has a batch of another repair. It has not run on hosts yet, so it is off
+	// where nothing is said.
+	HeedLoad              bool    `json:"heed_load,omitempty" yaml:"heed_load"`
 	PendingCompactionsMax int     `json:"pending_compactions_max,omitempty" yaml:"pending_compactions_max"`
 	DroppedMutationsMax   int     `json:"dropped_mutations_max,omitempty" yaml:"dropped_mutations_max"` // within a minute
 	DiskFreeMin           float64 `json:"disk_free_min,omitempty" yaml:"disk_free_min"`                 // share of the data disk

@@ -89,19 +89,25 @@ func (w *World) NowLoaded(was map[cluster.Name]Loaded) map[cluster.Name]Loaded {
 }
 
 // AsksLoad tells whether an agent of a host is to tell its load: the host is among
-// those of the next segments of a repair.
-func (r Record) AsksLoad(n cluster.Name, ahead int) bool {
-	if r.Return == nil || r.Return.Job == nil || r.Return.Step < Repairing || r.Return.Step > RepairingAgain {
+// those of the next segments of a repair, and the policy heeds loads.
+func (r Record) AsksLoad(n cluster.Name, ahead int, p *Policy) bool {
+	if !p.heeds() || r.Return == nil || r.Return.Job == nil || r.Return.Step < Repairing || r.Return.Step > RepairingAgain {
 		return false
 	}
 	return slices.ContainsFunc(r.Return.Job.Batch(ahead), func(i int) bool { return slices.Contains(r.Return.Job.Segments[i].Hosts, n) })
 }
+
+// heeds tells whether repairs wait for what their participants can bear.
+func (p *Policy) heeds() bool { return p != nil && p.Repair.HeedLoad }
 
 // batch chooses the next segments and tells whether they may begin. They follow one
 // another in the job, and none works with a host that another incident's batch works
 // with.
 func (t *turn) batch() ([]int, repair.Permit) {
 	job, pace := t.r.Return.Job, t.r.Return.Pace
+	if !t.w.Policy.heeds() {
+		return job.Batch(t.w.Policy.Return.BatchMax), repair.Permit{}
+	}
 	most := pace.Next(t.w.Policy.Return.BatchMax)
 	elsewhere := t.elsewhere()
 	taken := func(i int) cluster.Name {
@@ -286,6 +292,9 @@ func (t *turn) stillPressed() bool {
 
 // paced keeps the pace of a batch that begins.
 func (t *turn) paced(batch []int) {
+	if !t.w.Policy.heeds() {
+		return
+	}
 	pace := t.r.Return.Pace.Went(t.w.Policy.Return.BatchMax)
 	pace.Before = maps.Clone(pace.Before)
 	pace.GivenUp = slices.DeleteFunc(slices.Clone(pace.GivenUp), func(h cluster.Name) bool {

@@ -26,6 +26,20 @@ func repairing(id string, n cluster.Name, waits Rule, segments []repair.Segment,
 	return r
 }
 
+// Where the policy does not heed loads, nothing is waited for.
+func TestLoadsAreHeededOnlyWhereThePolicySaysSo(t *testing.T) {
+	p := DefaultPolicy()
+	r := repairing("inc-1", "n1", "", []repair.Segment{segmentWith("n1", "n2"), segmentWith("n1", "n3")})
+	w := World{Now: cluster.Moment(time.Hour), Policy: &p, Open: []Record{r, repairing("inc-2", "n9", "", nil, segmentWith("n9", "n2", "n3"))}}
+	if got, permit := newTurn(r, w).batch(); permit.Waits() || !slices.Equal(got, []int{0, 1}) || r.AsksLoad("n2", 9, &p) {
+		t.Errorf("not heeded: %v by %+v", got, permit)
+	}
+	p.Repair.HeedLoad = true
+	if got, permit := newTurn(r, w).batch(); !permit.Waits() || !r.AsksLoad("n2", 9, &p) {
+		t.Errorf("heeded: %v by %+v", got, permit)
+	}
+}
+
 func TestOneBatchAtATimeWorksWithAHost(t *testing.T) {
 	mine := []repair.Segment{segmentWith("n1", "n2"), segmentWith("n1", "n3"), segmentWith("n1", "n4"), segmentWith("n1", "n2")}
 	rows := []struct {
@@ -46,6 +60,7 @@ func TestOneBatchAtATimeWorksWithAHost(t *testing.T) {
 	}
 	for _, row := range rows {
 		p := DefaultPolicy()
+		p.Repair.HeedLoad = true
 		r := repairing("inc-1", "n1", row.waits, mine)
 		w := World{Now: cluster.Moment(time.Hour), Policy: &p, Busy: row.busy, Open: []Record{r}, Loads: map[cluster.Name]Loaded{}}
 		if row.other.ID != "" {

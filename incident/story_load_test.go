@@ -11,7 +11,7 @@ import (
 )
 
 // load NAME compactions=200: what its agent says of its Cassandra's load, which is
-// quiet; load NAME silent; load NAME: quiet again
+// quiet; load NAME silent; load NAME: quiet again. From then on the policy heeds loads.
 func init() { commands["load"] = (*stage).loadIs }
 
 // loads are what agents say of their Cassandras, where that is not that they are
@@ -49,6 +49,9 @@ func (l *loads) tell(w *World) {
 }
 
 func (s *stage) loadIs(names []cluster.Name, args map[string]string) string {
+	p := s.policy
+	p.Repair.HeedLoad = true
+	s.policy, s.w.Policy = p, &p
 	if s.loads.said == nil {
 		s.loads.said = map[cluster.Name]*repair.Load{}
 	}

@@ -3,6 +3,7 @@
 package agent
 
 import (
+	"encoding/json"
 	"fmt"
 	"slices"
 	"testing"
@@ -11,6 +12,7 @@ import (
 	"supervisor/cluster"
 	"supervisor/incident"
 	"supervisor/internal/cassandra"
+	"supervisor/internal/store"
 	"supervisor/repair"
 )
 
@@ -18,6 +20,7 @@ import (
 // and goes on by itself; before and after it nobody tells anything.
 func TestAPeerWithTooMuchToDoIsWaitedFor(t *testing.T) {
 	inRegion(t, incident.Auto, func(r *region) {
+		r.heed()
 		telling := func() []cluster.Name {
 			var who []cluster.Name
 			for n, a := range r.leader().snapshot().World.Agents {
@@ -52,10 +55,22 @@ func TestAPeerWithTooMuchToDoIsWaitedFor(t *testing.T) {
 	})
 }
 
+// heed applies a policy that heeds loads.
+func (r *region) heed() {
+	p := policy(incident.Auto)
+	p.Version, p.Repair.HeedLoad = 2, true
+	b, err := json.Marshal(p)
+	if err != nil {
+		r.t.Fatal(err)
+	}
+	r.store.put(store.Policy, b)
+}
+
 // A Jolokia that answers nonsense keeps nobody asleep: what it said is told, and the
 // repair goes on with one segment at a time.
 func TestALoadThatCannotBeReadIsToldAndGoneOnWithout(t *testing.T) {
 	inRegion(t, incident.Auto, func(r *region) {
+		r.heed()
 		r.set("n2", func(n *fakeNode) { n.loadErr = fmt.Errorf("read load: dropped mutations: %w", cassandra.ErrNonsense) })
 		r.crash("n3")
 		r.awaitClosed(1, 3*time.Minute)

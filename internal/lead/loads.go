@@ -56,9 +56,13 @@ const lookAhead = 2 * 16
 // segments of a repair work with, here or in a region whose incidents are read; far is
 // set where a fence alone tells that somebody in another region is being repaired.
 func (s *State) AsksLoad(n cluster.Name) (asks, far bool) {
+	policy := s.Picture.Policy.Value
+	if policy == nil || !policy.Repair.HeedLoad {
+		return false, false
+	}
 	open := s.Picture.OpenRecords()
 	for i := range open {
-		if open[i].AsksLoad(n, lookAhead) {
+		if open[i].AsksLoad(n, lookAhead, policy) {
 			return true, false
 		}
 	}
@@ -69,7 +73,7 @@ func (s *State) AsksLoad(n cluster.Name) (asks, far bool) {
 		}
 		open := p.OpenRecords()
 		for i := range open {
-			if open[i].AsksLoad(n, lookAhead) {
+			if open[i].AsksLoad(n, lookAhead, policy) {
 				return true, false
 			}
 		}

@@ -45,7 +45,7 @@ var policyComments = map[string]string{
 	"return.tries_max":      "hibernated starts",
 	"return.rounds_max":     "repairs because an old row was read",
 	"return.ramp_every":     "between two weights in the pools",
-	"return.batch_max":      "segments in one repair order; it begins with one and grows while the others bear it",
+	"return.batch_max":      "segments in one repair order; with repair.heed_load it begins with one and grows",
 	"slow": "What is done about a node that answers, and slower than its peers: 30 % of its weight at\n" +
 		"once, then none, then its Severity is raised. Its process and its data are left alone.",
 	"slow.act":            "false: it is only told, as a finding",
@@ -54,9 +54,10 @@ var policyComments = map[string]string{
 	"slow.over_after":     "not slow for so long, before it is given back",
 	"slow.quiet_for":      "the same of one that is slow more often than silences_max within starts_window",
 	"slow.ask_after":      "slow for so long, before a person is asked; what was done stays",
-	"repair":              "What a repair of a returning node takes, and what those may be asked to bear that\ntake part in it: beyond that it waits.",
+	"repair":              "What a repair of a returning node takes, and what those may be asked to bear that\ntake part in it.",
 	"repair.skip_quiet":   "true leaves out tables that were not written since the outage began, where every\nother replica's write counters say so; what is not known is repaired",
 
+	"repair.heed_load":               "true lets it wait while a participant is beyond the bounds below, or compares for\nanother repair; not tried on hosts yet",
 	"repair.pending_compactions_max": "of each participant",
 	"repair.dropped_mutations_max":   "within a minute",
 	"repair.disk_free_min":           "share of the data disk that must be free",

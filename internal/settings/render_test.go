@@ -42,7 +42,7 @@ func otherPolicy() incident.Policy {
 	p.Repair = incident.RepairBars{PendingCompactionsMax: 7, DroppedMutationsMax: 8, DiskFreeMin: 0.25, LatencyFactorMax: 9.5}
 	p.Return = incident.ReturnBars{TriesMax: 1, RoundsMax: 2, RampEvery: time.Millisecond, BatchMax: 16}
 	p.Slow = incident.SlowBars{DrainAfter: time.Second, SeverityAfter: 2 * time.Second, OverAfter: 20 * time.Second, QuietFor: time.Minute, AskAfter: 2 * time.Minute}
-	p.Repair.SkipQuiet = new(bool)
+	p.Repair.SkipQuiet, p.Repair.HeedLoad = new(bool), true
 	return p
 }
 

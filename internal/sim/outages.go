@@ -82,7 +82,7 @@ func crowded() []Scenario {
 		Scenario{
 			Name:  "dynamodb-2025",
 			Story: "AWS DynamoDB, October 2025: one of several writers of records was late and wrote an old plan over a newer one; here the first writer of a pool has lost the store.",
-			Options: small(2, 3*time.Minute,
+			Options: small(1, 3*time.Minute,
 				hit(second, "kill", 3), hitFor(100*second, 60*second, "cut-store", 0), hit(105*second, "kill-anyway", 4)),
 			Guard:  "newest-writer",
 			Remove: func(o *Options) { o.Bug = oldWriter },

@@ -137,7 +137,7 @@ func ordered() []Scenario {
 	reddit.Said = []Saying{{At: second, Who: "ana", Verb: incident.AskPause, For: 2 * time.Minute}}
 	gitlab := small(1, 4*time.Minute, hit(20*second, "leader-crash", 0))
 	gitlab.Said = []Saying{fences(second, 3), fences(second, 0), fences(30*second, 1), {At: time.Minute, Who: "bo", Verb: incident.AskUnfence, Node: 3}}
-	away := small(2, 4*time.Minute, hit(30*second, "kill", 3), hit(70*second, "leader-crash", 0), hit(90*second, "kill", 3))
+	away := small(1, 4*time.Minute, hit(30*second, "kill", 3), hit(70*second, "leader-crash", 0), hit(90*second, "kill", 3))
 	away.Said = []Saying{{At: second, Who: "ana", Verb: incident.AskFence, Node: 3}, {At: 50 * second, Who: "ana", Verb: incident.AskUnfence, Node: 3},
 		{At: 60 * second, Who: "bo", Verb: incident.AskAbort, Node: 3}, {At: 100 * second, Who: "bo", Verb: incident.AskRetry, Node: 3}}
 	asks := small(1, 5*time.Minute, hangs(second)...)

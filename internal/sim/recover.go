@@ -29,7 +29,7 @@ type Recovery struct {
 func restored() []Scenario {
 	during := small(2, 3*time.Minute, hit(second, "kill", 3))
 	during.Recovery = &Recovery{Copied: 12 * second, Lost: 24 * second, Back: 32 * second, Acknowledged: 50 * second}
-	before := small(2, 3*time.Minute, hit(5*second, "kill", 3), hitFor(70*second, 40*second, "vm-pause", 1))
+	before := small(1, 3*time.Minute, hit(5*second, "kill", 3), hitFor(70*second, 40*second, "vm-pause", 1))
 	before.Recovery = &Recovery{Copied: 0, Lost: 25 * second, Back: 60 * second, Acknowledged: 2 * time.Minute}
 	return []Scenario{
 		Scenario{
