@@ -38,9 +38,10 @@ const (
 	answersFresh = 30 * time.Second
 )
 
-// Question names what the replicas of the node are asked; empty: nothing.
+// Question names what the replicas of the node are asked; empty: nothing. While it is
+// held nobody waits for their answer, and it may be held for days.
 func (r Record) Question() string {
-	if r.Return == nil || !r.Return.Open || r.Ended() {
+	if r.Return == nil || !r.Return.Open || r.Ended() || r.Phase == Held {
 		return ""
 	}
 	return r.ID + "/" + strconv.FormatUint(uint64(r.Return.Asks), 10)

@@ -209,3 +209,12 @@ func TestNothingWrittenIsLeftOutOfAReturn(t *testing.T) {
 		}
 	})
 }
+
+func TestAQuestionIsNotHeldOpen(t *testing.T) {
+	for phase, want := range map[Phase]string{Returning: "inc-1/3", Held: "", Closed: ""} {
+		r := Record{ID: "inc-1", Phase: phase, Return: &Return{Asks: 3, Open: true}}
+		if got := r.Question(); got != want {
+			t.Errorf("%s: asks %q, want %q", phase, got, want)
+		}
+	}
+}
