@@ -174,7 +174,8 @@ func (t *turn) repairLooks() {
 	}
 	if f := t.repairWaits(); f != nil {
 		t.wait(f.rule, "waits_preflight", "reason", f.reason)
-		if lasting := f.rule == RulePaused || f.rule == RuleMode || f.rule == RuleEra; !lasting && t.w.InStep >= t.stepLimit() {
+		lasting := f.rule == RulePaused || f.rule == RuleMode || f.rule == RuleEra || f.rule == RuleStorm || t.precedenceFault() != nil
+		if !lasting && t.w.InStep >= t.stepLimit() {
 			t.holdRepair(RuleDeadline, fmt.Sprintf("it waited %s without progress: %s", seconds(t.w.InStep), f.reason))
 		}
 		return

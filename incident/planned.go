@@ -51,7 +51,8 @@ func (t *turn) planOf(s RepairScope, lacks func(cluster.Name) bool) (repair.Job,
 		Regions:   regions,
 		Residency: t.w.Policy.Residency,
 
-		RangesPerSegment: rangesPerSegment,
+		RangesPerSegment: rangesPerSegment, RangesJoined: rangesJoined,
+		Sizes: t.sizes(), SegmentBytes: segmentBytes,
 	}
 	if s.Keyspace != "" {
 		in.Keyspaces = []string{s.Keyspace}

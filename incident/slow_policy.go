@@ -23,16 +23,13 @@ func usualSlow() SlowBars {
 		QuietFor: 5 * time.Minute, AskAfter: 15 * time.Minute}
 }
 
-// slow are the bounds, the usual ones of a policy of an earlier program: it says
-// nothing about slow nodes. Without a policy nothing is done.
+// slow are the bounds. A policy of an earlier program says nothing about slow nodes, and
+// nobody agreed to anything: they are told, and nothing is done. So it is without a policy.
 func (p *Policy) slow() SlowBars {
-	switch {
-	case p == nil:
+	if p == nil || p.Slow == (SlowBars{}) {
 		bars := usualSlow()
 		bars.Act = false
 		return bars
-	case p.Slow == SlowBars{}:
-		return usualSlow()
 	}
 	return p.Slow
 }

@@ -131,7 +131,7 @@ func (a *Agent) watchWrites(ctx context.Context) {
 		}
 		r := reading{process: a.o.Observer.Process(), began: a.o.Clock.Now(), ids: asked.ids}
 		var said *incident.Writes
-		if a.readWrites(ctx, &r) {
+		if asked.ever && a.readWrites(ctx, &r) {
 			w.take(r)
 			said = w.answer(asked.questions, r.began)
 		}
@@ -169,12 +169,14 @@ func (a *Agent) restUntilAsked(ctx context.Context, d time.Duration) {
 // askedWrites is what the desk knows of who asks for which tables.
 type askedWrites struct {
 	questions []string
-	soon      bool              // there may be another one
+	ever      bool              // there may be one at all
+	soon      bool              // there may be another one soon
 	ids       map[string]string // of all replicated tables, by keyspace.table
 }
 
 func (d *desk) asksWrites() askedWrites {
-	out := askedWrites{questions: d.state.Questions(), soon: d.state.MayBeAsked()}
+	out := askedWrites{questions: d.state.Questions()}
+	out.ever, out.soon = d.state.MayBeAsked()
 	if d.state.Schema == nil {
 		return out
 	}
@@ -192,12 +194,16 @@ func (d *desk) asksWrites() askedWrites {
 	return out
 }
 
-// countsWrites takes the answer in. Where Paxos leaves writes behind that no counter
+// countsWrites takes the answer in, once for each question: a later reading says more, and
+// would have the key written anew each time. Where Paxos leaves writes behind that no counter
 // has seen, or nobody knows whether it does, nothing is told.
 func (d *desk) countsWrites(questions []string, counts bool, said *incident.Writes) {
 	d.answeredTo = questions
-	d.counts, d.written = counts && d.counters, nil
-	if d.counts {
+	d.counts = counts && d.counters
+	switch {
+	case !d.counts:
+		d.written = nil
+	case said == nil || d.written == nil || d.written.Process != said.Process || !slices.Equal(d.written.Answers, said.Answers):
 		d.written = said
 	}
 	d.announce()

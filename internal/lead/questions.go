@@ -24,13 +24,14 @@ func (s *State) Questions() []string {
 	return out
 }
 
-// MayBeAsked tells whether a question may come soon, as a node is out of which this
-// host holds data.
-func (s *State) MayBeAsked() (soon bool) {
+// MayBeAsked tells whether a question may come at all, by the policy, and whether one may
+// come soon: a node is out of which this host holds data.
+func (s *State) MayBeAsked() (ever, soon bool) {
+	ever = s.Picture.Policy.Value.SkipsQuiet()
 	s.eachOpen(func(r incident.Record) {
-		soon = soon || r.Phase != incident.Held && s.holdsOf(r.Node)
+		soon = soon || ever && r.Phase != incident.Held && !r.OfSlowness() && s.holdsOf(r.Node)
 	})
-	return soon
+	return ever, soon
 }
 
 func (s *State) eachOpen(do func(incident.Record)) {
